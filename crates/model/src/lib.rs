@@ -1,1 +1,34 @@
+//! The nouns of Paceline, in reading order: a [`Table`] has [`Column`]s and rows; a smart column fills its cells by
+//! calling an API with [`Template`]s rendered from the row; a [`Run`] is a request to fill many cells; a task is one cell
+//! of a run; an [`Attempt`] is one outbound call. [`Store`] says what must keep them.
+//!
+//! This crate knows neither SQL nor HTTP nor the runtime.
+#![warn(missing_docs)]
 
+mod cell;
+mod change;
+mod column;
+mod error;
+mod id;
+pub mod limits;
+mod name;
+mod run;
+mod store;
+mod table;
+mod template;
+mod value;
+
+pub use cell::{Cell, CellError, CellState};
+pub use change::{Change, ChangeKind};
+pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
+pub use error::{Error, Result};
+pub use id::{ColumnId, RowId, RunId, TableId};
+pub use name::{check_name, suggest};
+pub use run::{
+    Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
+    TaskReport, TaskStep,
+};
+pub use store::Store;
+pub use table::{NewTable, Row, RowQuery, Table};
+pub use template::{BoundTemplate, Place, RenderError, Template, TemplateError};
+pub use value::Value;

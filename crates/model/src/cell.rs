@@ -1,0 +1,65 @@
+//! The state of one cell of a smart column. Its value stands in the table; this stands beside it.
+
+use paceline_clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::RowId;
+
+/// How far a cell has come. A cell without a record is idle: nobody asked for it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellState {
+    /// Filled.
+    Completed,
+    /// Given up, with an error; retrying failed cells takes it up again.
+    Failed,
+    /// Not due, with a reason.
+    Skipped,
+    /// Sent, and nobody knows whether it took effect; a person decides.
+    Unknown,
+}
+
+impl CellState {
+    /// The name in the API and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Completed, Self::Failed, Self::Skipped, Self::Unknown]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+}
+
+/// Why a cell has no value: a code for programs, a sentence for people. Never carries a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellError {
+    /// Stable, upper case: `HTTP_STATUS`, `TIMEOUT`, `MISSING_VALUE`, ...
+    pub code: String,
+    /// What was tried, what went wrong, what to do; at most `limits::ERROR_BYTES_MAX` bytes.
+    pub message: String,
+}
+
+/// The record of one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Its row.
+    pub row: RowId,
+    /// How far it has come.
+    pub state: CellState,
+    /// Why it has no value.
+    pub error: Option<CellError>,
+    /// The version of the column's config that it was made with.
+    pub version: i64,
+    /// When it came to this state.
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,44 @@
+//! What happened to a table, numbered: written in the transaction that did it, read by whoever follows.
+
+use paceline_clock::Timestamp;
+
+use crate::{ColumnId, RowId, RunId, TableId};
+
+/// One change. Bulk changes are one event, not one per row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Grows by at least one with every change of any table.
+    pub sequence: i64,
+    /// The table it happened to.
+    pub table: TableId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: ChangeKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChangeKind {
+    /// The table or its columns were made or changed.
+    Schema,
+    /// Rows `first` to `last` were inserted.
+    RowsInserted {
+        /// The first new row.
+        first: RowId,
+        /// The last new row.
+        last: RowId,
+    },
+    /// These cells of a column were finished.
+    Cells {
+        /// The column.
+        column: ColumnId,
+        /// The rows, ascending.
+        rows: Vec<RowId>,
+    },
+    /// A run changed its status.
+    Run {
+        /// The run.
+        run: RunId,
+    },
+}

@@ -1,0 +1,193 @@
+//! Columns: what type their values have, and for smart columns how a cell is filled.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::{ColumnId, TableId};
+
+/// The 13 column types (hypertab.md a4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// Any text.
+    Text,
+    /// A whole number or a double.
+    Number,
+    /// True or false.
+    Boolean,
+    /// An e-mail address.
+    Email,
+    /// A web address.
+    Url,
+    /// A phone number.
+    Phone,
+    /// A moment, ISO 8601.
+    Datetime,
+    /// Any JSON value.
+    Json,
+    /// One of the options of the column's config.
+    Select,
+    /// Several of the options of the column's config.
+    MultiSelect,
+    /// The id of a row of another table.
+    Relation,
+    /// An amount of money.
+    Currency,
+    /// The address of an image.
+    ImageUrl,
+}
+
+impl ColumnType {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [ColumnType; 13] = [
+        Self::Text,
+        Self::Number,
+        Self::Boolean,
+        Self::Email,
+        Self::Url,
+        Self::Phone,
+        Self::Datetime,
+        Self::Json,
+        Self::Select,
+        Self::MultiSelect,
+        Self::Relation,
+        Self::Currency,
+        Self::ImageUrl,
+    ];
+
+    /// The name in the API and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Email => "email",
+            Self::Url => "url",
+            Self::Phone => "phone",
+            Self::Datetime => "datetime",
+            Self::Json => "json",
+            Self::Select => "select",
+            Self::MultiSelect => "multi_select",
+            Self::Relation => "relation",
+            Self::Currency => "currency",
+            Self::ImageUrl => "image_url",
+        }
+    }
+
+    /// The type of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether its values are text.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        matches!(
+            self,
+            Self::Text
+                | Self::Email
+                | Self::Url
+                | Self::Phone
+                | Self::Datetime
+                | Self::Select
+                | Self::ImageUrl
+        )
+    }
+
+    pub(crate) fn takes(self) -> &'static str {
+        match self {
+            Self::Number | Self::Currency => "a number",
+            Self::Relation => "the number of a row",
+            Self::Boolean => "true or false",
+            Self::Json => "any JSON",
+            Self::MultiSelect => "a list of options",
+            _ => "text",
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a smart column fills its cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmartKind {
+    /// One HTTP call per row.
+    Http,
+}
+
+impl SmartKind {
+    /// The name in the API and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Http].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// What makes a column smart. Both JSON values are as the user gave them, checked by the engine before they are stored;
+/// secrets among them are sealed (the engine's `secret` module) before they come here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SmartColumn {
+    /// Which provider makes the call.
+    pub kind: SmartKind,
+    /// The provider's configuration.
+    pub config: Json,
+    /// A preset's name or an object (spec C3).
+    pub rate_limit: Json,
+    /// Grows with every change of `config`; cells remember it.
+    pub version: i64,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its id, unique over all tables.
+    pub id: ColumnId,
+    /// The table it belongs to.
+    pub table: TableId,
+    /// Its name in the API and in the database.
+    pub name: String,
+    /// What a person called it, where that is not a legal name (a CSV header, say); templates may use either.
+    pub title: Option<String>,
+    /// The type of its values.
+    pub kind: ColumnType,
+    /// Present if its cells are filled by calls.
+    pub smart: Option<SmartColumn>,
+}
+
+impl Column {
+    /// What a person sees: the title if there is one, else the name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// A column to be made. `name` must pass [`crate::check_name`] and be new in its table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewColumn {
+    /// See [`Column::name`].
+    pub name: String,
+    /// See [`Column::title`].
+    pub title: Option<String>,
+    /// See [`Column::kind`].
+    pub kind: ColumnType,
+    /// See [`Column::smart`]; the version given here is ignored and begins at 1.
+    pub smart: Option<SmartColumn>,
+}

@@ -1,0 +1,80 @@
+//! Every limit, default and time-out of the product on one page, each with its unit and where it comes from.
+//! `[B]` is the seed's platform table; the others are ours. Relations between neighbours are checked when this compiles.
+
+use std::time::Duration;
+
+/// Bytes of a table or column name. [B] (hypertab.md a4)
+pub const NAME_BYTES_MAX: usize = 64;
+/// Columns of one table; "no hard cap, about 2,000 in practice" (hypertab.md a4), SQLite's own default is 2,000.
+pub const TABLE_COLUMNS_MAX: usize = 1_900;
+/// Rows of one insert call. [B]
+pub const INSERT_ROWS_MAX: usize = 10_000;
+/// Rows of one page of a query over REST when the caller names no limit. (hypertab.md a4)
+pub const PAGE_ROWS_DEFAULT: usize = 25;
+/// Rows of one page of a query over REST.
+pub const PAGE_ROWS_MAX: usize = 10_000;
+/// Bytes of one value of a row: more than any cell a person reads, little enough that a batch of rows fits in memory.
+pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one template as written.
+pub const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one rendered URL; servers refuse around 8,000.
+pub const URL_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of one rendered request body.
+pub const REQUEST_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Headers of one smart column.
+pub const HEADERS_MAX: usize = 64;
+/// Bytes of one vendor's reply that are read; a longer one fails its cell.
+pub const RESPONSE_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a request body to our own API: 10,000 rows of 1 KB and some air.
+pub const API_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Levels of nesting of a JSON value that comes in; serde_json's own stack guard stops at 128.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Bytes of an error message that is kept with a cell or an attempt.
+pub const ERROR_BYTES_MAX: usize = 500;
+
+/// Calls at once of one smart column. [B] ("Platform connection limit"); the operator may raise it.
+pub const COLUMN_CONCURRENT_MAX: u32 = 6;
+/// Calls per second of one smart column. [B]; the operator may raise it.
+pub const COLUMN_RATE_MAX: f64 = 1_000.0;
+/// Calls at once on the command line, where the person is the operator.
+pub const CLI_CONCURRENT_MAX: u32 = 1_024;
+/// Calls per second on the command line, where the person is the operator.
+pub const CLI_RATE_MAX: f64 = 10_000.0;
+
+/// Time for one call when the column names none, and the longest it may name. (The seed's function limit is 30 s.)
+pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// The longest time-out of one call: LLM calls think for minutes.
+pub const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// How long a claimed task stays ours without renewal. Longer than any pause of a healthy process.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// How often leases are renewed.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(15);
+/// Tasks taken in one claim at the most.
+pub const CLAIM_TASKS_MAX: usize = 1_000;
+/// Reports written in one group commit at the most.
+pub const COMMIT_REPORTS_MAX: usize = 1_000;
+/// Attempts kept per cell; older ones are dropped. (issue: "bounded by a setting")
+pub const ATTEMPTS_PER_CELL_MAX: u32 = 20;
+/// Changes kept per table for readers that resume; older ones answer with a gap.
+pub const CHANGES_KEPT: i64 = 100_000;
+/// How long a throttled cell waits before it fails visibly, at least (spec G8); windows longer than a quarter of
+/// this stretch it, so that an hour's window cannot fail a cell that waits its turn.
+pub const THROTTLE_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+const _: () = {
+    assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+    assert!(
+        PAGE_ROWS_MAX <= INSERT_ROWS_MAX,
+        "what was read in a page can be written in a call"
+    );
+    assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);
+    assert!(
+        LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(),
+        "a lease survives two lost renewals"
+    );
+    assert!(
+        RESPONSE_BODY_BYTES_MAX <= VALUE_BYTES_MAX,
+        "what a vendor answers fits in a cell"
+    );
+    assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+};

@@ -1,0 +1,130 @@
+//! What keeps the nouns: one method is one transaction and one verb of the domain. No open transaction crosses this
+//! seam, so that the engine knows no SQL, and each method is one case of the contract suite that runs on every backend.
+
+use async_trait::async_trait;
+use paceline_clock::Timestamp;
+
+use crate::{
+    Attempt, Cell, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable, Result,
+    Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Table, TableId, TaskReport, Value,
+};
+
+/// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Makes a table with its first columns; writes a `Schema` change.
+    async fn create_table(&self, table: NewTable) -> Result<Table>;
+
+    /// All tables, by name.
+    async fn tables(&self) -> Result<Vec<Table>>;
+
+    /// The table of that name; of that id when `name` is a number.
+    async fn table(&self, name: &str) -> Result<Option<Table>>;
+
+    /// Adds a column; writes a `Schema` change.
+    async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column>;
+
+    /// Replaces what makes a column smart and raises its version; writes a `Schema` change. `config` and `rate_limit`
+    /// are as in [`crate::SmartColumn`].
+    async fn update_smart_column(
+        &self,
+        column: ColumnId,
+        config: serde_json::Value,
+        rate_limit: serde_json::Value,
+    ) -> Result<Column>;
+
+    /// Inserts rows whose values stand in the order of `columns`; answers the first and the last id (they are
+    /// consecutive), writes one `RowsInserted` change. At most `limits::INSERT_ROWS_MAX`, else refused whole.
+    async fn insert_rows(
+        &self,
+        table: TableId,
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Option<(RowId, RowId)>>;
+
+    /// A page of rows, ascending by id.
+    async fn rows(&self, query: RowQuery) -> Result<Vec<Row>>;
+
+    /// How many rows the table has.
+    async fn count_rows(&self, table: TableId) -> Result<u64>;
+
+    /// The records of a column's cells whose rows are `first..=last`, ascending; cells without a record are left out.
+    async fn cells(&self, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>>;
+
+    /// Makes a run (status `Queued`), with its total counted now; writes a `Run` change.
+    ///
+    /// Fails with `Conflict` while another run of the same column is not final.
+    async fn create_run(&self, run: NewRun) -> Result<Run>;
+
+    /// The run of that id.
+    async fn run(&self, run: RunId) -> Result<Option<Run>>;
+
+    /// The runs of a table, newest first, at most `limit`.
+    async fn runs(&self, table: TableId, limit: usize) -> Result<Vec<Run>>;
+
+    /// Moves a run to a status, with a reason; writes a `Run` change. A final status stays: `Conflict`. Cancelling
+    /// ends all its tasks, so that late reports are known for late.
+    async fn set_run_status(
+        &self,
+        run: RunId,
+        status: RunStatus,
+        reason: Option<String>,
+    ) -> Result<Run>;
+
+    /// Claims up to `max` tasks of a run: first those nobody holds (given back, or their lease has run out), then due
+    /// rows not claimed before, in the order of their ids. `inputs` are the columns whose values the tasks carry.
+    async fn claim_tasks(
+        &self,
+        run: RunId,
+        inputs: &[ColumnId],
+        lease: Lease,
+        max: usize,
+    ) -> Result<Claim>;
+
+    /// Makes the lease of every task that `lease.token` holds last `lease.lease` from now on; answers how many.
+    async fn renew_leases(&self, lease: Lease) -> Result<u64>;
+
+    /// Writes down that these tasks are about to be sent (design decision 4: intent before effect). When this has
+    /// returned, the intent survives a crash. Answers the rows that `token` still holds; others must not be sent.
+    async fn record_intents(&self, run: RunId, token: i64, rows: &[RowId]) -> Result<Vec<RowId>>;
+
+    /// Writes what became of tasks, in one transaction: cell value and state, attempts, counts, task, one `Cells`
+    /// change. A report for a task that `token` does not hold (any more) only keeps its attempt: it is late. Answers the
+    /// run as it now stands.
+    async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run>;
+
+    /// After a crash: gives back every task of a run that anybody holds. Those with an intent get an attempt of
+    /// class `Unknown` on record (it may have been sent); if the call may not be repeated (`repeatable` is false) their
+    /// cells become `Unknown` and the tasks end. Call this only when no other process works on the run. Answers how many
+    /// tasks without an intent were held (they may have been sent as well, if intents are not being recorded).
+    async fn recover_run(&self, run: RunId, repeatable: bool) -> Result<u64>;
+
+    /// When the calls of this column since `since` were sent and seen, ascending by `seen_at`, the newest `max` of them.
+    async fn calls_since(
+        &self,
+        column: ColumnId,
+        since: Timestamp,
+        max: usize,
+    ) -> Result<Vec<SentRecord>>;
+
+    /// The attempts on record for a cell, oldest first.
+    async fn attempts(&self, column: ColumnId, row: RowId) -> Result<Vec<Attempt>>;
+
+    /// Changes of a table after `sequence`, ascending, at most `max`; and the oldest sequence still kept (a reader whose
+    /// number is older has missed some).
+    async fn changes_after(
+        &self,
+        table: TableId,
+        sequence: i64,
+        max: usize,
+    ) -> Result<(Vec<Change>, i64)>;
+
+    /// A small named setting of the data directory (the hash of the API key, what an enrich run was made from).
+    async fn setting(&self, name: &str) -> Result<Option<String>>;
+
+    /// Keeps a small named setting.
+    async fn set_setting(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Waits until everything reported so far is safe on disk even against a power cut.
+    async fn checkpoint(&self) -> Result<()>;
+}
