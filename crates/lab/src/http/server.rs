@@ -1,0 +1,233 @@
+//! Accepting connections, and ending all of them.
+
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderName;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use paceline_clock::Clock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::StartError;
+use super::body::ReplyBody;
+use super::control;
+use super::endpoint::Work;
+use super::reply::{Ended, respond};
+use crate::{Airports, Answer, Call, Stats, Vendor, VendorConfig};
+
+/// The most connections that are served at once; further ones wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 8192;
+
+/// How long to wait when a connection cannot be accepted, for lack of descriptors say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Starts vendors behind HTTP.
+///
+/// | endpoint | what it does |
+/// |---|---|
+/// | `GET` or `POST /geo/nearest?lat=&lon=` | the nearest other airport, its distance and bearing |
+/// | any method, `/echo` | the request as JSON |
+/// | `GET /_lab/stats` | [`Stats`]; never governed or delayed, like all of `/_lab` |
+/// | `POST /_lab/reset` | [`Vendor::reset`] |
+/// | `POST /_lab/fault?law=LAW` | [`Vendor::set_faults`]; `none` heals |
+#[derive(Debug)]
+pub struct Lab;
+
+/// A vendor behind a socket. Dropping it ends every connection, as [`Running::shutdown`] does.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    vendor: Arc<Vendor>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Lab {
+    /// Listens on `addr` (port 0 is any free port) and serves a vendor until shut down, on the current runtime.
+    ///
+    /// # Errors
+    /// If the vendor cannot be built as described, or the address cannot be listened on.
+    ///
+    /// ```
+    /// use paceline_clock::Clock;
+    /// use paceline_lab::{Lab, VendorConfig};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let config = VendorConfig { limits: vec!["20/min".parse()?], ..VendorConfig::default() };
+    /// let lab = Lab::start(config, Clock::system(), ([127, 0, 0, 1], 0).into()).await?;
+    /// assert_ne!(lab.addr().port(), 0);
+    /// assert_eq!(lab.stats().accepted, 0);
+    /// lab.shutdown().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn start(
+        config: VendorConfig,
+        clock: Clock,
+        addr: SocketAddr,
+    ) -> Result<Running, StartError> {
+        let vendor = Arc::new(Vendor::new(config, clock.clone())?);
+        let listen = |source| StartError::Listen { addr, source };
+        let listener = TcpListener::bind(addr).await.map_err(listen)?;
+        let addr = listener.local_addr().map_err(listen)?;
+        // Built now, so that the first call does not pay for it.
+        let _ = Airports::all();
+        let (stop, stopped) = watch::channel(false);
+        let served = Served {
+            vendor: Arc::clone(&vendor),
+            stopped,
+        };
+        let accepting = tokio::spawn(accept(listener, served, clock));
+        Ok(Running {
+            addr,
+            vendor,
+            stop,
+            accepting,
+        })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The vendor behind the socket.
+    #[must_use]
+    pub fn vendor(&self) -> &Vendor {
+        &self.vendor
+    }
+
+    /// What the vendor has seen so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.vendor.stats()
+    }
+
+    /// Stops listening and ends every connection, whatever it is doing; returns what the vendor saw.
+    pub async fn shutdown(self) -> Stats {
+        self.stop.send_replace(true);
+        // It only ends early if it panicked, and then its connections ended with it.
+        let _ = self.accepting.await;
+        self.vendor.stats()
+    }
+}
+
+/// What every connection needs.
+#[derive(Clone, Debug)]
+struct Served {
+    vendor: Arc<Vendor>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Served {
+    /// Ends when the lab is shut down or dropped.
+    async fn stopped(&mut self) {
+        let _ = self.stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+async fn accept(listener: TcpListener, served: Served, clock: Clock) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    let mut stop = served.clone();
+    loop {
+        tokio::select! {
+            () = stop.stopped() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            (stream, place) = next_connection(&listener, &places, &clock) => {
+                connections.spawn(serve(stream, served.clone(), Arc::new(place)));
+            }
+        }
+    }
+    connections.shutdown().await;
+}
+
+async fn next_connection(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    clock: &Clock,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed, so there is always a place in the end.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(_) => clock.sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// A place among the connections. A call holds it too, and so outlives a caller that gave up without adding to the
+/// bound.
+type Place = Arc<Option<OwnedSemaphorePermit>>;
+
+async fn serve(stream: TcpStream, served: Served, place: Place) {
+    // Without it replies are late, which a test may notice, but none is lost.
+    let _ = stream.set_nodelay(true);
+    let service =
+        service_fn(|request| Box::pin(answer(request, served.clone(), Arc::clone(&place))));
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // Not shut down by hyper: it is we who decide how a connection ends.
+    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let stream = connection.into_parts().io.into_inner();
+    let reset = ended.is_err_and(|error| {
+        error.source().and_then(|source| source.downcast_ref()) == Some(&Ended::Reset)
+    });
+    if reset {
+        // Closing now sends a reset. Where it cannot be set, the caller sees a plain close.
+        let _ = stream.set_zero_linger();
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    served: Served,
+    place: Place,
+) -> Result<Response<ReplyBody>, Ended> {
+    if request.uri().path().starts_with(control::PREFIX) {
+        return Ok(control::respond(&served.vendor, &request));
+    }
+    let (parts, body) = request.into_parts();
+    let work = Work::read(&parts, body).await.ok_or(Ended::Closed)?;
+    let mut call = Call::new();
+    if let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) {
+        call = call.key(key.as_bytes());
+    }
+    if work.is_invalid() {
+        call = call.invalid();
+    }
+    let answer = if served.vendor.is_instant() {
+        served.vendor.process(call).await
+    } else {
+        process_to_the_end(call, served, place).await?
+    };
+    respond(answer, work).await
+}
+
+/// Makes the call in a task of its own: what has been sent arrives and is done, whether or not the caller still waits.
+async fn process_to_the_end(call: Call, mut served: Served, place: Place) -> Result<Answer, Ended> {
+    let vendor = Arc::clone(&served.vendor);
+    let task = tokio::spawn(async move {
+        let _place = place;
+        tokio::select! {
+            answer = vendor.process(call) => Some(answer),
+            () = served.stopped() => None,
+        }
+    });
+    task.await.ok().flatten().ok_or(Ended::Closed)
+}

@@ -1,0 +1,426 @@
+//! One vendor: limits, delays, faults and the count of what it saw, in virtual time or behind HTTP.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use paceline_clock::{Clock, Random, Tick};
+
+use crate::hints::{Headers, fault_headers};
+use crate::stats::{Busiest, Counters, KEYS_MAX, KeyHash, Keys, Stats};
+use crate::{
+    ConfigError, Enforcer, Fault, FaultKind, FaultLaw, Law, Limit, Policy, RateHeaders, Refusal,
+    RetryAfter, Standing, Verdict,
+};
+
+/// What a vendor is like. The default has no limits, no delays and no faults.
+#[derive(Clone, Debug)]
+pub struct VendorConfig {
+    /// Limits that all must accept a call.
+    pub limits: Vec<Limit>,
+    /// How the limits are enforced.
+    pub policy: Policy,
+    /// The one-way delay before a call is counted, and again on its way back.
+    pub net: Law,
+    /// How long the vendor works on a call after counting it.
+    pub service: Law,
+    /// What goes wrong with calls that passed the limits.
+    pub faults: FaultLaw,
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// How a refusal says when to come back.
+    pub retry_after: RetryAfter,
+    /// Which headers tell what is left.
+    pub rate_headers: RateHeaders,
+}
+
+impl Default for VendorConfig {
+    fn default() -> Self {
+        Self {
+            limits: Vec::new(),
+            policy: Policy::FIXED,
+            net: Law::ZERO,
+            service: Law::ZERO,
+            faults: FaultLaw::none(),
+            seed: 0,
+            retry_after: RetryAfter::default(),
+            rate_headers: RateHeaders::default(),
+        }
+    }
+}
+
+/// A call, as far as the vendor's edge looks at it.
+///
+/// ```
+/// use paceline_lab::Call;
+/// let call = Call::new().key(b"row-7");
+/// assert_ne!(call, Call::new().key(b"row-8"));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    key: Option<KeyHash>,
+    invalid: bool,
+}
+
+impl Call {
+    /// A sound call without an idempotency key.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same call with this idempotency key.
+    #[must_use]
+    pub fn key(self, key: &[u8]) -> Self {
+        Self {
+            key: Some(KeyHash::of(key)),
+            ..self
+        }
+    }
+
+    /// The same call, but wrong in itself: it is counted like any other, and nothing is done.
+    #[must_use]
+    pub fn invalid(self) -> Self {
+        Self {
+            invalid: true,
+            ..self
+        }
+    }
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It passed; the endpoint answers it.
+    Accepted,
+    /// The limits refused it: 429. The moment is one of the vendor's clock.
+    Refused(Refusal),
+    /// It passed, and this went wrong.
+    Fault(FaultKind),
+}
+
+/// What comes back to the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What became of the call.
+    pub reply: Reply,
+    /// When it arrived and was counted, by the vendor's clock.
+    pub counted_at: Tick,
+    /// `Retry-After` and its like; names are lowercase.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Answer {
+    /// The status a caller sees; none if the connection just ends. A sound call that was accepted has 200.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self.reply {
+            Reply::Accepted => Some(200),
+            Reply::Refused(_) => Some(429),
+            Reply::Fault(kind) => kind.status(),
+        }
+    }
+
+    /// The value of a header, by its lowercase name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn takes_service_time(&self) -> bool {
+        match self.reply {
+            Reply::Accepted => true,
+            Reply::Refused(_) => false,
+            Reply::Fault(kind) => kind.takes_service_time(),
+        }
+    }
+
+    fn has_effect(&self) -> bool {
+        match self.reply {
+            Reply::Accepted => true,
+            Reply::Refused(_) => false,
+            Reply::Fault(kind) => kind.has_effect(),
+        }
+    }
+}
+
+/// A simulated vendor. The HTTP server puts one behind a socket; tests call it in virtual time.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline_clock::SimClock;
+/// use paceline_lab::{Call, Vendor, VendorConfig};
+///
+/// let config = VendorConfig {
+///     limits: vec!["1/h".parse()?],
+///     net: "20".parse()?,
+///     service: "100".parse()?,
+///     ..VendorConfig::default()
+/// };
+/// let stats = SimClock::new().run(|clock| async move {
+///     let vendor = Vendor::new(config, clock.clone())?;
+///     assert_eq!(vendor.call(Call::new()).await.status(), Some(200));
+///     assert_eq!(vendor.call(Call::new()).await.header("retry-after"), Some("3600"));
+///     // Out, work and back; then out and back.
+///     assert_eq!(clock.now().as_millis(), 140 + 40);
+///     Ok::<_, paceline_lab::ConfigError>(vendor.stats())
+/// })?;
+/// assert_eq!((stats.accepted, stats.refused), (1, 1));
+/// # Ok::<(), paceline_lab::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Vendor {
+    config: VendorConfig,
+    clock: Clock,
+    started: Tick,
+    gate: Mutex<Gate>,
+    faults: RwLock<FaultLaw>,
+    /// Whether `faults` can strike, so that most calls need not look.
+    faulty: AtomicBool,
+    counters: Counters,
+    keys: Keys,
+    chance: Chance,
+}
+
+/// What needs one order of all arrivals.
+#[derive(Debug)]
+struct Gate {
+    enforcer: Enforcer,
+    busiest: Vec<Busiest>,
+}
+
+/// A stream for each purpose, so that one more fault does not change every delay after it.
+#[derive(Debug)]
+struct Chance {
+    net: Random,
+    service: Random,
+    faults: Random,
+}
+
+/// What the gate said, and when.
+struct Passage {
+    at: Tick,
+    verdict: Verdict,
+    standings: Vec<Standing>,
+}
+
+impl Vendor {
+    /// A vendor that has seen nothing yet. Its windows begin now.
+    ///
+    /// # Errors
+    /// If the limits and the policy do not fit together; see [`Enforcer::new`].
+    pub fn new(config: VendorConfig, clock: Clock) -> Result<Self, ConfigError> {
+        let enforcer = Enforcer::new(&config.limits, &config.policy)?;
+        let busiest = config.limits.iter().copied().map(Busiest::new).collect();
+        let stream = |purpose: u64| Random::seeded(config.seed.rotate_left(2) ^ purpose);
+        Ok(Self {
+            started: clock.now(),
+            clock,
+            gate: Mutex::new(Gate { enforcer, busiest }),
+            faulty: AtomicBool::new(!config.faults.is_none()),
+            faults: RwLock::new(config.faults.clone()),
+            counters: Counters::default(),
+            keys: Keys::new(KEYS_MAX),
+            chance: Chance {
+                net: stream(0),
+                service: stream(1),
+                faults: stream(2),
+            },
+            config,
+        })
+    }
+
+    /// Makes a call and waits for what comes back, for ever if the vendor hangs.
+    ///
+    /// Dropping the future stops the call wherever it is on its way, as if it had never been sent or never been done.
+    /// A caller that gives up on a real network stops nothing; to see that, spawn the call and drop only the wait.
+    pub async fn call(&self, call: Call) -> Answer {
+        let answer = self.process(call).await;
+        if answer.reply == Reply::Fault(FaultKind::Hang) {
+            std::future::pending::<()>().await;
+        }
+        answer
+    }
+
+    /// As [`Vendor::call`], but a hang is an answer, at the moment from which on nothing happens any more.
+    pub(crate) async fn process(&self, call: Call) -> Answer {
+        self.wait(self.config.net, &self.chance.net).await;
+        let answer = {
+            let _in_flight = self.counters.enter();
+            let answer = self.arrive();
+            if answer.takes_service_time() {
+                self.wait(self.config.service, &self.chance.service).await;
+            }
+            if answer.has_effect() {
+                self.serve(call);
+            }
+            answer
+        };
+        self.wait(self.config.net, &self.chance.net).await;
+        answer
+    }
+
+    /// Whether calls take no time at all, so that nobody can give up on one half way.
+    pub(crate) fn is_instant(&self) -> bool {
+        self.config.net.is_zero() && self.config.service.is_zero()
+    }
+
+    /// What the vendor has seen so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            keys: self.keys.len(),
+            limits: self.gate().busiest.iter().map(Busiest::stats).collect(),
+            ..self.counters.stats()
+        }
+    }
+
+    /// Forgets every call: counts, keys and what the limits remember. Calls under way are counted when they arrive.
+    pub fn reset(&self) {
+        let mut gate = self.gate();
+        gate.enforcer.reset();
+        gate.busiest = self
+            .config
+            .limits
+            .iter()
+            .copied()
+            .map(Busiest::new)
+            .collect();
+        self.counters.reset();
+        self.keys.reset();
+    }
+
+    /// The fault law in force.
+    #[must_use]
+    pub fn faults(&self) -> FaultLaw {
+        self.faults
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Changes what goes wrong, for calls that arrive from now on.
+    pub fn set_faults(&self, law: FaultLaw) {
+        self.faulty.store(!law.is_none(), Relaxed);
+        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = law;
+    }
+
+    /// What the vendor was built from; the fault law may have [changed](Vendor::set_faults) since.
+    #[must_use]
+    pub fn config(&self) -> &VendorConfig {
+        &self.config
+    }
+
+    async fn wait(&self, law: Law, random: &Random) {
+        if !law.is_zero() {
+            self.clock.sleep(law.draw(random)).await;
+        }
+    }
+
+    /// The moment of counting: one place in the order of all calls.
+    fn arrive(&self) -> Answer {
+        let Passage {
+            at,
+            verdict,
+            standings,
+        } = self.pass();
+        let since_first_call = at - self.counters.arrived(at);
+        let wall = || self.clock.wall();
+        let mut headers = match self.config.rate_headers {
+            RateHeaders::None => Headers::new(),
+            hints => hints.headers(&self.config.limits, &standings, (at, wall())),
+        };
+        let reply = match verdict {
+            Verdict::Refused(refusal) => {
+                self.counters.refused.fetch_add(1, Relaxed);
+                add(
+                    &mut headers,
+                    self.config.retry_after.headers(refusal.until - at, wall()),
+                );
+                let until = refusal.until + (self.started - Tick::ZERO);
+                Reply::Refused(Refusal { until, ..refusal })
+            }
+            Verdict::Accepted => {
+                self.counters.accepted.fetch_add(1, Relaxed);
+                match self.strike(since_first_call) {
+                    None => Reply::Accepted,
+                    Some(fault) => {
+                        add(&mut headers, fault_headers(fault, wall()));
+                        Reply::Fault(fault.kind)
+                    }
+                }
+            }
+        };
+        Answer {
+            reply,
+            counted_at: at + (self.started - Tick::ZERO),
+            headers,
+        }
+    }
+
+    fn pass(&self) -> Passage {
+        let since_start = || Tick::ZERO + (self.clock.now() - self.started);
+        if self.config.limits.is_empty() {
+            return Passage {
+                at: since_start(),
+                verdict: Verdict::Accepted,
+                standings: Vec::new(),
+            };
+        }
+        let mut gate = self.gate();
+        // Read inside the lock, so that arrivals are in order.
+        let at = since_start();
+        let verdict = gate.enforcer.decide(at);
+        if verdict == Verdict::Accepted {
+            gate.busiest
+                .iter_mut()
+                .for_each(|busiest| busiest.accepted(at));
+        }
+        let standings = match self.config.rate_headers {
+            RateHeaders::None => Vec::new(),
+            _ => gate.enforcer.standing(at).collect(),
+        };
+        Passage {
+            at,
+            verdict,
+            standings,
+        }
+    }
+
+    fn strike(&self, since_first_call: std::time::Duration) -> Option<Fault> {
+        if !self.faulty.load(Relaxed) {
+            return None;
+        }
+        let law = self.faults.read().unwrap_or_else(PoisonError::into_inner);
+        let fault = law.draw(since_first_call, &self.chance.faults)?;
+        self.counters.struck(fault.kind);
+        Some(fault)
+    }
+
+    /// The effect of a call.
+    fn serve(&self, call: Call) {
+        if call.invalid {
+            self.counters.invalid.fetch_add(1, Relaxed);
+            return;
+        }
+        self.counters.served.fetch_add(1, Relaxed);
+        if let Some(key) = call.key {
+            self.counters.sighted(self.keys.served(key));
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds headers, but none a second time.
+fn add(headers: &mut Headers, more: Headers) {
+    for (name, value) in more {
+        if headers.iter().all(|(known, _)| *known != name) {
+            headers.push((name, value));
+        }
+    }
+}
