@@ -1,1 +1,13 @@
-//! One binary for every test that needs more than one module.
+//! The lab against independent definitions of what it should do: the zoo, the vendor in virtual time, the server over
+//! sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod client;
+mod geo;
+mod http;
+mod http_faults;
+mod naive;
+mod property_s;
+mod vendor;
+mod vendor_headers;
+mod zoo;

@@ -1,150 +1,21 @@
 //! One vendor: limits, delays, faults and the count of what it saw, in virtual time or behind HTTP.
 
+mod call;
+mod config;
+
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use paceline_clock::{Clock, Random, Tick};
 
+pub use call::{Answer, Call, Reply};
+pub use config::VendorConfig;
+
 use crate::hints::{Headers, fault_headers};
-use crate::stats::{Busiest, Counters, KEYS_MAX, KeyHash, Keys, Stats};
+use crate::stats::{Busiest, Counters, KEYS_MAX, Keys, Stats};
 use crate::{
-    ConfigError, Enforcer, Fault, FaultKind, FaultLaw, Law, Limit, Policy, RateHeaders, Refusal,
-    RetryAfter, Standing, Verdict,
+    ConfigError, Enforcer, Fault, FaultKind, FaultLaw, Law, RateHeaders, Refusal, Standing, Verdict,
 };
-
-/// What a vendor is like. The default has no limits, no delays and no faults.
-#[derive(Clone, Debug)]
-pub struct VendorConfig {
-    /// Limits that all must accept a call.
-    pub limits: Vec<Limit>,
-    /// How the limits are enforced.
-    pub policy: Policy,
-    /// The one-way delay before a call is counted, and again on its way back.
-    pub net: Law,
-    /// How long the vendor works on a call after counting it.
-    pub service: Law,
-    /// What goes wrong with calls that passed the limits.
-    pub faults: FaultLaw,
-    /// Where all chance comes from.
-    pub seed: u64,
-    /// How a refusal says when to come back.
-    pub retry_after: RetryAfter,
-    /// Which headers tell what is left.
-    pub rate_headers: RateHeaders,
-}
-
-impl Default for VendorConfig {
-    fn default() -> Self {
-        Self {
-            limits: Vec::new(),
-            policy: Policy::FIXED,
-            net: Law::ZERO,
-            service: Law::ZERO,
-            faults: FaultLaw::none(),
-            seed: 0,
-            retry_after: RetryAfter::default(),
-            rate_headers: RateHeaders::default(),
-        }
-    }
-}
-
-/// A call, as far as the vendor's edge looks at it.
-///
-/// ```
-/// use paceline_lab::Call;
-/// let call = Call::new().key(b"row-7");
-/// assert_ne!(call, Call::new().key(b"row-8"));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Call {
-    key: Option<KeyHash>,
-    invalid: bool,
-}
-
-impl Call {
-    /// A sound call without an idempotency key.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same call with this idempotency key.
-    #[must_use]
-    pub fn key(self, key: &[u8]) -> Self {
-        Self {
-            key: Some(KeyHash::of(key)),
-            ..self
-        }
-    }
-
-    /// The same call, but wrong in itself: it is counted like any other, and nothing is done.
-    #[must_use]
-    pub fn invalid(self) -> Self {
-        Self {
-            invalid: true,
-            ..self
-        }
-    }
-}
-
-/// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// It passed; the endpoint answers it.
-    Accepted,
-    /// The limits refused it: 429. The moment is one of the vendor's clock.
-    Refused(Refusal),
-    /// It passed, and this went wrong.
-    Fault(FaultKind),
-}
-
-/// What comes back to the caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// What became of the call.
-    pub reply: Reply,
-    /// When it arrived and was counted, by the vendor's clock.
-    pub counted_at: Tick,
-    /// `Retry-After` and its like; names are lowercase.
-    pub headers: Vec<(&'static str, String)>,
-}
-
-impl Answer {
-    /// The status a caller sees; none if the connection just ends. A sound call that was accepted has 200.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        match self.reply {
-            Reply::Accepted => Some(200),
-            Reply::Refused(_) => Some(429),
-            Reply::Fault(kind) => kind.status(),
-        }
-    }
-
-    /// The value of a header, by its lowercase name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn takes_service_time(&self) -> bool {
-        match self.reply {
-            Reply::Accepted => true,
-            Reply::Refused(_) => false,
-            Reply::Fault(kind) => kind.takes_service_time(),
-        }
-    }
-
-    fn has_effect(&self) -> bool {
-        match self.reply {
-            Reply::Accepted => true,
-            Reply::Refused(_) => false,
-            Reply::Fault(kind) => kind.has_effect(),
-        }
-    }
-}
 
 /// A simulated vendor. The HTTP server puts one behind a socket; tests call it in virtual time.
 ///
