@@ -4,35 +4,38 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A monotonic moment: nanoseconds since its clock began (584 years fit).
+/// A monotonic moment: nanoseconds since its clock's zero (584 years fit).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(u64);
 
 impl Tick {
-    /// The moment the clock began.
+    /// The clock's zero.
     pub const ZERO: Tick = Tick(0);
+    /// Where the system's clock stands when it is made: 40 days after its zero, so that moments before the process
+    /// began (the calls of an earlier one, in the longest window there is) have a tick too.
+    pub const SYSTEM_START: Tick = Tick(40 * 24 * 3600 * 1_000_000_000);
     /// Later than every moment that comes: "held until something happens".
     pub const NEVER: Tick = Tick(u64::MAX);
 
-    /// The moment `nanos` after the clock began.
+    /// The moment `nanos` after the clock's zero.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// The moment `millis` after the clock began.
+    /// The moment `millis` after the clock's zero.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// Nanoseconds since the clock began.
+    /// Nanoseconds since the clock's zero.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// Whole milliseconds since the clock began.
+    /// Whole milliseconds since the clock's zero.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000_000
@@ -44,7 +47,7 @@ impl Tick {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// This moment less `duration`, at the earliest the clock's beginning.
+    /// This moment less `duration`, at the earliest the clock's zero.
     #[must_use]
     pub fn before(self, duration: Duration) -> Tick {
         Tick(self.0.saturating_sub(nanos(duration)))
@@ -124,9 +127,18 @@ mod tests {
     fn arithmetic_saturates_at_both_ends() {
         assert_eq!(Tick::NEVER + Duration::from_secs(1), Tick::NEVER);
         assert_eq!(Tick::ZERO + Duration::MAX, Tick::NEVER);
-        assert_eq!(Tick::from_millis(1).before(Duration::from_secs(1)), Tick::ZERO);
+        assert_eq!(
+            Tick::from_millis(1).before(Duration::from_secs(1)),
+            Tick::ZERO
+        );
         assert_eq!(Tick::ZERO - Tick::from_millis(5), Duration::ZERO);
-        assert_eq!(Timestamp::from_micros(i64::MAX) + Duration::MAX, Timestamp::from_micros(i64::MAX));
-        assert_eq!(Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)), Duration::ZERO);
+        assert_eq!(
+            Timestamp::from_micros(i64::MAX) + Duration::MAX,
+            Timestamp::from_micros(i64::MAX)
+        );
+        assert_eq!(
+            Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)),
+            Duration::ZERO
+        );
     }
 }

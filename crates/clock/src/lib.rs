@@ -50,13 +50,13 @@ trait Source: Send + Sync {
 pub struct Clock(Arc<dyn Source>);
 
 impl Clock {
-    /// The operating system's clock. [`Tick`] zero is the moment of this call.
+    /// The operating system's clock. It stands at [`Tick::SYSTEM_START`] now.
     #[must_use]
     pub fn system() -> Self {
         Self(Arc::new(system::SystemClock::start()))
     }
 
-    /// Monotonic time since this clock began.
+    /// Monotonic time.
     #[must_use]
     pub fn now(&self) -> Tick {
         self.0.now()

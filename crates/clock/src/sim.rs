@@ -35,6 +35,14 @@ impl SimClock {
         Self::default()
     }
 
+    /// A clock at `tick`: one that has a past.
+    #[must_use]
+    pub fn starting_at(tick: Tick) -> Self {
+        let clock = Self::default();
+        clock.lock().now = tick;
+        clock
+    }
+
     /// A handle for code that takes a [`Clock`].
     #[must_use]
     pub fn clock(&self) -> Clock {
@@ -67,7 +75,10 @@ impl SimClock {
         Fut: Future,
     {
         let idle = self.clone();
-        #[expect(clippy::expect_used, reason = "without a runtime no test can go on, and the message says why")]
+        #[expect(
+            clippy::expect_used,
+            reason = "without a runtime no test can go on, and the message says why"
+        )]
         let runtime = tokio::runtime::Builder::new_current_thread()
             .on_thread_park(move || {
                 let quiet = idle.lock().busy == 0;
@@ -84,7 +95,9 @@ impl SimClock {
     fn wake_next(&self, limit: Tick) -> bool {
         let woken = {
             let mut state = self.lock();
-            let Some(&(deadline, _)) = state.sleepers.keys().next() else { return false };
+            let Some(&(deadline, _)) = state.sleepers.keys().next() else {
+                return false;
+            };
             if deadline > limit {
                 return false;
             }
@@ -125,7 +138,11 @@ impl Source for SimClock {
     }
 
     fn sleep_until(&self, deadline: Tick) -> Sleep {
-        Box::pin(SimSleep { clock: self.clone(), deadline, id: None })
+        Box::pin(SimSleep {
+            clock: self.clone(),
+            deadline,
+            id: None,
+        })
     }
 
     fn add_busy(&self, delta: isize) {

@@ -1,5 +1,8 @@
 //! The only file that asks the operating system for time or entropy.
-#![expect(clippy::disallowed_methods, reason = "this is the door that the lint points everyone else to")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door that the lint points everyone else to"
+)]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,18 +12,20 @@ use rand::rngs::StdRng;
 use crate::{Sleep, Source, Tick, Timestamp};
 
 pub(crate) struct SystemClock {
-    origin: Instant,
+    began: Instant,
 }
 
 impl SystemClock {
     pub(crate) fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self {
+            began: Instant::now(),
+        }
     }
 }
 
 impl Source for SystemClock {
     fn now(&self) -> Tick {
-        Tick::ZERO + self.origin.elapsed()
+        Tick::SYSTEM_START + self.began.elapsed()
     }
 
     fn wall(&self) -> Timestamp {
@@ -35,7 +40,7 @@ impl Source for SystemClock {
         if deadline == Tick::NEVER {
             return Box::pin(std::future::pending());
         }
-        let instant = self.origin.checked_add(deadline - Tick::ZERO);
+        let instant = self.began.checked_add(deadline - Tick::SYSTEM_START);
         Box::pin(async move {
             match instant {
                 Some(instant) => tokio::time::sleep_until(instant.into()).await,

@@ -1,0 +1,108 @@
+//! The calls that are under way: a slab with generations, so that a slot that has ended can never be taken for another.
+
+use paceline_clock::Tick;
+
+/// One call's place in a budget, from its admission to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    index: u32,
+    generation: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Flight {
+    generation: u32,
+    live: bool,
+    sent_at: Option<Tick>,
+    /// One bit per rule: whether its window has the stamp.
+    stamped: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flights {
+    flights: Vec<Flight>,
+    free: Vec<u32>,
+    live: usize,
+}
+
+impl Flights {
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn take(&mut self) -> Slot {
+        self.live += 1;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.flights.push(Flight::default());
+            (self.flights.len() - 1) as u32
+        });
+        let flight = &mut self.flights[index as usize];
+        *flight = Flight {
+            generation: flight.generation.wrapping_add(1),
+            live: true,
+            sent_at: None,
+            stamped: 0,
+        };
+        Slot {
+            index,
+            generation: flight.generation,
+        }
+    }
+
+    /// Notes when the call left; false if that was known, or the slot has ended.
+    pub(super) fn sent(&mut self, slot: Slot, now: Tick) -> bool {
+        match self.get_mut(slot) {
+            Some(flight) if flight.sent_at.is_none() => {
+                flight.sent_at = Some(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When the call left, if that is known; the outer `None` if every window has its stamp, or it has ended.
+    pub(super) fn unseen(&mut self, slot: Slot) -> Option<Option<Tick>> {
+        let flight = self.get_mut(slot)?;
+        (flight.stamped != u32::MAX).then_some(flight.sent_at)
+    }
+
+    /// Marks that every window has the stamp; answers which had it before.
+    pub(super) fn mark_all_stamped(&mut self, slot: Slot) -> u32 {
+        self.get_mut(slot).map_or(u32::MAX, |flight| {
+            std::mem::replace(&mut flight.stamped, u32::MAX)
+        })
+    }
+
+    /// Marks that one window has the stamp; false if it had, or the slot has ended.
+    pub(super) fn mark_stamped(&mut self, slot: Slot, rule: usize) -> bool {
+        match self.get_mut(slot) {
+            Some(flight) if flight.stamped & (1 << rule) == 0 => {
+                flight.stamped |= 1 << rule;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends the slot: the outer `None` if it had ended already, the inner if it was never sent.
+    pub(super) fn end(&mut self, slot: Slot) -> Option<Option<Tick>> {
+        let flight = self.get_mut(slot)?;
+        flight.live = false;
+        let sent_at = flight.sent_at;
+        self.live -= 1;
+        self.free.push(slot.index);
+        Some(sent_at)
+    }
+
+    pub(super) fn is_live(&self, slot: Slot) -> bool {
+        self.flights
+            .get(slot.index as usize)
+            .is_some_and(|f| f.generation == slot.generation && f.live)
+    }
+
+    fn get_mut(&mut self, slot: Slot) -> Option<&mut Flight> {
+        self.flights
+            .get_mut(slot.index as usize)
+            .filter(|f| f.generation == slot.generation && f.live)
+    }
+}

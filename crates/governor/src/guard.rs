@@ -1,0 +1,163 @@
+//! The guard of one window: until when a call that was sent may still be counted by the vendor.
+
+use std::time::Duration;
+
+use crate::Guard;
+
+/// Windows from here on are kept strictly until the latency is known (spec G3: "every window of a minute or more").
+const STRICT_FROM: Duration = Duration::from_secs(60);
+/// Strictness may cost this share of the rate, and the learnt bound never gets tighter than this share of the window:
+/// what costs so little is spent even when the network looks quicker.
+const COST_SHARE: f64 = 0.02;
+/// The learnt bound never grows past this share of the window: strictness would cost less.
+const BOUND_SHARE_MAX: f64 = 0.25;
+/// How many times the longest network time seen the bound is.
+const NETWORK_FACTOR: f64 = 2.0;
+/// The bound comes down by this share per window's worth of answers.
+const LOWERING: f64 = 0.05;
+
+/// What one window knows of the time between sending and counting.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowGuard {
+    guard: Guard,
+    window: Duration,
+    /// Raised by an undeserved 429, lowered by good answers.
+    raised: Duration,
+}
+
+/// What the whole budget has seen of the network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latency {
+    /// Moving mean of sent -> head, in seconds.
+    mean_s: Option<f64>,
+    /// The longest network part (connect, TLS) seen, decaying.
+    network: Duration,
+}
+
+impl Latency {
+    /// A response's head came this long after its call was sent.
+    pub(crate) fn saw_head(&mut self, after: Duration) {
+        const WEIGHT: f64 = 0.05;
+        let seconds = after.as_secs_f64();
+        self.mean_s = Some(
+            self.mean_s
+                .map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)),
+        );
+    }
+
+    /// A connection took this long to make.
+    pub(crate) fn saw_network(&mut self, took: Duration) {
+        const DECAY: f64 = 0.99;
+        self.network = self.network.mul_f64(DECAY).max(took);
+    }
+}
+
+impl WindowGuard {
+    pub(crate) fn new(guard: Guard, window: Duration) -> Self {
+        Self {
+            guard,
+            window,
+            raised: Duration::ZERO,
+        }
+    }
+
+    /// How long after its sending a call may be counted; `None` if only the response tells.
+    pub(crate) fn bound(&self, latency: &Latency) -> Option<Duration> {
+        match self.guard {
+            Guard::Strict => None,
+            Guard::Fixed(bound) => Some(bound),
+            Guard::Auto => match latency.mean_s {
+                Some(mean_s) if mean_s <= COST_SHARE * self.window.as_secs_f64() => None,
+                Some(_) => Some(self.learnt(latency)),
+                // Nothing is known yet, and the first calls are the slowest, for they make the connections.
+                None => (self.window < STRICT_FROM).then_some(self.window),
+            },
+        }
+    }
+
+    fn learnt(&self, latency: &Latency) -> Duration {
+        let network = latency.network.mul_f64(NETWORK_FACTOR);
+        self.raised.max(network).clamp(
+            self.window.mul_f64(COST_SHARE),
+            self.window.mul_f64(BOUND_SHARE_MAX),
+        )
+    }
+
+    /// A 429 came although the window held: the vendor may have counted later than believed. Raised at once.
+    pub(crate) fn undeserved(&mut self, latency: &Latency) {
+        if self.guard == Guard::Auto {
+            self.raised = self
+                .learnt(latency)
+                .mul_f64(2.0)
+                .min(self.window.mul_f64(BOUND_SHARE_MAX));
+        }
+    }
+
+    /// A good answer: lowered slowly.
+    pub(crate) fn good(&mut self, count: usize) {
+        if self.raised > Duration::ZERO {
+            self.raised = self.raised.mul_f64(1.0 - LOWERING / count.max(1) as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latency(mean_ms: u64) -> Latency {
+        let mut latency = Latency::default();
+        latency.saw_head(Duration::from_millis(mean_ms));
+        latency
+    }
+
+    #[test]
+    fn auto_is_strict_where_that_is_cheap() {
+        let minute = WindowGuard::new(Guard::Auto, Duration::from_secs(60));
+        let second = WindowGuard::new(Guard::Auto, Duration::from_secs(1));
+        assert_eq!(minute.bound(&Latency::default()), None);
+        assert_eq!(minute.bound(&latency(1_100)), None, "1.8 %");
+        assert_eq!(
+            minute.bound(&latency(30_000)),
+            Some(Duration::from_millis(1_200)),
+            "30 s of thinking"
+        );
+        assert_eq!(
+            second.bound(&Latency::default()),
+            Some(Duration::from_secs(1)),
+            "unknown"
+        );
+        assert_eq!(second.bound(&latency(10)), None, "1 %");
+        assert_eq!(second.bound(&latency(200)), Some(Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn a_slow_network_and_an_undeserved_429_raise_the_bound_and_it_comes_down_slowly() {
+        let mut guard = WindowGuard::new(Guard::Auto, Duration::from_secs(1));
+        let mut seen = latency(200);
+        seen.saw_network(Duration::from_millis(30));
+        assert_eq!(guard.bound(&seen), Some(Duration::from_millis(60)));
+        guard.undeserved(&seen);
+        assert_eq!(guard.bound(&seen), Some(Duration::from_millis(120)));
+        (0..10).for_each(|_| guard.undeserved(&seen));
+        assert_eq!(
+            guard.bound(&seen),
+            Some(Duration::from_millis(250)),
+            "at most a quarter of the window"
+        );
+        (0..10).for_each(|_| guard.good(10));
+        assert!(guard.bound(&seen).unwrap() < Duration::from_millis(240));
+        assert!(guard.bound(&seen).unwrap() > Duration::from_millis(230));
+    }
+
+    #[test]
+    fn strict_and_fixed_are_what_they_say() {
+        let window = Duration::from_secs(1);
+        assert_eq!(
+            WindowGuard::new(Guard::Strict, window).bound(&latency(5)),
+            None
+        );
+        let fixed = WindowGuard::new(Guard::Fixed(Duration::from_millis(7)), window);
+        assert_eq!(fixed.bound(&latency(5)), Some(Duration::from_millis(7)));
+    }
+}

@@ -1,0 +1,37 @@
+//! What a budget tells about itself.
+
+use paceline_clock::Tick;
+
+use crate::{BreakerState, Limit, Reason};
+
+/// One limit of a budget, now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LimitStatus {
+    /// The limit as configured.
+    pub limit: Limit,
+    /// Slots that are held.
+    pub used: usize,
+    /// Slots there are: fewer than the limit's count while cooling down.
+    pub allowed: usize,
+    /// How long after its sending a call may be counted, in ms; `None` while only the response tells (strict).
+    pub guard_ms: Option<f64>,
+}
+
+/// A budget, now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// Its limits, as configured.
+    pub limits: Vec<LimitStatus>,
+    /// Calls admitted and not ended.
+    pub in_flight: usize,
+    /// Callers that wait.
+    pub waiting: usize,
+    /// When the next call could go, if that is known and not now.
+    pub next_slot: Option<Tick>,
+    /// What holds the next call back.
+    pub held_by: Option<Reason>,
+    /// Calls that the vendor refused for their rate, since the budget was made.
+    pub throttled: u64,
+    /// Where the breaker stands.
+    pub breaker: BreakerState,
+}

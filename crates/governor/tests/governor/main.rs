@@ -1,0 +1,5 @@
+//! The governor from outside: waiting in virtual time, and the plan against the theory. One binary, for link time.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod plan;
+mod waiting;
