@@ -127,18 +127,12 @@ mod tests {
     fn arithmetic_saturates_at_both_ends() {
         assert_eq!(Tick::NEVER + Duration::from_secs(1), Tick::NEVER);
         assert_eq!(Tick::ZERO + Duration::MAX, Tick::NEVER);
-        assert_eq!(
-            Tick::from_millis(1).before(Duration::from_secs(1)),
-            Tick::ZERO
-        );
+        assert_eq!(Tick::from_millis(1).before(Duration::from_secs(1)), Tick::ZERO);
         assert_eq!(Tick::ZERO - Tick::from_millis(5), Duration::ZERO);
         assert_eq!(
             Timestamp::from_micros(i64::MAX) + Duration::MAX,
             Timestamp::from_micros(i64::MAX)
         );
-        assert_eq!(
-            Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)),
-            Duration::ZERO
-        );
+        assert_eq!(Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)), Duration::ZERO);
     }
 }

@@ -138,11 +138,7 @@ impl Source for SimClock {
     }
 
     fn sleep_until(&self, deadline: Tick) -> Sleep {
-        Box::pin(SimSleep {
-            clock: self.clone(),
-            deadline,
-            id: None,
-        })
+        Box::pin(SimSleep { clock: self.clone(), deadline, id: None })
     }
 
     fn add_busy(&self, delta: isize) {

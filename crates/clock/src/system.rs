@@ -17,9 +17,7 @@ pub(crate) struct SystemClock {
 
 impl SystemClock {
     pub(crate) fn start() -> Self {
-        Self {
-            began: Instant::now(),
-        }
+        Self { began: Instant::now() }
     }
 }
 

@@ -17,10 +17,7 @@ fn main() {
 
 fn config(limits: &[&str]) -> BudgetConfig {
     let limits = limits.iter().filter_map(|text| text.parse::<Limit>().ok());
-    BudgetConfig {
-        guard: Guard::Strict,
-        ..BudgetConfig::new(limits)
-    }
+    BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits) }
 }
 
 const SETS: [&[&str]; 3] = [&[], &["1000000/s"], &["1000000/s", "1000000/min"]];
@@ -86,10 +83,7 @@ fn acquire_uncontended(bencher: Bencher<'_, '_>) {
 /// One permit is finished, goes to the first of 1,000 waiters, who takes it and is replaced by a new last one.
 #[divan::bench]
 fn hand_over_with_1000_waiters(bencher: Bencher<'_, '_>) {
-    let config = BudgetConfig {
-        concurrent_max: Some(1),
-        ..config(SETS[2])
-    };
+    let config = BudgetConfig { concurrent_max: Some(1), ..config(SETS[2]) };
     let Ok(budget) = Budget::new(config, Clock::system()) else {
         return;
     };

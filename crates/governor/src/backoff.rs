@@ -68,10 +68,7 @@ mod tests {
     #[test]
     fn waits_are_exactly_the_documented_ones() {
         let waits = |strategy| {
-            let backoff = Backoff {
-                strategy,
-                base: Duration::from_millis(1000),
-            };
+            let backoff = Backoff { strategy, base: Duration::from_millis(1000) };
             [0, 1, 2].map(|retry| backoff.wait(retry).as_millis())
         };
         assert_eq!(waits(Strategy::Exponential), [1000, 2000, 4000]);
@@ -82,10 +79,7 @@ mod tests {
     #[test]
     fn nothing_overflows() {
         for strategy in Strategy::ALL {
-            let backoff = Backoff {
-                strategy,
-                base: Duration::from_secs(60),
-            };
+            let backoff = Backoff { strategy, base: Duration::from_secs(60) };
             for retry in [31, 32, 33, u32::MAX] {
                 assert!(backoff.wait(retry) <= WAIT_MAX);
             }

@@ -105,10 +105,7 @@ impl Breaker {
     pub fn admit(&mut self, now: Tick) -> Result<(), Trip> {
         match self.state {
             BreakerState::Admitting => Ok(()),
-            BreakerState::Refusing {
-                trip,
-                until: Some(until),
-            } if now >= until => {
+            BreakerState::Refusing { trip, until: Some(until) } if now >= until => {
                 self.state = BreakerState::Probing { trip };
                 Ok(())
             }
@@ -132,11 +129,8 @@ impl Breaker {
             BreakerState::Admitting => {}
         }
         self.count(now, failed);
-        self.credentials_refused = if outcome.credential_refused {
-            self.credentials_refused + 1
-        } else {
-            0
-        };
+        self.credentials_refused =
+            if outcome.credential_refused { self.credentials_refused + 1 } else { 0 };
         match self.verdict(now) {
             Some(trip) => {
                 self.refuse(now, trip);
@@ -149,10 +143,7 @@ impl Breaker {
     /// A probe ended without an outcome (it was never sent): the next call may probe.
     pub fn probe_lost(&mut self, now: Tick) {
         if let BreakerState::Probing { trip } = self.state {
-            self.state = BreakerState::Refusing {
-                trip,
-                until: Some(now),
-            };
+            self.state = BreakerState::Refusing { trip, until: Some(now) };
         }
     }
 
@@ -178,20 +169,12 @@ impl Breaker {
 
     fn verdict(&self, now: Tick) -> Option<Trip> {
         if self.credentials_refused >= self.config.credentials_refused_max {
-            return Some(Trip::CredentialRefused {
-                times: self.credentials_refused,
-            });
+            return Some(Trip::CredentialRefused { times: self.credentials_refused });
         }
         let newest = self.bucket_number(now);
-        let inside = self
-            .buckets
-            .iter()
-            .filter(|bucket| bucket.0 + BUCKETS as u64 > newest);
+        let inside = self.buckets.iter().filter(|bucket| bucket.0 + BUCKETS as u64 > newest);
         let (calls, failed) = inside.fold((0_u32, 0_u32), |(calls, failed), bucket| {
-            (
-                calls.saturating_add(bucket.1),
-                failed.saturating_add(bucket.2),
-            )
+            (calls.saturating_add(bucket.1), failed.saturating_add(bucket.2))
         });
         let too_many = f64::from(failed) > f64::from(calls) * self.config.failure_ratio;
         (calls >= self.config.calls_min && too_many).then_some(Trip::Failures { failed, calls })
@@ -207,11 +190,8 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const FAILED: Outcome = Outcome {
-        class: OutcomeClass::Transient,
-        retry_after: None,
-        credential_refused: false,
-    };
+    const FAILED: Outcome =
+        Outcome { class: OutcomeClass::Transient, retry_after: None, credential_refused: false };
     const REFUSED: Outcome = Outcome {
         class: OutcomeClass::ConfigurationCaused,
         retry_after: None,
@@ -230,15 +210,8 @@ mod tests {
     fn more_than_half_of_at_least_ten_trips_it() {
         let mut breaker = Breaker::new(BreakerConfig::default());
         let tripped: Vec<bool> = (0..10).map(|_| breaker.record(at(1), &FAILED)).collect();
-        assert_eq!(
-            tripped.iter().position(|tripped| *tripped),
-            Some(9),
-            "not before the tenth"
-        );
-        assert!(
-            breaker.admit(at(9999)).is_err(),
-            "without a probe it waits for a person"
-        );
+        assert_eq!(tripped.iter().position(|tripped| *tripped), Some(9), "not before the tenth");
+        assert!(breaker.admit(at(9999)).is_err(), "without a probe it waits for a person");
         breaker.reset();
         assert!(breaker.admit(at(9999)).is_ok());
     }
@@ -274,9 +247,7 @@ mod tests {
         breaker.record(at(0), &REFUSED);
         assert_eq!(breaker.state(), BreakerState::Admitting);
         assert!(breaker.record(at(0), &REFUSED));
-        let BreakerState::Refusing { trip, .. } = breaker.state() else {
-            panic!("refusing")
-        };
+        let BreakerState::Refusing { trip, .. } = breaker.state() else { panic!("refusing") };
         assert_eq!(trip, Trip::CredentialRefused { times: 3 });
     }
 
@@ -294,10 +265,7 @@ mod tests {
         assert!(breaker.admit(at(30)).is_ok());
         assert!(breaker.admit(at(30)).is_err(), "the probe is under way");
         breaker.probe_lost(at(31));
-        assert!(
-            breaker.admit(at(31)).is_ok(),
-            "a probe that was never sent is no answer"
-        );
+        assert!(breaker.admit(at(31)).is_ok(), "a probe that was never sent is no answer");
         assert!(breaker.record(at(32), &FAILED));
         assert!(breaker.admit(at(61)).is_err());
         assert!(breaker.admit(at(62)).is_ok());

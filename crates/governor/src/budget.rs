@@ -42,28 +42,15 @@ impl Budget {
     /// If the configuration cannot be.
     pub fn new(config: BudgetConfig, clock: Clock) -> Result<Self, ConfigError> {
         let queue_max = config.queue_max;
-        let state = State {
-            core: Core::new(config)?,
-            queue: Queue::default(),
-        };
-        Ok(Self {
-            shared: Arc::new(Shared {
-                clock,
-                queue_max,
-                state: Mutex::new(state),
-            }),
-        })
+        let state = State { core: Core::new(config)?, queue: Queue::default() };
+        Ok(Self { shared: Arc::new(Shared { clock, queue_max, state: Mutex::new(state) }) })
     }
 
     /// Waits for leave to make one call. First come, first served.
     ///
     /// Dropping the future gives its place back at once and exactly.
     pub fn acquire(&self) -> Acquire {
-        Acquire {
-            shared: Arc::clone(&self.shared),
-            place: None,
-            timer: None,
-        }
+        Acquire { shared: Arc::clone(&self.shared), place: None, timer: None }
     }
 
     /// Leave to make one call now, or why not and until when. Never overtakes those who wait.
@@ -75,10 +62,7 @@ impl Budget {
         let mut state = self.shared.lock();
         if !state.queue.is_empty() {
             let until = state.core.next_slot(now);
-            return Err(Refusal {
-                reason: Reason::Concurrency,
-                until,
-            });
+            return Err(Refusal { reason: Reason::Concurrency, until });
         }
         let slot = state.core.admit(now)?;
         drop(state);
@@ -102,8 +86,7 @@ impl Budget {
 
     /// Admits again after the breaker tripped: the cause was mended.
     pub fn reset_breaker(&self) {
-        self.shared
-            .with_core_then_pump(|core, _| core.reset_breaker());
+        self.shared.with_core_then_pump(|core, _| core.reset_breaker());
     }
 
     /// A snapshot for people and programs.
@@ -112,10 +95,7 @@ impl Budget {
         let now = self.shared.clock.now();
         let mut state = self.shared.lock();
         let waiting = state.queue.len();
-        Status {
-            waiting,
-            ..state.core.status(now)
-        }
+        Status { waiting, ..state.core.status(now) }
     }
 }
 
@@ -156,10 +136,7 @@ impl State {
         while !self.queue.is_empty() {
             match self.core.admit(now) {
                 Ok(slot) => wake.extend(self.queue.grant_first(slot)),
-                Err(Refusal {
-                    reason: Reason::Breaker(trip),
-                    ..
-                }) => {
+                Err(Refusal { reason: Reason::Breaker(trip), .. }) => {
                     if self.core.tripped().is_some() {
                         self.queue.refuse_all(trip, &mut wake);
                     }
@@ -229,9 +206,7 @@ impl Acquire {
             wake = state.pump(now, Some(place));
             found = state.queue.look(place, waker);
         }
-        let until = matches!(found, Found::First)
-            .then(|| state.core.next_slot(now))
-            .flatten();
+        let until = matches!(found, Found::First).then(|| state.core.next_slot(now)).flatten();
         drop(state);
         wake.into_iter().for_each(Waker::wake);
         match found {
@@ -249,19 +224,16 @@ impl Acquire {
         if state.queue.is_empty() {
             match state.core.admit(now) {
                 Ok(slot) => return Poll::Ready(Ok(Permit::new(Arc::clone(&self.shared), slot))),
-                Err(Refusal {
-                    reason: Reason::Breaker(trip),
-                    ..
-                }) if state.core.tripped().is_some() => {
+                Err(Refusal { reason: Reason::Breaker(trip), .. })
+                    if state.core.tripped().is_some() =>
+                {
                     return Poll::Ready(Err(Refused::Breaker(trip)));
                 }
                 Err(_) => {}
             }
         }
         if state.queue.len() >= self.shared.queue_max {
-            return Poll::Ready(Err(Refused::QueueFull {
-                waiting: state.queue.len(),
-            }));
+            return Poll::Ready(Err(Refused::QueueFull { waiting: state.queue.len() }));
         }
         self.place = Some(state.queue.join());
         Poll::Pending
@@ -299,8 +271,6 @@ impl Shared {
 
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire")
-            .field("place", &self.place)
-            .finish_non_exhaustive()
+        f.debug_struct("Acquire").field("place", &self.place).finish_non_exhaustive()
     }
 }

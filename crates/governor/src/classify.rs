@@ -34,11 +34,7 @@ impl Outcome {
     /// An outcome without a hint.
     #[must_use]
     pub fn of(class: OutcomeClass) -> Self {
-        Self {
-            class,
-            retry_after: None,
-            credential_refused: false,
-        }
+        Self { class, retry_after: None, credential_refused: false }
     }
 }
 
@@ -79,11 +75,7 @@ pub fn classify_status(status: u16, retry_after: Option<Duration>, retry_on: &[u
     };
     let credential_refused =
         matches!(status, 401 | 403) && class == OutcomeClass::ConfigurationCaused;
-    Outcome {
-        class,
-        retry_after,
-        credential_refused,
-    }
+    Outcome { class, retry_after, credential_refused }
 }
 
 /// The outcome of a call that got no response.
@@ -136,11 +128,7 @@ mod tests {
             assert_eq!(classify_status(status, wait, &[]).class, class, "{status}");
         }
         assert_eq!(classify_status(404, None, &[404]).class, Transient);
-        assert_eq!(
-            classify_status(429, None, &[429]).class,
-            Throttled,
-            "a throttle stays one"
-        );
+        assert_eq!(classify_status(429, None, &[429]).class, Throttled, "a throttle stays one");
         assert!(!classify_status(403, None, &[403]).credential_refused);
     }
 }

@@ -91,10 +91,7 @@ impl Core {
             return Err(refusal);
         }
         if let Err(trip) = self.breaker.admit(now) {
-            return Err(Refusal {
-                reason: Reason::Breaker(trip),
-                until: None,
-            });
+            return Err(Refusal { reason: Reason::Breaker(trip), until: None });
         }
         for rule in &mut self.rules {
             rule.take(now);
@@ -224,9 +221,7 @@ impl Core {
                 limit: *limit,
                 used: rule.used(),
                 allowed: rule.allowed(),
-                guard_ms: rule
-                    .bound(&self.latency)
-                    .map(|bound| bound.as_secs_f64() * 1e3),
+                guard_ms: rule.bound(&self.latency).map(|bound| bound.as_secs_f64() * 1e3),
             }
         });
         Status {
@@ -264,11 +259,7 @@ impl Core {
         {
             hold(Reason::Spacing, Some(last + self.config.spacing_min));
         }
-        if self
-            .config
-            .concurrent_max
-            .is_some_and(|max| self.flights.len() >= max as usize)
-        {
+        if self.config.concurrent_max.is_some_and(|max| self.flights.len() >= max as usize) {
             hold(Reason::Concurrency, None);
         }
         for rule in &self.rules {
@@ -291,9 +282,7 @@ impl Core {
     /// A 429: the window that refused gets fewer slots, once per round trip, and a wider guard (theory, "Adapting").
     fn throttle(&mut self, sent_at: Option<Tick>, asked: Option<Duration>, now: Tick) {
         self.throttled += 1;
-        let since_last = self
-            .last_drop
-            .is_none_or(|last| sent_at.is_some_and(|sent| sent > last));
+        let since_last = self.last_drop.is_none_or(|last| sent_at.is_some_and(|sent| sent > last));
         if !since_last || self.rules.is_empty() {
             return;
         }

@@ -39,10 +39,7 @@ impl Latency {
     pub(crate) fn saw_head(&mut self, after: Duration) {
         const WEIGHT: f64 = 0.05;
         let seconds = after.as_secs_f64();
-        self.mean_s = Some(
-            self.mean_s
-                .map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)),
-        );
+        self.mean_s = Some(self.mean_s.map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)));
     }
 
     /// A connection took this long to make.
@@ -54,11 +51,7 @@ impl Latency {
 
 impl WindowGuard {
     pub(crate) fn new(guard: Guard, window: Duration) -> Self {
-        Self {
-            guard,
-            window,
-            raised: Duration::ZERO,
-        }
+        Self { guard, window, raised: Duration::ZERO }
     }
 
     /// How long after its sending a call may be counted; `None` if only the response tells.
@@ -77,19 +70,16 @@ impl WindowGuard {
 
     fn learnt(&self, latency: &Latency) -> Duration {
         let network = latency.network.mul_f64(NETWORK_FACTOR);
-        self.raised.max(network).clamp(
-            self.window.mul_f64(COST_SHARE),
-            self.window.mul_f64(BOUND_SHARE_MAX),
-        )
+        self.raised
+            .max(network)
+            .clamp(self.window.mul_f64(COST_SHARE), self.window.mul_f64(BOUND_SHARE_MAX))
     }
 
     /// A 429 came although the window held: the vendor may have counted later than believed. Raised at once.
     pub(crate) fn undeserved(&mut self, latency: &Latency) {
         if self.guard == Guard::Auto {
-            self.raised = self
-                .learnt(latency)
-                .mul_f64(2.0)
-                .min(self.window.mul_f64(BOUND_SHARE_MAX));
+            self.raised =
+                self.learnt(latency).mul_f64(2.0).min(self.window.mul_f64(BOUND_SHARE_MAX));
         }
     }
 
@@ -122,11 +112,7 @@ mod tests {
             Some(Duration::from_millis(1_200)),
             "30 s of thinking"
         );
-        assert_eq!(
-            second.bound(&Latency::default()),
-            Some(Duration::from_secs(1)),
-            "unknown"
-        );
+        assert_eq!(second.bound(&Latency::default()), Some(Duration::from_secs(1)), "unknown");
         assert_eq!(second.bound(&latency(10)), None, "1 %");
         assert_eq!(second.bound(&latency(200)), Some(Duration::from_millis(20)));
     }
@@ -153,10 +139,7 @@ mod tests {
     #[test]
     fn strict_and_fixed_are_what_they_say() {
         let window = Duration::from_secs(1);
-        assert_eq!(
-            WindowGuard::new(Guard::Strict, window).bound(&latency(5)),
-            None
-        );
+        assert_eq!(WindowGuard::new(Guard::Strict, window).bound(&latency(5)), None);
         let fixed = WindowGuard::new(Guard::Fixed(Duration::from_millis(7)), window);
         assert_eq!(fixed.bound(&latency(5)), Some(Duration::from_millis(7)));
     }

@@ -40,9 +40,7 @@ pub fn retry_after(value: &str, date: Option<&str>, wall: Timestamp) -> Option<D
 fn http_date(text: &str) -> Option<Timestamp> {
     let time = httpdate::parse_http_date(text.trim()).ok()?;
     let since_epoch = time.duration_since(UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_seconds(
-        i64::try_from(since_epoch.as_secs()).ok()?,
-    ))
+    Some(Timestamp::from_seconds(i64::try_from(since_epoch.as_secs()).ok()?))
 }
 
 #[cfg(test)]

@@ -55,10 +55,8 @@ impl Limit {
     /// # Errors
     /// Names the range that was left.
     pub fn new(count: u32, window: Duration) -> Result<Self, LimitError> {
-        let error = |problem: String| LimitError {
-            written: format!("{count} per {window:?}"),
-            problem,
-        };
+        let error =
+            |problem: String| LimitError { written: format!("{count} per {window:?}"), problem };
         if !(1..=COUNT_MAX).contains(&count) {
             return Err(error(format!("the count must be from 1 to {COUNT_MAX}")));
         }
@@ -120,9 +118,7 @@ impl FromStr for Limit {
         let (times, unit) = window.split_at(digits);
         let times: u32 = match times {
             "" => 1,
-            times => times
-                .parse()
-                .map_err(|_| error("the window is too long; at most 31 days"))?,
+            times => times.parse().map_err(|_| error("the window is too long; at most 31 days"))?,
         };
         let unit = unit.trim();
         let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
@@ -170,22 +166,11 @@ mod tests {
 
     #[test]
     fn written_and_read_back() {
-        for text in [
-            "20/min",
-            "60/h",
-            "10/s",
-            "500/15min",
-            "1/d",
-            "7/250ms",
-            "500/5s",
-            "1000/31d",
-        ] {
+        for text in ["20/min", "60/h", "10/s", "500/15min", "1/d", "7/250ms", "500/5s", "1000/31d"]
+        {
             assert_eq!(text.parse::<Limit>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "20 / Minute".parse::<Limit>().unwrap().to_string(),
-            "20/min"
-        );
+        assert_eq!("20 / Minute".parse::<Limit>().unwrap().to_string(), "20/min");
     }
 
     #[test]

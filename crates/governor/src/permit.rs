@@ -19,10 +19,7 @@ pub struct Permit {
 
 impl Permit {
     pub(crate) fn new(shared: Arc<Shared>, slot: Slot) -> Self {
-        Self {
-            shared,
-            slot: Some(slot),
-        }
+        Self { shared, slot: Some(slot) }
     }
 
     /// The call leaves now. Say this just before the first byte is written.
@@ -35,16 +32,14 @@ impl Permit {
     /// The response's head is here.
     pub fn seen(&mut self) {
         if let Some(slot) = self.slot {
-            self.shared
-                .with_core_then_pump(|core, now| core.seen(slot, now));
+            self.shared.with_core_then_pump(|core, now| core.seen(slot, now));
         }
     }
 
     /// The call is over.
     pub fn finish(mut self, outcome: &Outcome) {
         if let Some(slot) = self.slot.take() {
-            self.shared
-                .with_core_then_pump(|core, now| core.finish(slot, outcome, now));
+            self.shared.with_core_then_pump(|core, now| core.finish(slot, outcome, now));
         }
     }
 
@@ -52,8 +47,7 @@ impl Permit {
     /// if there is a why (no connection came about).
     pub fn not_sent(mut self, outcome: Option<&Outcome>) {
         if let Some(slot) = self.slot.take() {
-            self.shared
-                .with_core_then_pump(|core, now| core.give_back(slot, outcome, now));
+            self.shared.with_core_then_pump(|core, now| core.give_back(slot, outcome, now));
         }
     }
 }
@@ -61,8 +55,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.shared
-                .with_core_then_pump(|core, now| core.abandon(slot, now));
+            self.shared.with_core_then_pump(|core, now| core.abandon(slot, now));
         }
     }
 }

@@ -70,18 +70,13 @@ pub enum PlanError {
 /// ```
 pub fn plan(request: &PlanRequest) -> Result<Plan, PlanError> {
     if request.calls > CALLS_MAX {
-        return Err(PlanError::TooManyCalls {
-            calls: request.calls,
-        });
+        return Err(PlanError::TooManyCalls { calls: request.calls });
     }
     if request.concurrency == Some(0) {
         return Err(PlanError::NoConcurrency);
     }
-    let mut windows: Vec<Window> = request
-        .limits
-        .iter()
-        .map(|limit| Window::exact(limit.count(), limit.window()))
-        .collect();
+    let mut windows: Vec<Window> =
+        request.limits.iter().map(|limit| Window::exact(limit.count(), limit.window())).collect();
     if let Some(concurrency) = request.concurrency
         && !request.service.is_zero()
     {
@@ -94,16 +89,9 @@ pub fn plan(request: &PlanRequest) -> Result<Plan, PlanError> {
         .filter(|(_, waited)| !waited.is_zero())
         .max_by_key(|(index, waited)| (**waited, std::cmp::Reverse(*index)))
         .map(|(index, _)| {
-            request
-                .limits
-                .get(index)
-                .map_or_else(|| "concurrency".to_owned(), Limit::to_string)
+            request.limits.get(index).map_or_else(|| "concurrency".to_owned(), Limit::to_string)
         });
-    let end = if request.calls == 0 {
-        Duration::ZERO
-    } else {
-        last_start + request.service
-    };
+    let end = if request.calls == 0 { Duration::ZERO } else { last_start + request.service };
     Ok(Plan {
         calls: request.calls,
         first_start_ms: 0.0,

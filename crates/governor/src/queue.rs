@@ -61,9 +61,7 @@ impl Queue {
 
     /// The first waiter's waker, to have it set its timer.
     pub(crate) fn first_waker(&self) -> Option<Waker> {
-        self.waiting
-            .first_key_value()
-            .and_then(|(_, waker)| waker.clone())
+        self.waiting.first_key_value().and_then(|(_, waker)| waker.clone())
     }
 
     /// What became of a waiter; its waker is kept if it waits on.
@@ -74,10 +72,7 @@ impl Queue {
                 Err(trip) => Found::Refused(trip),
             };
         }
-        let first = self
-            .waiting
-            .first_key_value()
-            .is_some_and(|(first, _)| *first == place);
+        let first = self.waiting.first_key_value().is_some_and(|(first, _)| *first == place);
         if let Some(kept) = self.waiting.get_mut(&place) {
             match kept {
                 Some(kept) => kept.clone_from(waker),

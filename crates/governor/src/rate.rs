@@ -31,12 +31,7 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Self; 4] = [
-        Self::Aggressive,
-        Self::Moderate,
-        Self::Conservative,
-        Self::Gentle,
-    ];
+    pub const ALL: [Self; 4] = [Self::Aggressive, Self::Moderate, Self::Conservative, Self::Gentle];
 
     /// Its name.
     #[must_use]
@@ -61,10 +56,7 @@ impl Preset {
         Rate {
             limits: Limit::per_second(per_second).into_iter().collect(),
             concurrent_max,
-            backoff: Backoff {
-                strategy,
-                base: PRESET_BASE,
-            },
+            backoff: Backoff { strategy, base: PRESET_BASE },
             max_retries,
             cool_down_on_429: true,
             budget: None,
@@ -171,12 +163,7 @@ impl Rate {
     /// How its cells are retried.
     #[must_use]
     pub fn retry_policy(&self) -> RetryPolicy {
-        let longest = self
-            .limits
-            .iter()
-            .map(Limit::window)
-            .max()
-            .unwrap_or_default();
+        let longest = self.limits.iter().map(Limit::window).max().unwrap_or_default();
         let deadline = self
             .throttle_deadline
             .unwrap_or(THROTTLE_DEADLINE.max(longest * THROTTLE_DEADLINE_WINDOWS));
@@ -189,18 +176,13 @@ impl Rate {
 }
 
 fn preset(name: &str) -> Result<Rate, RateError> {
-    let found = Preset::ALL
-        .into_iter()
-        .find(|preset| preset.as_str() == name);
+    let found = Preset::ALL.into_iter().find(|preset| preset.as_str() == name);
     found.map(Preset::rate).ok_or_else(|| {
         let did_you_mean = nearest(name, Preset::ALL.iter().map(|preset| preset.as_str()));
         let shown: String = name.chars().take(40).collect();
         RateError {
             field: String::new(),
-            problem: format!(
-                "there is no preset {shown:?}; the presets are {}",
-                preset_names()
-            ),
+            problem: format!("there is no preset {shown:?}; the presets are {}", preset_names()),
             did_you_mean,
         }
     })

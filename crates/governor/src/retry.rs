@@ -50,17 +50,15 @@ impl RetryPolicy {
                 Next::Deadline
             }
             OutcomeClass::Throttled => {
-                let wait = self
-                    .backoff
-                    .wait(history.throttles.saturating_sub(1))
-                    .min(THROTTLE_WAIT_MAX);
+                let wait =
+                    self.backoff.wait(history.throttles.saturating_sub(1)).min(THROTTLE_WAIT_MAX);
                 Next::RetryAfter(wait.max(asked))
             }
-            OutcomeClass::Transient if history.errors <= self.max_retries => Next::RetryAfter(
-                self.backoff
-                    .wait(history.errors.saturating_sub(1))
-                    .max(asked),
-            ),
+            // A refused key is retried like a passing fault: if it stays refused, the breaker stops everything before
+            // any cell is given up for what is not its fault.
+            _ if may_pass(outcome) && history.errors <= self.max_retries => {
+                Next::RetryAfter(self.backoff.wait(history.errors.saturating_sub(1)).max(asked))
+            }
             _ => Next::GiveUp,
         }
     }
@@ -76,10 +74,7 @@ mod tests {
     use crate::Strategy;
 
     const POLICY: RetryPolicy = RetryPolicy {
-        backoff: Backoff {
-            strategy: Strategy::Exponential,
-            base: Duration::from_secs(1),
-        },
+        backoff: Backoff { strategy: Strategy::Exponential, base: Duration::from_secs(1) },
         max_retries: 3,
         throttle_deadline: Duration::from_secs(600),
     };
@@ -96,17 +91,13 @@ mod tests {
     }
 
     fn errors(errors: u32) -> TaskHistory {
-        TaskHistory {
-            errors,
-            ..TaskHistory::default()
-        }
+        TaskHistory { errors, ..TaskHistory::default() }
     }
 
     #[test]
     fn three_retries_wait_one_two_four_and_then_it_is_over() {
-        let waits: Vec<Next> = (1..=4)
-            .map(|n| after(OutcomeClass::Transient, None, errors(n)))
-            .collect();
+        let waits: Vec<Next> =
+            (1..=4).map(|n| after(OutcomeClass::Transient, None, errors(n))).collect();
         let seconds = |s| Next::RetryAfter(Duration::from_secs(s));
         assert_eq!(waits, [seconds(1), seconds(2), seconds(4), Next::GiveUp]);
     }
@@ -138,34 +129,20 @@ mod tests {
             after(OutcomeClass::Throttled, Some(3600), throttled(1, 0)),
             Next::RetryAfter(Duration::from_secs(3600))
         );
-        assert_eq!(
-            after(OutcomeClass::Throttled, None, throttled(50, 600)),
-            Next::Deadline
-        );
+        assert_eq!(after(OutcomeClass::Throttled, None, throttled(50, 600)), Next::Deadline);
     }
 
     #[test]
     fn a_refused_key_does_not_fail_its_cell_at_once() {
-        let refused = Outcome {
-            credential_refused: true,
-            ..Outcome::of(OutcomeClass::ConfigurationCaused)
-        };
-        assert_eq!(
-            POLICY.next(&refused, errors(1)),
-            Next::RetryAfter(Duration::from_secs(1))
-        );
+        let refused =
+            Outcome { credential_refused: true, ..Outcome::of(OutcomeClass::ConfigurationCaused) };
+        assert_eq!(POLICY.next(&refused, errors(1)), Next::RetryAfter(Duration::from_secs(1)));
         assert_eq!(POLICY.next(&refused, errors(4)), Next::GiveUp);
     }
 
     #[test]
     fn what_cannot_get_better_is_not_tried_again() {
-        assert_eq!(
-            after(OutcomeClass::RowCaused, Some(1), errors(0)),
-            Next::GiveUp
-        );
-        assert_eq!(
-            after(OutcomeClass::ConfigurationCaused, None, errors(0)),
-            Next::GiveUp
-        );
+        assert_eq!(after(OutcomeClass::RowCaused, Some(1), errors(0)), Next::GiveUp);
+        assert_eq!(after(OutcomeClass::ConfigurationCaused, None, errors(0)), Next::GiveUp);
     }
 }

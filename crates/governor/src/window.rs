@@ -44,21 +44,12 @@ impl Window {
     /// A window that frees a slot exactly one window after its stamp.
     pub(crate) fn exact(count: u32, window: Duration) -> Self {
         let full = count as usize;
-        Self {
-            full,
-            allowed: full,
-            hold: window,
-            stamps: VecDeque::new(),
-            unstamped: 0,
-        }
+        Self { full, allowed: full, hold: window, stamps: VecDeque::new(), unstamped: 0 }
     }
 
     /// A window that allows for the drift between the vendor's clock and ours.
     pub(crate) fn with_drift(limit: &Limit) -> Self {
-        Self::exact(
-            limit.count(),
-            limit.window() + limit.window() / DRIFT_DIVISOR,
-        )
+        Self::exact(limit.count(), limit.window() + limit.window() / DRIFT_DIVISOR)
     }
 
     /// Forgets what has left the window.
@@ -162,11 +153,7 @@ mod tests {
         window.take();
         window.stamp(ms(5));
         window.advance(ms(105));
-        assert_eq!(
-            window.room(),
-            Room::Now,
-            "the other call is still unstamped"
-        );
+        assert_eq!(window.room(), Room::Now, "the other call is still unstamped");
     }
 
     #[test]
@@ -187,11 +174,7 @@ mod tests {
             window.add(ms(stamp));
         }
         window.set_allowed(2);
-        assert_eq!(
-            window.room(),
-            Room::At(ms(102)),
-            "two must leave before one may enter"
-        );
+        assert_eq!(window.room(), Room::At(ms(102)), "two must leave before one may enter");
         window.set_allowed(0);
         assert_eq!(window.allowed(), 1);
     }

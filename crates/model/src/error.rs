@@ -41,13 +41,7 @@ impl Error {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Database {
-                retryable: true,
-                ..
-            }
-        )
+        matches!(self, Self::Database { retryable: true, .. })
     }
 
     /// The code that programs act on, as in the platform's error envelope.

@@ -63,18 +63,9 @@ pub const THROTTLE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 const _: () = {
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
-    assert!(
-        PAGE_ROWS_MAX <= INSERT_ROWS_MAX,
-        "what was read in a page can be written in a call"
-    );
+    assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
     assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);
-    assert!(
-        LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(),
-        "a lease survives two lost renewals"
-    );
-    assert!(
-        RESPONSE_BODY_BYTES_MAX <= VALUE_BYTES_MAX,
-        "what a vendor answers fits in a cell"
-    );
+    assert!(LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(), "a lease survives two lost renewals");
+    assert!(RESPONSE_BODY_BYTES_MAX <= VALUE_BYTES_MAX, "what a vendor answers fits in a cell");
     assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
 };

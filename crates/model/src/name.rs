@@ -22,10 +22,7 @@ pub fn check_name(kind: &str, name: &str) -> Result<()> {
             "{kind} name {name:?} must begin with a letter a-z and go on with a-z, 0-9 or _"
         )));
     }
-    if let Some(prefix) = ["sqlite_", "pg_"]
-        .into_iter()
-        .find(|prefix| name.starts_with(prefix))
-    {
+    if let Some(prefix) = ["sqlite_", "pg_"].into_iter().find(|prefix| name.starts_with(prefix)) {
         return Err(Error::invalid(format!(
             "{kind} name {name:?}: the prefix {prefix} belongs to the database"
         )));
@@ -56,8 +53,7 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             }
         }
     }
-    best.filter(|(distance, _)| *distance <= allowed && !tied)
-        .map(|(_, candidate)| candidate)
+    best.filter(|(distance, _)| *distance <= allowed && !tied).map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -87,11 +83,7 @@ mod tests {
 
     #[test]
     fn suggestions_refuse_ties_and_long_shots() {
-        assert_eq!(
-            suggest("price_x", ["price_a", "price_b"]),
-            None,
-            "one edit from both"
-        );
+        assert_eq!(suggest("price_x", ["price_a", "price_b"]), None, "one edit from both");
         assert_eq!(suggest("contry", ["country", "city"]), Some("country"));
         assert_eq!(suggest("zzz", ["country"]), None);
         assert_eq!(suggest("Latitude", ["latitude"]), Some("latitude"));

@@ -33,9 +33,7 @@ impl Scope {
     /// The scope of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::All, Self::Empty, Self::Failed]
-            .into_iter()
-            .find(|scope| scope.as_str() == name)
+        [Self::All, Self::Empty, Self::Failed].into_iter().find(|scope| scope.as_str() == name)
     }
 }
 
@@ -89,10 +87,7 @@ impl RunStatus {
     /// Whether nothing more will come of it.
     #[must_use]
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            Self::Cancelled | Self::Completed | Self::CompletedWithErrors
-        )
+        matches!(self, Self::Cancelled | Self::Completed | Self::CompletedWithErrors)
     }
 }
 

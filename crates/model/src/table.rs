@@ -24,11 +24,7 @@ impl Table {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         let by_name = self.columns.iter().find(|column| column.name == name);
-        by_name.or_else(|| {
-            self.columns
-                .iter()
-                .find(|column| column.title.as_deref() == Some(name))
-        })
+        by_name.or_else(|| self.columns.iter().find(|column| column.title.as_deref() == Some(name)))
     }
 }
 

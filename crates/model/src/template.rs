@@ -97,10 +97,7 @@ pub enum TemplateError {
         suggestion: Option<String>,
     },
     /// It is too long.
-    #[error(
-        "template: {bytes} bytes are over the limit of {}",
-        limits::TEMPLATE_BYTES_MAX
-    )]
+    #[error("template: {bytes} bytes are over the limit of {}", limits::TEMPLATE_BYTES_MAX)]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -129,10 +126,7 @@ impl Template {
         if text.len() > limits::TEMPLATE_BYTES_MAX {
             return Err(TemplateError::TooLong { bytes: text.len() });
         }
-        Ok(Self {
-            place,
-            parts: parse::parts(text)?,
-        })
+        Ok(Self { place, parts: parse::parts(text)? })
     }
 
     /// The columns it refers to, as written, each once.
@@ -161,9 +155,7 @@ impl Template {
     /// Whether nothing in it depends on a row.
     #[must_use]
     pub fn is_literal(&self) -> bool {
-        self.parts
-            .iter()
-            .all(|part| matches!(part, Part::Literal(_)))
+        self.parts.iter().all(|part| matches!(part, Part::Literal(_)))
     }
 
     /// Binds the references to positions in `columns`, the labels of the values that [`BoundTemplate::render`] will get.
@@ -179,10 +171,7 @@ impl Template {
                 Part::Reference(reference) => reference.bind(columns).map(Part::Reference),
             })
             .collect::<Result<_, _>>()?;
-        Ok(BoundTemplate {
-            place: self.place,
-            parts,
-        })
+        Ok(BoundTemplate { place: self.place, parts })
     }
 }
 
@@ -196,10 +185,7 @@ impl Reference {
             return Ok(self.bound(&self.column, input, self.path.clone()));
         }
         let suggestion = suggest(&self.column, columns.iter().copied()).map(str::to_owned);
-        Err(TemplateError::UnknownColumn {
-            name: self.column.clone(),
-            suggestion,
-        })
+        Err(TemplateError::UnknownColumn { name: self.column.clone(), suggestion })
     }
 
     fn bound(&self, label: &str, input: usize, path: Vec<Step>) -> BoundReference {

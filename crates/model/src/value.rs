@@ -140,10 +140,7 @@ fn check_depth(json: &Json) -> Result<()> {
             return Ok(());
         }
     }
-    Err(Error::invalid(format!(
-        "JSON is nested deeper than {} levels",
-        limits::JSON_DEPTH_MAX
-    )))
+    Err(Error::invalid(format!("JSON is nested deeper than {} levels", limits::JSON_DEPTH_MAX)))
 }
 
 #[cfg(test)]
@@ -161,20 +158,12 @@ mod tests {
             (ColumnType::Number, json!("1"), None),
             (ColumnType::Boolean, json!(true), Some(Value::Bool(true))),
             (ColumnType::Boolean, json!("true"), None),
-            (
-                ColumnType::Json,
-                json!({"a": 1}),
-                Some(Value::Json(json!({"a": 1}))),
-            ),
+            (ColumnType::Json, json!({"a": 1}), Some(Value::Json(json!({"a": 1})))),
             (ColumnType::Json, json!(null), Some(Value::Null)),
             (ColumnType::Email, json!(["a"]), None),
         ];
         for (kind, given, wanted) in cases {
-            assert_eq!(
-                Value::from_json(kind, given.clone()).ok(),
-                wanted,
-                "{kind} {given}"
-            );
+            assert_eq!(Value::from_json(kind, given.clone()).ok(), wanted, "{kind} {given}");
         }
     }
 

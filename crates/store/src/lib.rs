@@ -1,1 +1,25 @@
+//! Keeps tables, runs and changes: SQLite behind [`paceline_model::Store`]. The only crate that speaks SQL.
+//!
+//! ```
+//! use paceline_clock::SimClock;
+//! use paceline_model::{ColumnType, NewColumn, NewTable, Store};
+//! use paceline_store::SqliteStore;
+//!
+//! let name = SimClock::new().run(|clock| async move {
+//!     let store = SqliteStore::open_in_memory(clock)?;
+//!     let column = NewColumn { name: "email".into(), title: None, kind: ColumnType::Email, smart: None };
+//!     let leads = NewTable { name: "leads".into(), description: String::new(), columns: vec![column] };
+//!     store.create_table(leads).await.map(|table| table.columns[0].name.clone())
+//! });
+//! assert_eq!(name.unwrap(), "email");
+//! ```
+#![warn(missing_docs)]
 
+mod codec;
+mod error;
+mod file;
+mod migrate;
+mod packed;
+mod sqlite;
+
+pub use sqlite::SqliteStore;

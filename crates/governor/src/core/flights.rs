@@ -43,10 +43,7 @@ impl Flights {
             sent_at: None,
             stamped: 0,
         };
-        Slot {
-            index,
-            generation: flight.generation,
-        }
+        Slot { index, generation: flight.generation }
     }
 
     /// Notes when the call left; false if that was known, or the slot has ended.
@@ -68,9 +65,8 @@ impl Flights {
 
     /// Marks that every window has the stamp; answers which had it before.
     pub(super) fn mark_all_stamped(&mut self, slot: Slot) -> u32 {
-        self.get_mut(slot).map_or(u32::MAX, |flight| {
-            std::mem::replace(&mut flight.stamped, u32::MAX)
-        })
+        self.get_mut(slot)
+            .map_or(u32::MAX, |flight| std::mem::replace(&mut flight.stamped, u32::MAX))
     }
 
     /// Marks that one window has the stamp; false if it had, or the slot has ended.

@@ -80,10 +80,7 @@ fn pace_guard(guard: Guard) -> Guard {
 }
 
 fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
-    limits
-        .iter()
-        .enumerate()
-        .min_by(|a, b| a.1.rate_per_second().total_cmp(&b.1.rate_per_second()))
+    limits.iter().enumerate().min_by(|a, b| a.1.rate_per_second().total_cmp(&b.1.rate_per_second()))
 }
 
 /// Which rule refused, most likely: the shortest window that the vendor's wait fits in, for nobody asks to wait longer
@@ -91,27 +88,16 @@ fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
 pub(super) fn likely_refuser(rules: &[Rule], asked: Option<Duration>) -> usize {
     let asked = asked.unwrap_or_default();
     let by_length = |fits: bool| {
-        let candidates = rules
-            .iter()
-            .enumerate()
-            .filter(move |(_, rule)| !fits || rule.window.hold() >= asked);
-        candidates
-            .min_by_key(|(_, rule)| rule.window.hold())
-            .map(|(index, _)| index)
+        let candidates =
+            rules.iter().enumerate().filter(move |(_, rule)| !fits || rule.window.hold() >= asked);
+        candidates.min_by_key(|(_, rule)| rule.window.hold()).map(|(index, _)| index)
     };
     by_length(true).or_else(|| by_length(false)).unwrap_or(0)
 }
 
 impl Rule {
     fn new(limit: usize, window: Window, guard: WindowGuard, burst: Option<Burst>) -> Self {
-        Self {
-            limit,
-            window,
-            guard,
-            share: 1.0,
-            unanswered: VecDeque::new(),
-            burst,
-        }
+        Self { limit, window, guard, share: 1.0, unanswered: VecDeque::new(), burst }
     }
 
     pub(super) fn limit_index(&self) -> usize {
@@ -155,9 +141,7 @@ impl Rule {
         self.window.advance(now);
         if self.window.used() == 0
             && let Some(burst) = &mut self.burst
-            && burst
-                .last
-                .is_none_or(|last| last + self.window.hold() * 2 <= now)
+            && burst.last.is_none_or(|last| last + self.window.hold() * 2 <= now)
         {
             // Two windows of rest, and a sliding counter has forgotten everything.
             burst.left = self.window.full();
@@ -190,10 +174,7 @@ impl Rule {
         if burst.left > 0 {
             return None;
         }
-        burst
-            .last
-            .map(|last| last + burst.pace)
-            .filter(|until| now < *until)
+        burst.last.map(|last| last + burst.pace).filter(|until| now < *until)
     }
 
     pub(super) fn take(&mut self, now: Tick) {
@@ -217,11 +198,7 @@ impl Rule {
 
     pub(super) fn give_back(&mut self, slot: Slot) {
         self.window.give_back();
-        if self
-            .unanswered
-            .back()
-            .is_some_and(|(last, _)| *last == slot)
-        {
+        if self.unanswered.back().is_some_and(|(last, _)| *last == slot) {
             self.unanswered.pop_back();
         }
         if let Some(burst) = &mut self.burst
@@ -259,7 +236,6 @@ impl Rule {
     }
 
     fn apply_share(&mut self) {
-        self.window
-            .set_allowed((self.window.full() as f64 * self.share) as usize);
+        self.window.set_allowed((self.window.full() as f64 * self.share) as usize);
     }
 }

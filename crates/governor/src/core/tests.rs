@@ -9,10 +9,7 @@ fn ms(millis: u64) -> Tick {
 
 fn core(limits: &[&str], change: impl FnOnce(&mut BudgetConfig)) -> Core {
     let limits = limits.iter().map(|text| text.parse::<Limit>().unwrap());
-    let mut config = BudgetConfig {
-        guard: Guard::Strict,
-        ..BudgetConfig::new(limits)
-    };
+    let mut config = BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits) };
     change(&mut config);
     Core::new(config).unwrap()
 }
@@ -38,11 +35,7 @@ fn all_limits_hold_at_once_and_the_longest_wait_is_told() {
     let refusal = call(&mut core, ms(10)).unwrap_err();
     assert_eq!(refusal.reason, Reason::Limit(0));
     let until = refusal.until.unwrap();
-    assert_eq!(
-        until.as_nanos(),
-        1_000_500_000,
-        "one window and 500 ppm of drift"
-    );
+    assert_eq!(until.as_nanos(), 1_000_500_000, "one window and 500 ppm of drift");
     call(&mut core, until).unwrap();
     let refusal = call(&mut core, until).unwrap_err();
     assert_eq!(refusal.reason, Reason::Limit(1));
@@ -54,18 +47,9 @@ fn strict_holds_the_slot_until_the_answer() {
     let mut core = core(&["1/s"], |_| {});
     let slot = core.admit(ms(0)).unwrap();
     core.sent(slot, ms(0));
-    assert_eq!(
-        core.admit(ms(5_000)),
-        Err(Refusal {
-            reason: Reason::Limit(0),
-            until: None
-        })
-    );
+    assert_eq!(core.admit(ms(5_000)), Err(Refusal { reason: Reason::Limit(0), until: None }));
     core.seen(slot, ms(5_000));
-    assert_eq!(
-        core.admit(ms(5_001)).unwrap_err().until,
-        Some(Tick::from_nanos(6_000_500_000))
-    );
+    assert_eq!(core.admit(ms(5_001)).unwrap_err().until, Some(Tick::from_nanos(6_000_500_000)));
 }
 
 #[test]
@@ -77,10 +61,7 @@ fn a_fixed_guard_holds_it_no_longer_than_that() {
     core.sent(slot, ms(0));
     let refusal = core.admit(ms(50)).unwrap_err();
     assert_eq!(refusal.until, Some(Tick::from_nanos(1_100_500_000)));
-    assert!(
-        core.admit(refusal.until.unwrap()).is_ok(),
-        "the answer to the first is still out"
-    );
+    assert!(core.admit(refusal.until.unwrap()).is_ok(), "the answer to the first is still out");
 }
 
 #[test]
@@ -126,21 +107,9 @@ fn concurrency_and_spacing() {
         config.spacing_min = Duration::from_millis(5);
     });
     let first = core.admit(ms(0)).unwrap();
-    assert_eq!(
-        core.admit(ms(1)),
-        Err(Refusal {
-            reason: Reason::Spacing,
-            until: Some(ms(5))
-        })
-    );
+    assert_eq!(core.admit(ms(1)), Err(Refusal { reason: Reason::Spacing, until: Some(ms(5)) }));
     core.admit(ms(5)).unwrap();
-    assert_eq!(
-        core.admit(ms(10)),
-        Err(Refusal {
-            reason: Reason::Concurrency,
-            until: None
-        })
-    );
+    assert_eq!(core.admit(ms(10)), Err(Refusal { reason: Reason::Concurrency, until: None }));
     core.finish(first, &good(), ms(10));
     assert!(core.admit(ms(10)).is_ok());
 }
@@ -158,10 +127,7 @@ fn retry_after_holds_the_whole_budget_and_is_never_shortened() {
     core.finish(b, &throttled(1), ms(0));
     assert_eq!(
         core.admit(ms(1)),
-        Err(Refusal {
-            reason: Reason::RetryAfter,
-            until: Some(ms(30_000))
-        })
+        Err(Refusal { reason: Reason::RetryAfter, until: Some(ms(30_000)) })
     );
     assert!(core.admit(ms(30_000)).is_ok());
 }
@@ -174,11 +140,7 @@ fn a_429_halves_the_slots_once_per_round_trip_and_they_grow_back() {
     for slot in slots {
         core.finish(slot, &Outcome::of(OutcomeClass::Throttled), ms(10));
     }
-    assert_eq!(
-        core.status(ms(10)).limits[0].allowed,
-        4,
-        "four refusals of one round trip are one"
-    );
+    assert_eq!(core.status(ms(10)).limits[0].allowed, 4, "four refusals of one round trip are one");
     let later = core.admit(ms(20_000)).unwrap();
     core.sent(later, ms(20_000));
     core.finish(later, &Outcome::of(OutcomeClass::Throttled), ms(20_001));

@@ -44,10 +44,7 @@ const LIMITS_MAX: usize = 8;
 const NAME_MAX: usize = 64;
 
 pub(super) fn read(fields: &Map<String, Json>, ceilings: Ceilings) -> Result<Rate, Vec<RateError>> {
-    let mut reader = Reader {
-        fields,
-        faults: Vec::new(),
-    };
+    let mut reader = Reader { fields, faults: Vec::new() };
     reader.refuse_unknown();
     let rate = reader.number("requests_per_second", RATE_MIN, ceilings.rate_max);
     let concurrent_max = reader.integer("max_concurrent", 1, u64::from(ceilings.concurrent_max));
@@ -58,9 +55,7 @@ pub(super) fn read(fields: &Map<String, Json>, ceilings: Ceilings) -> Result<Rat
     let limits = reader.limits(ceilings.rate_max);
     let budget = reader.budget();
     let spacing_ms = reader.optional("min_spacing_ms", |r, f| r.integer(f, 0, SPACING_MAX));
-    let shape = reader.optional("shape", |r, f| {
-        r.name(f, &Shape::ALL.map(|s| (s.as_str(), s)))
-    });
+    let shape = reader.optional("shape", |r, f| r.name(f, &Shape::ALL.map(|s| (s.as_str(), s))));
     let guard = reader.optional("guard", Reader::guard);
     let timeout_ms = reader.optional("timeout_ms", |r, f| r.integer(f, TIMEOUT.0, TIMEOUT.1));
     let retry_on = reader.optional("retry_on", Reader::statuses);
@@ -96,21 +91,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn fault<T>(&mut self, field: &str, problem: String) -> Option<T> {
-        self.faults.push(RateError {
-            field: field.to_owned(),
-            problem,
-            did_you_mean: None,
-        });
+        self.faults.push(RateError { field: field.to_owned(), problem, did_you_mean: None });
         None
     }
 
     fn refuse_unknown(&mut self) {
         let known = || REQUIRED.into_iter().chain(OPTIONAL);
-        for name in self
-            .fields
-            .keys()
-            .filter(|name| !known().any(|known| known == *name))
-        {
+        for name in self.fields.keys().filter(|name| !known().any(|known| known == *name)) {
             let did_you_mean = nearest(name, known());
             let meant = did_you_mean
                 .as_ref()
@@ -118,11 +105,7 @@ impl Reader<'_> {
             let all = known().collect::<Vec<_>>().join(", ");
             let shown: String = name.chars().take(40).collect();
             let problem = format!("there is no such field{meant} The fields are {all}");
-            self.faults.push(RateError {
-                field: shown,
-                problem,
-                did_you_mean,
-            });
+            self.faults.push(RateError { field: shown, problem, did_you_mean });
         }
     }
 
@@ -159,15 +142,10 @@ impl Reader<'_> {
     }
 
     fn name<T: Copy>(&mut self, field: &str, names: &[(&str, T)]) -> Option<T> {
-        let accepted = names
-            .iter()
-            .map(|(name, _)| format!("{name:?}"))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let accepted =
+            names.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         let value = self.get(field, &format!("one of {accepted}"))?;
-        let found = value
-            .as_str()
-            .and_then(|text| names.iter().find(|(name, _)| *name == text));
+        let found = value.as_str().and_then(|text| names.iter().find(|(name, _)| *name == text));
         match found {
             Some((_, found)) => Some(*found),
             None => {
@@ -175,11 +153,7 @@ impl Reader<'_> {
                     .as_str()
                     .and_then(|text| nearest(text, names.iter().map(|(name, _)| *name)));
                 let problem = format!("{} is not one of {accepted}", shown(&value));
-                self.faults.push(RateError {
-                    field: field.to_owned(),
-                    problem,
-                    did_you_mean,
-                });
+                self.faults.push(RateError { field: field.to_owned(), problem, did_you_mean });
                 None
             }
         }
@@ -190,10 +164,7 @@ impl Reader<'_> {
         field: &str,
         read: impl FnOnce(&mut Self, &str) -> Option<T>,
     ) -> Option<T> {
-        self.fields
-            .contains_key(field)
-            .then(|| read(self, field))
-            .flatten()
+        self.fields.contains_key(field).then(|| read(self, field)).flatten()
     }
 
     fn limits(&mut self, rate_max: f64) -> Vec<Limit> {
@@ -229,17 +200,11 @@ impl Reader<'_> {
 
     fn budget(&mut self) -> Option<String> {
         let value = self.fields.get("budget").cloned()?;
-        match value
-            .as_str()
-            .filter(|name| !name.is_empty() && name.len() <= NAME_MAX)
-        {
+        match value.as_str().filter(|name| !name.is_empty() && name.len() <= NAME_MAX) {
             Some(name) => Some(name.to_owned()),
             None => self.fault(
                 "budget",
-                format!(
-                    "{} is not a name of 1 to {NAME_MAX} characters",
-                    shown(&value)
-                ),
+                format!("{} is not a name of 1 to {NAME_MAX} characters", shown(&value)),
             ),
         }
     }
@@ -259,11 +224,8 @@ impl Reader<'_> {
         const ACCEPTED: &str = "a list of HTTP statuses from 400 to 599";
         let value = self.get(field, ACCEPTED)?;
         let statuses = value.as_array().and_then(|items| {
-            let status = |item: &Json| {
-                item.as_u64()
-                    .filter(|s| (400..=599).contains(s))
-                    .map(|s| s as u16)
-            };
+            let status =
+                |item: &Json| item.as_u64().filter(|s| (400..=599).contains(s)).map(|s| s as u16);
             items.iter().map(status).collect::<Option<Vec<u16>>>()
         });
         statuses.or_else(|| self.fault(field, format!("{} is not {ACCEPTED}", shown(&value))))

@@ -4,10 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-const PLATFORM: Ceilings = Ceilings {
-    concurrent_max: 6,
-    rate_max: 1000.0,
-};
+const PLATFORM: Ceilings = Ceilings { concurrent_max: 6, rate_max: 1000.0 };
 
 fn seed_object() -> Json {
     json!({
@@ -32,23 +29,13 @@ fn presets_are_those_of_the_seed() {
     ];
     for (name, limit, concurrent_max, max_retries, strategy) in rows {
         let rate = Rate::from_json(&json!(name), PLATFORM).unwrap();
-        assert_eq!(
-            rate.limits.iter().map(Limit::to_string).collect::<Vec<_>>(),
-            [limit]
-        );
+        assert_eq!(rate.limits.iter().map(Limit::to_string).collect::<Vec<_>>(), [limit]);
         assert_eq!(
             (rate.concurrent_max, rate.max_retries),
             (concurrent_max, max_retries),
             "{name}"
         );
-        assert_eq!(
-            rate.backoff,
-            Backoff {
-                strategy,
-                base: Duration::from_secs(1)
-            },
-            "{name}"
-        );
+        assert_eq!(rate.backoff, Backoff { strategy, base: Duration::from_secs(1) }, "{name}");
         assert!(rate.cool_down_on_429);
     }
 }
@@ -73,62 +60,25 @@ fn ranges_are_taken_to_their_ends_and_not_beyond() {
             vec![json!(1), json!(6)],
             vec![json!(0), json!(7), json!(1.5), json!(-1)],
         ),
-        (
-            "retry_strategy",
-            vec![json!("linear"), json!("fixed")],
-            vec![json!("expo"), json!(1)],
-        ),
-        (
-            "max_retries",
-            vec![json!(0), json!(10)],
-            vec![json!(11), json!(-1), json!(0.5)],
-        ),
-        (
-            "retry_delay_ms",
-            vec![json!(100), json!(60000)],
-            vec![json!(99), json!(60001)],
-        ),
-        (
-            "cool_down_on_429",
-            vec![json!(true), json!(false)],
-            vec![json!("true"), json!(1)],
-        ),
+        ("retry_strategy", vec![json!("linear"), json!("fixed")], vec![json!("expo"), json!(1)]),
+        ("max_retries", vec![json!(0), json!(10)], vec![json!(11), json!(-1), json!(0.5)]),
+        ("retry_delay_ms", vec![json!(100), json!(60000)], vec![json!(99), json!(60001)]),
+        ("cool_down_on_429", vec![json!(true), json!(false)], vec![json!("true"), json!(1)]),
         (
             "limits",
             vec![json!([]), json!(["20/min", "60/h"])],
-            vec![
-                json!("20/min"),
-                json!(["20/fortnight"]),
-                json!([1]),
-                json!(["2000/s"]),
-            ],
+            vec![json!("20/min"), json!(["20/fortnight"]), json!([1]), json!(["2000/s"])],
         ),
-        (
-            "budget",
-            vec![json!("hex")],
-            vec![json!(""), json!(1), json!("x".repeat(65))],
-        ),
-        (
-            "min_spacing_ms",
-            vec![json!(0), json!(5000)],
-            vec![json!(-1)],
-        ),
+        ("budget", vec![json!("hex")], vec![json!(""), json!(1), json!("x".repeat(65))]),
+        ("min_spacing_ms", vec![json!(0), json!(5000)], vec![json!(-1)]),
         ("shape", vec![json!("paced")], vec![json!("pace")]),
         (
             "guard",
             vec![json!("strict"), json!(0), json!(250)],
             vec![json!("loose"), json!(-1), json!(60001)],
         ),
-        (
-            "timeout_ms",
-            vec![json!(1), json!(600000)],
-            vec![json!(0), json!(600001)],
-        ),
-        (
-            "retry_on",
-            vec![json!([404, 409])],
-            vec![json!([200]), json!(404), json!(["404"])],
-        ),
+        ("timeout_ms", vec![json!(1), json!(600000)], vec![json!(0), json!(600001)]),
+        ("retry_on", vec![json!([404, 409])], vec![json!([200]), json!(404), json!(["404"])]),
         ("max_wait_ms", vec![json!(1000)], vec![json!(999)]),
     ];
     for (field, good, bad) in cases {
@@ -148,29 +98,17 @@ fn ranges_are_taken_to_their_ends_and_not_beyond() {
 
 #[test]
 fn every_fault_is_told_at_once_with_what_is_accepted() {
-    let faults = Rate::from_json(
-        &json!({"requests_per_sec": 10, "max_concurrent": 7}),
-        PLATFORM,
-    )
-    .unwrap_err();
+    let faults = Rate::from_json(&json!({"requests_per_sec": 10, "max_concurrent": 7}), PLATFORM)
+        .unwrap_err();
     let told: Vec<String> = faults.iter().map(RateError::to_string).collect();
     assert_eq!(faults.len(), 7, "{told:#?}");
-    assert_eq!(
-        faults[0].did_you_mean.as_deref(),
-        Some("requests_per_second")
-    );
+    assert_eq!(faults[0].did_you_mean.as_deref(), Some("requests_per_second"));
     assert!(
         told.iter()
             .any(|fault| fault == "rate_limit.max_concurrent: 7 is not a whole number from 1 to 6")
     );
-    assert!(
-        told.iter()
-            .any(|fault| fault.contains("retry_delay_ms: is required"))
-    );
-    let operator = Ceilings {
-        concurrent_max: 1024,
-        rate_max: 10_000.0,
-    };
+    assert!(told.iter().any(|fault| fault.contains("retry_delay_ms: is required")));
+    let operator = Ceilings { concurrent_max: 1024, rate_max: 10_000.0 };
     assert!(Rate::from_json(&with("max_concurrent", json!(1024)), operator).is_ok());
 }
 

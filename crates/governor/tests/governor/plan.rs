@@ -7,12 +7,7 @@ use proptest::prelude::*;
 
 fn request(calls: u64, limits: &[&str]) -> PlanRequest {
     let limits = limits.iter().map(|text| text.parse().unwrap()).collect();
-    PlanRequest {
-        calls,
-        limits,
-        concurrency: None,
-        service: Duration::ZERO,
-    }
+    PlanRequest { calls, limits, concurrency: None, service: Duration::ZERO }
 }
 
 /// The formula, by dynamic programming over the calls: an unbounded knapsack.
@@ -64,10 +59,7 @@ fn concurrency_and_service_time_are_one_more_limit() {
     request.concurrency = Some(0);
     assert_eq!(plan(&request), Err(PlanError::NoConcurrency));
     request.calls = u64::MAX;
-    assert!(matches!(
-        plan(&request),
-        Err(PlanError::TooManyCalls { .. })
-    ));
+    assert!(matches!(plan(&request), Err(PlanError::TooManyCalls { .. })));
 }
 
 proptest! {

@@ -14,10 +14,7 @@ fn limits(texts: &[&str]) -> Vec<Limit> {
 }
 
 fn strict(texts: &[&str]) -> BudgetConfig {
-    BudgetConfig {
-        guard: Guard::Strict,
-        ..BudgetConfig::new(limits(texts))
-    }
+    BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits(texts)) }
 }
 
 /// One call that the vendor counts after `before` and answers after another `after`; returns (started, counted).
@@ -52,22 +49,10 @@ fn a_hundred_callers_at_once_all_get_through_in_order() {
         }
         starts.lock().unwrap().clone()
     });
-    assert!(
-        starts.iter().map(|(number, _)| *number).eq(0..100),
-        "first come, first served"
-    );
+    assert!(starts.iter().map(|(number, _)| *number).eq(0..100), "first come, first served");
     let at = |number: usize| starts[number].1 / 1000;
     assert_eq!(
-        [
-            at(0),
-            at(19),
-            at(20),
-            at(40),
-            at(59),
-            at(60),
-            at(80),
-            at(99)
-        ],
+        [at(0), at(19), at(20), at(40), at(59), at(60), at(80), at(99)],
         [0, 0, 60, 120, 120, 3601, 3661, 3661]
     );
 }
@@ -95,10 +80,7 @@ fn who_is_cancelled_gives_the_place_back_at_once() {
 #[test]
 fn a_permit_granted_to_someone_who_has_gone_is_not_lost() {
     SimClock::new().run(|clock| async move {
-        let config = BudgetConfig {
-            concurrent_max: Some(1),
-            ..BudgetConfig::new([])
-        };
+        let config = BudgetConfig { concurrent_max: Some(1), ..BudgetConfig::new([]) };
         let budget = Budget::new(config, clock.clone()).unwrap();
         let held = budget.acquire().await.unwrap();
         let mut gone = Box::pin(budget.acquire());
@@ -115,11 +97,8 @@ fn a_permit_granted_to_someone_who_has_gone_is_not_lost() {
 #[test]
 fn a_full_queue_and_a_tripped_breaker_refuse_instead_of_waiting() {
     SimClock::new().run(|clock| async move {
-        let config = BudgetConfig {
-            concurrent_max: Some(1),
-            queue_max: 2,
-            ..BudgetConfig::new([])
-        };
+        let config =
+            BudgetConfig { concurrent_max: Some(1), queue_max: 2, ..BudgetConfig::new([]) };
         let budget = Budget::new(config, clock.clone()).unwrap();
         let held = budget.acquire().await.unwrap();
         let waiters: Vec<_> = (0..2)
@@ -131,19 +110,14 @@ fn a_full_queue_and_a_tripped_breaker_refuse_instead_of_waiting() {
             })
             .collect();
         clock.sleep(Duration::from_millis(1)).await;
-        assert_eq!(
-            budget.acquire().await.unwrap_err(),
-            Refused::QueueFull { waiting: 2 }
-        );
+        assert_eq!(budget.acquire().await.unwrap_err(), Refused::QueueFull { waiting: 2 });
 
         held.not_sent(None);
         for waiter in waiters {
             waiter.await.unwrap().unwrap();
         }
-        let refused = Outcome {
-            credential_refused: true,
-            ..Outcome::of(OutcomeClass::ConfigurationCaused)
-        };
+        let refused =
+            Outcome { credential_refused: true, ..Outcome::of(OutcomeClass::ConfigurationCaused) };
         for _ in 0..3 {
             budget.acquire().await.unwrap().finish(&refused);
         }
@@ -156,10 +130,7 @@ fn a_full_queue_and_a_tripped_breaker_refuse_instead_of_waiting() {
 #[test]
 fn a_breaker_that_trips_lets_nobody_wait_for_ever() {
     SimClock::new().run(|clock| async move {
-        let config = BudgetConfig {
-            concurrent_max: Some(10),
-            ..BudgetConfig::new([])
-        };
+        let config = BudgetConfig { concurrent_max: Some(10), ..BudgetConfig::new([]) };
         let budget = Budget::new(config, clock.clone()).unwrap();
         let mut held = Vec::new();
         for _ in 0..10 {
@@ -189,22 +160,14 @@ fn the_guard_lets_slow_answers_overlap_where_strictness_would_wait() {
     // limiter-theory.md: 60 calls of 30 s at 20/min take 211 s stamped at the answer, 156 s with a bound.
     let makespan = |guard| {
         SimClock::new().run(|clock| async move {
-            let config = BudgetConfig {
-                guard,
-                ..BudgetConfig::new(limits(&["20/min"]))
-            };
+            let config = BudgetConfig { guard, ..BudgetConfig::new(limits(&["20/min"])) };
             let budget = Budget::new(config, clock.clone()).unwrap();
             let callers: Vec<_> = (0..60)
                 .map(|_| {
                     let (budget, clock) = (budget.clone(), clock.clone());
                     tokio::spawn(async move {
-                        call(
-                            &budget,
-                            &clock,
-                            Duration::from_millis(10),
-                            Duration::from_secs(30),
-                        )
-                        .await;
+                        call(&budget, &clock, Duration::from_millis(10), Duration::from_secs(30))
+                            .await;
                     })
                 })
                 .collect();
@@ -224,10 +187,7 @@ fn assert_property_s(mut arrivals: Vec<Tick>, limit: &Limit) -> Result<(), TestC
     arrivals.sort();
     for pair in arrivals.windows(limit.count() as usize + 1) {
         let (first, last) = (pair[0], pair[pair.len() - 1]);
-        prop_assert!(
-            last - first >= limit.window(),
-            "{limit}: {first:?} .. {last:?}"
-        );
+        prop_assert!(last - first >= limit.window(), "{limit}: {first:?} .. {last:?}");
     }
     Ok(())
 }

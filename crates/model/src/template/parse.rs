@@ -9,11 +9,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part<Reference>>, TemplateError> {
     while let Some(open) = text[at..].find("{{").map(|offset| at + offset) {
         let inside = open + 2;
         let close = closing(text, inside).ok_or_else(|| {
-            syntax(
-                text,
-                open,
-                "`{{` is never closed; write `}}` after the column's name",
-            )
+            syntax(text, open, "`{{` is never closed; write `}}` after the column's name")
         })?;
         push_literal(&mut parts, &text[at..open]);
         in_string.read(&text[at..open]);
@@ -77,20 +73,10 @@ fn reference(text: &str, from: usize, to: usize, quoted: bool) -> Result<Referen
     };
     let raw = body.trim();
     if raw.is_empty() {
-        return Err(syntax(
-            text,
-            from,
-            "there is no column's name between `{{` and `}}`",
-        ));
+        return Err(syntax(text, from, "there is no column's name between `{{` and `}}`"));
     }
     let (column, path) = path(raw).map_err(|problem| syntax(text, from, problem))?;
-    Ok(Reference {
-        raw: raw.to_owned(),
-        column,
-        path,
-        default,
-        quoted,
-    })
+    Ok(Reference { raw: raw.to_owned(), column, path, default, quoted })
 }
 
 /// `name.field[0]["any name"]` into the column and the steps into its value.
@@ -142,21 +128,14 @@ fn bracket(text: &str) -> Result<(Step, &str), &'static str> {
     if inner.starts_with('"') {
         let mut names = serde_json::Deserializer::from_str(inner).into_iter::<String>();
         let name = names.next().ok_or(WRONG)?.map_err(|_| WRONG)?;
-        let tail = inner[names.byte_offset()..]
-            .strip_prefix(']')
-            .ok_or(WRONG)?;
+        let tail = inner[names.byte_offset()..].strip_prefix(']').ok_or(WRONG)?;
         return Ok((Step::Field(name), tail));
     }
-    let (number, tail) = inner
-        .split_once(']')
-        .ok_or("`[` is never closed; write `]`")?;
+    let (number, tail) = inner.split_once(']').ok_or("`[` is never closed; write `]`")?;
     let index = number.trim().parse().map_err(|_| WRONG)?;
     Ok((Step::Index(index), tail))
 }
 
 fn syntax(text: &str, byte: usize, problem: &str) -> TemplateError {
-    TemplateError::Syntax {
-        at: text[..byte].chars().count() + 1,
-        problem: problem.to_owned(),
-    }
+    TemplateError::Syntax { at: text[..byte].chars().count() + 1, problem: problem.to_owned() }
 }

@@ -10,11 +10,7 @@ use super::{BoundReference, Place, Step};
 use crate::Value;
 
 /// What a URL component keeps unescaped (RFC 3986 "unreserved").
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a template cannot be rendered for one row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,9 +49,7 @@ pub(super) fn reference(
         (Some(value), _) => value,
         (None, Some(default)) => Cow::Owned(Value::Json(default.clone())),
         (None, None) => {
-            return Err(RenderError::Missing {
-                reference: describe(reference),
-            });
+            return Err(RenderError::Missing { reference: describe(reference) });
         }
     };
     write_escaped(out, place, reference, &found)
@@ -103,10 +97,7 @@ fn write_escaped(
             if text.chars().any(char::is_control) {
                 let problem =
                     "a header's value may hold no line break or other control character".to_owned();
-                return Err(RenderError::NotAllowed {
-                    reference: describe(reference),
-                    problem,
-                });
+                return Err(RenderError::NotAllowed { reference: describe(reference), problem });
             }
             out.push_str(&text);
         }

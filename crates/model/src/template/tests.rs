@@ -28,17 +28,9 @@ fn values_are_escaped_for_where_they_stand() {
         ("no references", Place::Text, "no references"),
         ("{{ n }}", Place::Text, "-1.5"),
         ("{{city}}", Place::Text, "São \"Paulo\" & co"),
-        (
-            "https://x/?q={{city}}",
-            Place::Url,
-            "https://x/?q=S%C3%A3o%20%22Paulo%22%20%26%20co",
-        ),
+        ("https://x/?q={{city}}", Place::Url, "https://x/?q=S%C3%A3o%20%22Paulo%22%20%26%20co"),
         ("{{city}}/x", Place::Url, "São \"Paulo\" & co/x"),
-        (
-            "q={{city}}",
-            Place::FormBody,
-            "q=S%C3%A3o%20%22Paulo%22%20%26%20co",
-        ),
+        ("q={{city}}", Place::FormBody, "q=S%C3%A3o%20%22Paulo%22%20%26%20co"),
         (
             r#"{"q": "in {{city}}!", "n": {{n}}}"#,
             Place::JsonBody,
@@ -81,13 +73,8 @@ fn what_is_wrong_is_said() {
         let error = render(text, Place::Text).expect_err(text);
         assert!(error.contains(wanted), "{text}: {error}");
     }
-    let bound = Template::parse("x{{city}}", Place::Header)
-        .unwrap()
-        .bind(&COLUMNS)
-        .unwrap();
-    let error = bound
-        .render(&[Value::Text("a\r\nEvil: 1".into())])
-        .unwrap_err();
+    let bound = Template::parse("x{{city}}", Place::Header).unwrap().bind(&COLUMNS).unwrap();
+    let error = bound.render(&[Value::Text("a\r\nEvil: 1".into())]).unwrap_err();
     assert!(error.to_string().contains("no line break"), "{error}");
 }
 
