@@ -1,8 +1,5 @@
 //! What the judge costs: one decision of each enforcer, and one nearest-airport query.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a bench that cannot be set up has nothing to measure"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
 
 use divan::{Bencher, black_box};
 use paceline_clock::{Random, Tick};
@@ -15,10 +12,7 @@ fn main() {
 /// One decision about a call every 100 µs, against 500 per 15 min and 20 per second: mostly refusals.
 #[divan::bench(args = ["fixed", "first_call", "log", "log_counting", "counter", "bucket"])]
 fn decide(bencher: Bencher<'_, '_>, policy: &str) {
-    let limits: Vec<Limit> = ["20/s", "500/15min"]
-        .iter()
-        .map(|l| l.parse().unwrap())
-        .collect();
+    let limits: Vec<Limit> = ["20/s", "500/15min"].iter().map(|l| l.parse().unwrap()).collect();
     let policy: Policy = policy.parse().unwrap();
     let mut enforcer = Enforcer::new(&limits, &policy).unwrap();
     let mut now = 0;

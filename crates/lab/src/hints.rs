@@ -69,10 +69,7 @@ pub(crate) fn fault_headers(fault: Fault, wall: Timestamp) -> Headers {
 /// short of `wait`.
 fn date_headers(wait: Duration, wall: Timestamp) -> Headers {
     let until = epoch(wall) + wait;
-    vec![
-        ("date", http_date(epoch(wall).as_secs())),
-        ("retry-after", http_date(seconds_up(until))),
-    ]
+    vec![("date", http_date(epoch(wall).as_secs())), ("retry-after", http_date(seconds_up(until)))]
 }
 
 impl RateHeaders {
@@ -106,10 +103,7 @@ impl RateHeaders {
                 ("date", http_date(epoch(wall).as_secs())),
                 ("x-ratelimit-limit", count),
                 ("x-ratelimit-remaining", remaining),
-                (
-                    "x-ratelimit-reset",
-                    seconds_up(epoch(wall) + reset).to_string(),
-                ),
+                ("x-ratelimit-reset", seconds_up(epoch(wall) + reset).to_string()),
             ],
         }
     }
@@ -119,19 +113,11 @@ fn draft_headers(limits: &[Limit], standings: &[Standing], now: Tick) -> Headers
     if limits.is_empty() {
         return Headers::new();
     }
-    let policies = limits.iter().map(|limit| {
-        format!(
-            "\"{limit}\";q={};w={}",
-            limit.count(),
-            seconds_up(limit.window())
-        )
-    });
+    let policies = limits
+        .iter()
+        .map(|limit| format!("\"{limit}\";q={};w={}", limit.count(), seconds_up(limit.window())));
     let left = limits.iter().zip(standings).map(|(limit, at)| {
-        format!(
-            "\"{limit}\";r={};t={}",
-            at.remaining,
-            seconds_up(at.clear_at - now)
-        )
+        format!("\"{limit}\";r={};t={}", at.remaining, seconds_up(at.clear_at - now))
     });
     vec![
         ("ratelimit-policy", policies.collect::<Vec<_>>().join(", ")),

@@ -82,24 +82,16 @@ impl FromStr for Law {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |reason| ConfigError::Law {
-            text: text.to_owned(),
-            reason,
-        };
+        let refuse = |reason| ConfigError::Law { text: text.to_owned(), reason };
         let millis = |part: &str| match part.trim().parse::<f64>() {
             Ok(ms) if (0.0..=LAW_MS_MAX).contains(&ms) => Ok(ms),
             Ok(_) => Err(refuse("a delay must be between 0 and 3600000 ms")),
             Err(_) => Err(refuse("a delay is a number of milliseconds without a unit")),
         };
         let shape = if let Some(mean) = text.trim().strip_prefix("exp:") {
-            Shape::Exponential {
-                mean_ms: millis(mean)?,
-            }
+            Shape::Exponential { mean_ms: millis(mean)? }
         } else if let Some((from, to)) = text.split_once("..") {
-            Shape::Uniform {
-                from_ms: millis(from)?,
-                to_ms: millis(to)?,
-            }
+            Shape::Uniform { from_ms: millis(from)?, to_ms: millis(to)? }
         } else {
             Shape::Fixed { ms: millis(text)? }
         };
@@ -140,9 +132,8 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_drawn_from() {
-        for text in [
-            "", "-1", "20ms", "9..3", "exp:", "exp:-5", "NaN", "inf", "3600001", "1..2..3",
-        ] {
+        for text in ["", "-1", "20ms", "9..3", "exp:", "exp:-5", "NaN", "inf", "3600001", "1..2..3"]
+        {
             let error = text.parse::<Law>().unwrap_err().to_string();
             assert!(error.contains("20..400"), "{text}: {error}");
         }
@@ -159,9 +150,6 @@ mod tests {
             let mean = draws.iter().sum::<Duration>().as_secs_f64() * 1e3 / 40_000.0;
             assert!((mean - mean_ms).abs() < mean_ms * 0.02, "{text}: {mean}");
         }
-        assert_eq!(
-            "exp:60".parse::<Law>().unwrap().longest(),
-            Duration::from_millis(1200)
-        );
+        assert_eq!("exp:60".parse::<Law>().unwrap().longest(), Duration::from_millis(1200));
     }
 }

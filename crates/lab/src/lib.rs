@@ -1,4 +1,21 @@
-//! Simulated vendors: limits, delays and faults on loopback and in virtual time.
+//! Simulated vendors: limits, delays and faults, in virtual time and on loopback.
+//!
+//! The lab is the judge of everything that calls APIs, so it knows nothing of what it judges: it parses its own limits
+//! and counts for itself. Three layers, each usable alone:
+//!
+//! - [`Enforcer`]: the zoo of ways to enforce limits, pure functions of the arrival time;
+//! - [`Vendor`]: an enforcer with delays ([`Law`]), faults ([`FaultLaw`]) and [`Stats`], on any
+//!   [`Clock`](paceline_clock::Clock);
+//! - [`Lab`]: a vendor behind HTTP/1.1, selling something real: the nearest of 3,376 airports.
+//!
+//! A call passes the network, is counted, perhaps refused, perhaps struck by a fault, worked on, done, and passes the
+//! network again:
+//!
+//! ```text
+//! net -> limits -> faults -> service -> effect -> net
+//!          |         |                             ^
+//!          '- 429 ---'- 429, 400, 401, reset ------'
+//! ```
 #![warn(missing_docs)]
 
 mod enforcer;

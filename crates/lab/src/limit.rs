@@ -34,19 +34,15 @@ impl Limit {
     /// If `count` is not in `1..=`[`LIMIT_COUNT_MAX`], or `window` is zero or above [`LIMIT_WINDOW_MAX`].
     pub fn new(count: u64, window: Duration) -> Result<Self, ConfigError> {
         let refuse = |reason| {
-            Err(ConfigError::Limit {
-                text: format!("{count}/{}ms", window.as_millis()),
-                reason,
-            })
+            Err(ConfigError::Limit { text: format!("{count}/{}ms", window.as_millis()), reason })
         };
         if count == 0 || count > LIMIT_COUNT_MAX {
             return refuse("the count must be between 1 and 10000000");
         }
         match u64::try_from(window.as_nanos()) {
-            Ok(window_nanos) if window_nanos > 0 && window <= LIMIT_WINDOW_MAX => Ok(Self {
-                count,
-                window_nanos,
-            }),
+            Ok(window_nanos) if window_nanos > 0 && window <= LIMIT_WINDOW_MAX => {
+                Ok(Self { count, window_nanos })
+            }
             _ => refuse("the window must be longer than nothing and at most 366 days"),
         }
     }
@@ -72,18 +68,10 @@ impl FromStr for Limit {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |reason| ConfigError::Limit {
-            text: text.to_owned(),
-            reason,
-        };
-        let (count, window) = text
-            .trim()
-            .split_once('/')
-            .ok_or_else(|| refuse("there is no `/`"))?;
-        let count = count
-            .trim()
-            .parse()
-            .map_err(|_| refuse("the count is not a whole number"))?;
+        let refuse = |reason| ConfigError::Limit { text: text.to_owned(), reason };
+        let (count, window) =
+            text.trim().split_once('/').ok_or_else(|| refuse("there is no `/`"))?;
+        let count = count.trim().parse().map_err(|_| refuse("the count is not a whole number"))?;
         let window = parse_window(window.trim()).map_err(refuse)?;
         Self::new(count, window).map_err(|error| match error {
             ConfigError::Limit { reason, .. } => refuse(reason),
@@ -94,15 +82,11 @@ impl FromStr for Limit {
 
 /// Reads `min`, `15min`, `100ms`: an optional whole number and a unit.
 fn parse_window(text: &str) -> Result<Duration, &'static str> {
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let number: u64 = match number {
         "" => 1,
-        digits => digits
-            .parse()
-            .map_err(|_| "the window's number is too large")?,
+        digits => digits.parse().map_err(|_| "the window's number is too large")?,
     };
     let millis = match unit.trim() {
         "ms" => 1,
@@ -124,9 +108,7 @@ impl fmt::Display for Limit {
             (1_000_000_000, "s"),
             (1_000_000, "ms"),
         ];
-        let whole = UNITS
-            .iter()
-            .find(|(nanos, _)| self.window_nanos.is_multiple_of(*nanos));
+        let whole = UNITS.iter().find(|(nanos, _)| self.window_nanos.is_multiple_of(*nanos));
         match whole {
             Some((nanos, unit)) if self.window_nanos == *nanos => {
                 write!(f, "{}/{unit}", self.count)
@@ -163,10 +145,7 @@ mod tests {
             assert_eq!(limit.to_string(), text);
         }
         assert_eq!("60/60s".parse::<Limit>().unwrap().to_string(), "60/min");
-        assert_eq!(
-            " 5 / minute ".parse::<Limit>().unwrap().to_string(),
-            "5/min"
-        );
+        assert_eq!(" 5 / minute ".parse::<Limit>().unwrap().to_string(), "5/min");
     }
 
     #[test]
@@ -185,10 +164,7 @@ mod tests {
         ];
         for (text, reason) in cases {
             let error = text.parse::<Limit>().unwrap_err().to_string();
-            assert!(
-                error.contains(reason) && error.contains("20/min"),
-                "{text}: {error}"
-            );
+            assert!(error.contains(reason) && error.contains("20/min"), "{text}: {error}");
         }
     }
 }

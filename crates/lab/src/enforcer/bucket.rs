@@ -21,13 +21,7 @@ impl Bucket {
         let token = u128::from(limit.window_nanos());
         let capacity = u128::from(size) * token;
         let parts_per_nano = u128::from(limit.count());
-        Self {
-            token,
-            parts_per_nano,
-            capacity,
-            level: capacity,
-            at: 0,
-        }
+        Self { token, parts_per_nano, capacity, level: capacity, at: 0 }
     }
 
     fn level_at(&self, now: u64) -> u128 {

@@ -20,10 +20,7 @@ struct Seen {
 
 impl Counter {
     pub(super) fn new(limit: Limit) -> Self {
-        Self {
-            limit,
-            seen: Seen::default(),
-        }
+        Self { limit, seen: Seen::default() }
     }
 
     fn seen_at(&self, now: u64) -> Seen {
@@ -34,11 +31,7 @@ impl Counter {
             1 => self.seen.current,
             _ => 0,
         };
-        Seen {
-            start,
-            current: 0,
-            earlier,
-        }
+        Seen { start, current: 0, earlier }
     }
 
     /// The first moment in `seen`'s window from which on the earlier window weighs at most `weight`.
@@ -50,17 +43,12 @@ impl Counter {
         // floor(earlier * rest / window) <= weight, that is: earlier * rest < (weight + 1) * window.
         let rest = ((u128::from(weight) + 1) * window - 1) / u128::from(seen.earlier);
         // `earlier > weight`, so the rest is at most the window.
-        seen.start
-            .saturating_add((window - rest.min(window)) as u64)
+        seen.start.saturating_add((window - rest.min(window)) as u64)
     }
 
     fn next(&self, seen: Seen) -> Seen {
         let start = seen.start.saturating_add(self.limit.window_nanos());
-        Seen {
-            start,
-            current: 0,
-            earlier: seen.current,
-        }
+        Seen { start, current: 0, earlier: seen.current }
     }
 }
 
@@ -87,18 +75,12 @@ impl Rule for Counter {
         let rest = window - u128::from(now - seen.start);
         let weight = u128::from(seen.earlier) * rest / window;
         // The weight is at most what one window accepted.
-        self.limit
-            .count()
-            .saturating_sub(weight as u64 + seen.current)
+        self.limit.count().saturating_sub(weight as u64 + seen.current)
     }
 
     fn clear_at(&self, now: u64) -> u64 {
         let seen = self.seen_at(now);
-        let last = if seen.current > 0 {
-            self.next(seen)
-        } else {
-            seen
-        };
+        let last = if seen.current > 0 { self.next(seen) } else { seen };
         self.fades_to(last, 0).max(now)
     }
 }

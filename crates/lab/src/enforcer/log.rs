@@ -18,11 +18,7 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(limit: Limit, seconds: bool) -> Self {
-        Self {
-            limit,
-            seconds,
-            free_at: VecDeque::new(),
-        }
+        Self { limit, seconds, free_at: VecDeque::new() }
     }
 
     fn is_full(&self) -> bool {
@@ -44,9 +40,7 @@ impl Rule for Log {
             // Such a vendor compares whole seconds and drops a call only once its second lies more than a window
             // back: `floor(now) - floor(counted) > window`.
             let second = now / SECOND;
-            (second + 1)
-                .saturating_add(window / SECOND)
-                .saturating_mul(SECOND)
+            (second + 1).saturating_add(window / SECOND).saturating_mul(SECOND)
         } else {
             now.saturating_add(window)
         };

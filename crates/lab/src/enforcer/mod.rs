@@ -95,12 +95,7 @@ impl Enforcer {
             )));
         }
         let rules = policy.rules(limits)?;
-        Ok(Self {
-            rules,
-            limits: limits.to_vec(),
-            policy: policy.clone(),
-            latest: 0,
-        })
+        Ok(Self { rules, limits: limits.to_vec(), policy: policy.clone(), latest: 0 })
     }
 
     /// Decides about a call that arrives at `at`, and charges it. A moment before the latest one seen counts as that.
@@ -113,10 +108,7 @@ impl Enforcer {
         if self.policy.counts_refused() {
             self.charge(now);
         }
-        let mut refusal = Refusal {
-            limit: 0,
-            until: Tick::from_nanos(now),
-        };
+        let mut refusal = Refusal { limit: 0, until: Tick::from_nanos(now) };
         for (limit, rule) in self.rules.iter().enumerate() {
             let until = Tick::from_nanos(rule.opens_at(now));
             if until > refusal.until {

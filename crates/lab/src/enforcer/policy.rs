@@ -50,19 +50,11 @@ pub enum Policy {
 
 impl Policy {
     /// Fixed windows that begin with the clock.
-    pub const FIXED: Policy = Policy::Fixed {
-        phase: Duration::ZERO,
-    };
+    pub const FIXED: Policy = Policy::Fixed { phase: Duration::ZERO };
     /// A sliding log with exact times that forgets refused calls.
-    pub const LOG: Policy = Policy::Log {
-        counting: false,
-        seconds: false,
-    };
+    pub const LOG: Policy = Policy::Log { counting: false, seconds: false };
     /// A sliding log with exact times in which refused calls count.
-    pub const LOG_COUNTING: Policy = Policy::Log {
-        counting: true,
-        seconds: false,
-    };
+    pub const LOG_COUNTING: Policy = Policy::Log { counting: true, seconds: false };
     /// A bucket of the limit's own count.
     pub const BUCKET: Policy = Policy::Bucket { sizes: Vec::new() };
 
@@ -81,11 +73,7 @@ impl Policy {
                 limits.len()
             )));
         }
-        Ok(limits
-            .iter()
-            .enumerate()
-            .map(|(place, limit)| self.rule(place, *limit))
-            .collect())
+        Ok(limits.iter().enumerate().map(|(place, limit)| self.rule(place, *limit)).collect())
     }
 
     fn rule(&self, place: usize, limit: Limit) -> Box<dyn Rule> {
@@ -106,41 +94,30 @@ impl FromStr for Policy {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |reason| ConfigError::Policy {
-            text: text.to_owned(),
-            reason,
-        };
+        let refuse = |reason| ConfigError::Policy { text: text.to_owned(), reason };
         let (name, setting) = match text.trim().split_once(':') {
             Some((name, setting)) => (name, Some(setting)),
             None => (text.trim(), None),
         };
         let log = |counting| match setting {
-            None => Ok(Self::Log {
-                counting,
-                seconds: false,
-            }),
-            Some("seconds") => Ok(Self::Log {
-                counting,
-                seconds: true,
-            }),
+            None => Ok(Self::Log { counting, seconds: false }),
+            Some("seconds") => Ok(Self::Log { counting, seconds: true }),
             Some(_) => Err(refuse("a log takes no setting but `seconds`")),
         };
         match (name, setting) {
             ("fixed", None) => Ok(Self::FIXED),
             ("fixed", Some(phase)) => phase
                 .parse()
-                .map(|ms| Self::Fixed {
-                    phase: Duration::from_millis(ms),
-                })
+                .map(|ms| Self::Fixed { phase: Duration::from_millis(ms) })
                 .map_err(|_| refuse("the phase is not a whole number of milliseconds")),
             ("first_call", None) => Ok(Self::FirstCall),
             ("log", _) => log(false),
             ("log_counting", _) => log(true),
             ("counter", None) => Ok(Self::Counter),
             ("bucket", None) => Ok(Self::BUCKET),
-            ("bucket", Some(sizes)) => parse_sizes(sizes)
-                .map(|sizes| Self::Bucket { sizes })
-                .map_err(refuse),
+            ("bucket", Some(sizes)) => {
+                parse_sizes(sizes).map(|sizes| Self::Bucket { sizes }).map_err(refuse)
+            }
             ("first_call" | "counter", Some(_)) => Err(refuse("this policy takes no setting")),
             _ => Err(refuse("there is no such policy")),
         }
@@ -151,16 +128,9 @@ fn parse_sizes(text: &str) -> Result<Vec<u64>, &'static str> {
     let sizes: Vec<u64> = text
         .split(',')
         .take(LIMITS_MAX + 1)
-        .map(|size| {
-            size.trim()
-                .parse()
-                .map_err(|_| "a bucket's size is not a whole number")
-        })
+        .map(|size| size.trim().parse().map_err(|_| "a bucket's size is not a whole number"))
         .collect::<Result<_, _>>()?;
-    if sizes
-        .iter()
-        .any(|size| !(1..=LIMIT_COUNT_MAX).contains(size))
-    {
+    if sizes.iter().any(|size| !(1..=LIMIT_COUNT_MAX).contains(size)) {
         return Err("a bucket's size must be between 1 and 10000000");
     }
     Ok(sizes)
@@ -208,10 +178,7 @@ mod tests {
             "fix fixed:x fixed:-1 first_call:1 log:ms counter:2 bucket: bucket:0 bucket:1,x";
         for text in texts.split_whitespace() {
             let error = text.parse::<Policy>().unwrap_err().to_string();
-            assert!(
-                error.contains("first_call") && error.contains(text),
-                "{error}"
-            );
+            assert!(error.contains("first_call") && error.contains(text), "{error}");
         }
     }
 

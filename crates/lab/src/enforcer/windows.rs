@@ -18,22 +18,12 @@ impl Windows {
     /// Windows without gaps; a boundary lies at `phase` nanoseconds.
     pub(super) fn fixed(limit: Limit, phase: u64) -> Self {
         let window = limit.window_nanos();
-        Self {
-            limit,
-            offset: Some(window - phase % window),
-            end: 0,
-            used: 0,
-        }
+        Self { limit, offset: Some(window - phase % window), end: 0, used: 0 }
     }
 
     /// A window begins with the first call after the last window's end.
     pub(super) fn opened_by_first_call(limit: Limit) -> Self {
-        Self {
-            limit,
-            offset: None,
-            end: 0,
-            used: 0,
-        }
+        Self { limit, offset: None, end: 0, used: 0 }
     }
 
     fn used_at(&self, now: u64) -> u64 {
@@ -43,11 +33,7 @@ impl Windows {
 
 impl Rule for Windows {
     fn opens_at(&self, now: u64) -> u64 {
-        if self.used_at(now) < self.limit.count() {
-            now
-        } else {
-            self.end
-        }
+        if self.used_at(now) < self.limit.count() { now } else { self.end }
     }
 
     fn charge(&mut self, now: u64) {

@@ -95,10 +95,7 @@ impl FaultKind {
     /// Whether the call is done all the same, so that repeating it does it twice.
     #[must_use]
     pub fn has_effect(self) -> bool {
-        matches!(
-            self,
-            Self::Drop | Self::Hang | Self::Truncated | Self::Huge | Self::NotJson
-        )
+        matches!(self, Self::Drop | Self::Hang | Self::Truncated | Self::Huge | Self::NotJson)
     }
 
     /// Whether the vendor works on the call before it goes wrong, or refuses it at its edge.
@@ -112,9 +109,6 @@ impl FaultKind {
     }
 
     pub(super) fn tells_when(self) -> bool {
-        matches!(
-            self,
-            Self::TooManyAfter | Self::TooManyDate | Self::UnavailableAfter
-        )
+        matches!(self, Self::TooManyAfter | Self::TooManyDate | Self::UnavailableAfter)
     }
 }

@@ -101,11 +101,7 @@ impl FaultLaw {
             return None;
         }
         let mut left = random.unit();
-        for entry in self
-            .entries
-            .iter()
-            .filter(|entry| entry.applies_at(since_first_call))
-        {
+        for entry in self.entries.iter().filter(|entry| entry.applies_at(since_first_call)) {
             if left < entry.chance {
                 return Some(entry.fault);
             }
@@ -117,15 +113,8 @@ impl FaultLaw {
     /// The highest sum of chances at any one moment. It can only rise where a span begins.
     fn highest_chance(&self) -> f64 {
         let sum_at = |moment| -> f64 {
-            self.entries
-                .iter()
-                .filter(|e| e.applies_at(moment))
-                .map(|e| e.chance)
-                .sum()
+            self.entries.iter().filter(|e| e.applies_at(moment)).map(|e| e.chance).sum()
         };
-        self.entries
-            .iter()
-            .map(|entry| sum_at(entry.from))
-            .fold(0.0, f64::max)
+        self.entries.iter().map(|entry| sum_at(entry.from)).fold(0.0, f64::max)
     }
 }

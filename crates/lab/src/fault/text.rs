@@ -11,18 +11,13 @@ impl FromStr for FaultLaw {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |reason: &str| ConfigError::Fault {
-            text: text.to_owned(),
-            reason: reason.to_owned(),
-        };
+        let refuse =
+            |reason: &str| ConfigError::Fault { text: text.to_owned(), reason: reason.to_owned() };
         if matches!(text.trim(), "" | "none") {
             return Ok(Self::none());
         }
-        let entries: Vec<Entry> = text
-            .split(',')
-            .take(FAULTS_MAX + 1)
-            .map(parse_entry)
-            .collect::<Result<_, _>>()?;
+        let entries: Vec<Entry> =
+            text.split(',').take(FAULTS_MAX + 1).map(parse_entry).collect::<Result<_, _>>()?;
         if entries.len() > FAULTS_MAX {
             return Err(refuse("there are more than 32 entries"));
         }
@@ -37,33 +32,18 @@ impl FromStr for FaultLaw {
 
 fn parse_entry(text: &str) -> Result<Entry, ConfigError> {
     let text = text.trim();
-    let refuse = |reason: &str| ConfigError::Fault {
-        text: text.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let (kind, rest) = text
-        .split_once(':')
-        .ok_or_else(|| refuse("the chance is missing"))?;
+    let refuse =
+        |reason: &str| ConfigError::Fault { text: text.to_owned(), reason: reason.to_owned() };
+    let (kind, rest) = text.split_once(':').ok_or_else(|| refuse("the chance is missing"))?;
     let (chance, span) = match rest.split_once('@') {
         Some((chance, span)) => (chance, Some(span)),
         None => (rest, None),
     };
-    let chance = chance
-        .trim()
-        .parse()
-        .ok()
-        .filter(|chance| (0.0..=1.0).contains(chance));
+    let chance = chance.trim().parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
     let chance = chance.ok_or_else(|| refuse("the chance must be a number between 0 and 1"))?;
-    let (from, to) = span
-        .map_or(Ok((Duration::ZERO, None)), parse_span)
-        .map_err(refuse)?;
+    let (from, to) = span.map_or(Ok((Duration::ZERO, None)), parse_span).map_err(refuse)?;
     let fault = parse_fault(kind.trim()).map_err(|reason| refuse(&reason))?;
-    Ok(Entry {
-        fault,
-        chance,
-        from,
-        to,
-    })
+    Ok(Entry { fault, chance, from, to })
 }
 
 fn parse_fault(text: &str) -> Result<Fault, String> {
@@ -73,34 +53,20 @@ fn parse_fault(text: &str) -> Result<Fault, String> {
     };
     let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name) else {
         let known: Vec<&str> = FaultKind::ALL.into_iter().map(FaultKind::name).collect();
-        return Err(format!(
-            "there is no kind `{name}`, only {}",
-            known.join(", ")
-        ));
+        return Err(format!("there is no kind `{name}`, only {}", known.join(", ")));
     };
     let retry_after_s = match seconds {
         None => 1,
         Some(_) if !kind.tells_when() => return Err(format!("`{name}` takes no seconds")),
-        Some(seconds) => seconds
-            .parse()
-            .map_err(|_| "the seconds are not a whole number")?,
+        Some(seconds) => seconds.parse().map_err(|_| "the seconds are not a whole number")?,
     };
-    Ok(Fault {
-        kind,
-        retry_after_s,
-    })
+    Ok(Fault { kind, retry_after_s })
 }
 
 fn parse_span(text: &str) -> Result<(Duration, Option<Duration>), &'static str> {
-    let (from, to) = text
-        .split_once("..")
-        .ok_or("a span is written FROM..TO, as in 0s..20s")?;
+    let (from, to) = text.split_once("..").ok_or("a span is written FROM..TO, as in 0s..20s")?;
     let from = parse_moment(from.trim())?;
-    let to = if to.trim().is_empty() {
-        None
-    } else {
-        Some(parse_moment(to.trim())?)
-    };
+    let to = if to.trim().is_empty() { None } else { Some(parse_moment(to.trim())?) };
     if to.is_some_and(|to| to <= from) {
         return Err("the span ends before it begins");
     }
@@ -108,13 +74,10 @@ fn parse_span(text: &str) -> Result<(Duration, Option<Duration>), &'static str> 
 }
 
 fn parse_moment(text: &str) -> Result<Duration, &'static str> {
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
-    let number: u64 = number
-        .parse()
-        .map_err(|_| "a span is written with whole numbers, as in 0s..20s")?;
+    let number: u64 =
+        number.parse().map_err(|_| "a span is written with whole numbers, as in 0s..20s")?;
     let millis = match unit {
         "ms" => 1,
         "s" => 1_000,
@@ -194,10 +157,7 @@ mod tests {
             ("500:0.6@0s..9s,400:0.6@8s..", "more than 1"),
         ] {
             let error = text.parse::<FaultLaw>().unwrap_err().to_string();
-            assert!(
-                error.contains(reason) && error.contains("KIND:CHANCE"),
-                "{text}: {error}"
-            );
+            assert!(error.contains(reason) && error.contains("KIND:CHANCE"), "{text}: {error}");
         }
         assert!("500:0.6@0s..8s,400:0.6@8s..".parse::<FaultLaw>().is_ok());
         assert!(vec!["500:0"; 33].join(",").parse::<FaultLaw>().is_err());
@@ -207,15 +167,9 @@ mod tests {
     fn chances_are_kept_as_written() {
         let law: FaultLaw = "500:0.3,reset:0.1".parse().unwrap();
         let random = Random::seeded(5);
-        let drawn: Vec<_> = (0..20_000)
-            .map(|_| law.draw(Duration::ZERO, &random))
-            .collect();
+        let drawn: Vec<_> = (0..20_000).map(|_| law.draw(Duration::ZERO, &random)).collect();
         let share = |kind| {
-            let struck = drawn
-                .iter()
-                .flatten()
-                .filter(|fault| fault.kind == kind)
-                .count();
+            let struck = drawn.iter().flatten().filter(|fault| fault.kind == kind).count();
             struck as f64 / 20_000.0
         };
         assert!((share(FaultKind::Internal) - 0.3).abs() < 0.01);

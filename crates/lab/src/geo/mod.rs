@@ -32,7 +32,7 @@ pub struct Airport {
     pub position: Position,
 }
 
-/// The nearest airport to a position.
+/// The nearest airport to a position. As JSON it is one flat object.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Nearest<'a> {
     /// Which one it is.
@@ -71,11 +71,7 @@ impl Airports {
     /// A set of these airports.
     #[must_use]
     pub fn new(airports: Vec<Airport>) -> Self {
-        let tree = Tree::new(
-            airports
-                .iter()
-                .map(|airport| airport.position.unit_vector()),
-        );
+        let tree = Tree::new(airports.iter().map(|airport| airport.position.unit_vector()));
         Self { airports, tree }
     }
 

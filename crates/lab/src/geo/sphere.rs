@@ -17,10 +17,7 @@ impl Position {
     #[must_use]
     pub fn new(latitude: f64, longitude: f64) -> Option<Self> {
         let on_earth = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
-        on_earth.then_some(Self {
-            latitude,
-            longitude,
-        })
+        on_earth.then_some(Self { latitude, longitude })
     }
 
     /// Degrees north of the equator.
@@ -61,11 +58,7 @@ impl Position {
     pub(super) fn unit_vector(self) -> [f64; 3] {
         let (latitude, longitude) = (self.latitude.to_radians(), self.longitude.to_radians());
         let across = latitude.cos();
-        [
-            across * longitude.cos(),
-            across * longitude.sin(),
-            latitude.sin(),
-        ]
+        [across * longitude.cos(), across * longitude.sin(), latitude.sin()]
     }
 }
 
@@ -96,25 +89,16 @@ mod tests {
             ),
         ];
         for (from, to, distance_km, bearing_deg) in cases {
-            assert!(
-                (from.distance_km(to) - distance_km).abs() < 1e-5,
-                "{from:?} {to:?}"
-            );
-            assert!(
-                (from.bearing_deg(to) - bearing_deg).abs() < 1e-5,
-                "{from:?} {to:?}"
-            );
+            assert!((from.distance_km(to) - distance_km).abs() < 1e-5, "{from:?} {to:?}");
+            assert!((from.bearing_deg(to) - bearing_deg).abs() < 1e-5, "{from:?} {to:?}");
         }
     }
 
     #[test]
     fn refuses_what_is_not_on_earth() {
-        for (latitude, longitude) in [
-            (90.1, 0.0),
-            (0.0, -180.1),
-            (f64::NAN, 0.0),
-            (0.0, f64::INFINITY),
-        ] {
+        for (latitude, longitude) in
+            [(90.1, 0.0), (0.0, -180.1), (f64::NAN, 0.0), (0.0, f64::INFINITY)]
+        {
             assert_eq!(Position::new(latitude, longitude), None);
         }
     }

@@ -19,14 +19,8 @@ type Best = Option<(f64, usize)>;
 
 impl Tree {
     pub(super) fn new(points: impl Iterator<Item = [f64; 3]>) -> Self {
-        let mut nodes: Vec<Node> = points
-            .enumerate()
-            .map(|(place, point)| Node {
-                point,
-                place,
-                axis: 0,
-            })
-            .collect();
+        let mut nodes: Vec<Node> =
+            points.enumerate().map(|(place, point)| Node { point, place, axis: 0 }).collect();
         split(&mut nodes);
         Self { nodes }
     }
@@ -57,9 +51,7 @@ fn widest_axis(nodes: &[Node]) -> usize {
         let along = || nodes.iter().map(|node| node.point[axis]);
         along().fold(f64::MIN, f64::max) - along().fold(f64::MAX, f64::min)
     };
-    (0..3)
-        .max_by(|&a, &b| spread(a).total_cmp(&spread(b)))
-        .unwrap_or(0)
+    (0..3).max_by(|&a, &b| spread(a).total_cmp(&spread(b))).unwrap_or(0)
 }
 
 fn search(nodes: &[Node], to: [f64; 3], accepts: &impl Fn(usize) -> bool, best: &mut Best) {
@@ -73,11 +65,7 @@ fn search(nodes: &[Node], to: [f64; 3], accepts: &impl Fn(usize) -> bool, best: 
     }
     let aside = to[node.axis] - node.point[node.axis];
     let (before, after) = (&nodes[..middle], &nodes[middle + 1..]);
-    let (near, far) = if aside < 0.0 {
-        (before, after)
-    } else {
-        (after, before)
-    };
+    let (near, far) = if aside < 0.0 { (before, after) } else { (after, before) };
     search(near, to, accepts, best);
     // At the same distance too: the first of several as near may lie on the far side.
     if best.is_none_or(|(distance, _)| aside * aside <= distance) {
@@ -86,7 +74,5 @@ fn search(nodes: &[Node], to: [f64; 3], accepts: &impl Fn(usize) -> bool, best: 
 }
 
 fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
-    (0..3)
-        .map(|axis| (a[axis] - b[axis]) * (a[axis] - b[axis]))
-        .sum()
+    (0..3).map(|axis| (a[axis] - b[axis]) * (a[axis] - b[axis])).sum()
 }

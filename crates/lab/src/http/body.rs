@@ -20,11 +20,7 @@ pub(super) enum ReplyBody {
     /// `spaces` bytes of white space, then all of it.
     Padded { spaces: u64, then: Bytes },
     /// The beginning, after which the connection ends although `promised` bytes were announced.
-    Cut {
-        begun: Bytes,
-        promised: u64,
-        stage: CutStage,
-    },
+    Cut { begun: Bytes, promised: u64, stage: CutStage },
 }
 
 /// How far a body that breaks off has come.
@@ -52,20 +48,13 @@ impl ReplyBody {
     /// The first half of `whole`, announced as all of it.
     pub(super) fn truncated(whole: Bytes) -> Self {
         let promised = whole.len() as u64;
-        Self::Cut {
-            begun: whole.slice(..whole.len() / 2),
-            promised,
-            stage: CutStage::Unsent,
-        }
+        Self::Cut { begun: whole.slice(..whole.len() / 2), promised, stage: CutStage::Unsent }
     }
 
     /// `whole`, after so much white space that both together are [`HUGE_BODY_BYTES`].
     pub(super) fn huge(whole: Bytes) -> Self {
         let spaces = HUGE_BODY_BYTES.saturating_sub(whole.len() as u64);
-        Self::Padded {
-            spaces,
-            then: whole,
-        }
+        Self::Padded { spaces, then: whole }
     }
 
     fn left(&self) -> u64 {

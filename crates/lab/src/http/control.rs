@@ -20,28 +20,20 @@ pub(super) fn respond(vendor: &Vendor, request: &Request<Incoming>) -> Response<
             (StatusCode::OK, json(&vendor.stats()))
         }
         (&Method::POST, "/_lab/fault") => match set_faults(vendor, request) {
-            Ok(law) => (
-                StatusCode::OK,
-                json(&serde_json::json!({ "law": law.to_string() })),
-            ),
+            Ok(law) => (StatusCode::OK, json(&serde_json::json!({ "law": law.to_string() }))),
             Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
         },
         (_, "/_lab/stats" | "/_lab/reset" | "/_lab/fault") => (
             StatusCode::METHOD_NOT_ALLOWED,
             error_json("GET /_lab/stats, POST /_lab/reset, POST /_lab/fault?law=LAW"),
         ),
-        (_, path) => (
-            StatusCode::NOT_FOUND,
-            error_json(&format!("there is no {path}")),
-        ),
+        (_, path) => (StatusCode::NOT_FOUND, error_json(&format!("there is no {path}"))),
     };
     let mut response = json_response(status, ReplyBody::Whole(body));
     if !request.body().is_end_stream() {
         // The body is not read, so nothing can follow it on this connection.
         let close = hyper::header::HeaderValue::from_static("close");
-        response
-            .headers_mut()
-            .insert(hyper::header::CONNECTION, close);
+        response.headers_mut().insert(hyper::header::CONNECTION, close);
     }
     response
 }

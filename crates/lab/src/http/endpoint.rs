@@ -1,5 +1,6 @@
 //! What the vendor sells: the nearest airport, and an echo.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -54,10 +55,7 @@ impl Work {
             Self::Invalid { status, error } => (status, error_json(&error)),
             Self::Nearest(position) => match Airports::all().nearest_other(position) {
                 Some(nearest) => (StatusCode::OK, json(&nearest)),
-                None => (
-                    StatusCode::NOT_FOUND,
-                    error_json("there is no airport elsewhere"),
-                ),
+                None => (StatusCode::NOT_FOUND, error_json("there is no airport elsewhere")),
             },
         }
     }
@@ -95,23 +93,20 @@ fn nearest(parts: &Parts) -> Work {
 
 fn position(query: &str) -> Result<Position, String> {
     let degrees = |name: &str| {
-        let text = query_value(query, name).ok_or(format!("`{name}` is missing"))?;
-        text.parse::<f64>()
-            .map_err(|_| format!("`{name}` is `{text}`, which is not a number"))
+        let text = query_value(query, name).ok_or_else(|| format!("`{name}` is missing"))?;
+        text.parse::<f64>().map_err(|_| format!("`{name}` is `{text}`, which is not a number"))
     };
     let (lat, lon) = (degrees("lat")?, degrees("lon")?);
-    Position::new(lat, lon).ok_or(format!(
-        "lat={lat}, lon={lon} is not on Earth; lat is in -90..90 and lon in -180..180"
-    ))
+    Position::new(lat, lon).ok_or_else(|| {
+        format!("lat={lat}, lon={lon} is not on Earth; lat is in -90..90 and lon in -180..180")
+    })
 }
 
 /// The first value of a query parameter, percent-decoded.
-pub(super) fn query_value(query: &str, name: &str) -> Option<String> {
-    let (_, value) = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name)?;
-    Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
+pub(super) fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let (_, value) =
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
+    Some(percent_decode_str(value).decode_utf8_lossy())
 }
 
 #[derive(Serialize)]

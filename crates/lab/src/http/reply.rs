@@ -63,9 +63,7 @@ async fn fault_response(kind: FaultKind, work: Work) -> Result<Response<ReplyBod
         FaultKind::NotJson => {
             let page = "<!doctype html><title>Welcome</title><p>This is not the API.</p>";
             let mut response = Response::new(ReplyBody::Whole(page.into()));
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
             Ok(response)
         }
         FaultKind::TooMany
@@ -77,9 +75,7 @@ async fn fault_response(kind: FaultKind, work: Work) -> Result<Response<ReplyBod
         | FaultKind::UnavailableAfter
         | FaultKind::Unauthorized
         | FaultKind::BadRequest => {
-            let status = kind
-                .status()
-                .and_then(|status| StatusCode::from_u16(status).ok());
+            let status = kind.status().and_then(|status| StatusCode::from_u16(status).ok());
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let error = format!("the lab's fault law says {}", kind.name());
             Ok(json_response(status, ReplyBody::Whole(error_json(&error))))
@@ -90,9 +86,7 @@ async fn fault_response(kind: FaultKind, work: Work) -> Result<Response<ReplyBod
 pub(super) fn json_response(status: StatusCode, body: ReplyBody) -> Response<ReplyBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

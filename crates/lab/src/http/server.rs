@@ -85,17 +85,9 @@ impl Lab {
         // Built now, so that the first call does not pay for it.
         let _ = Airports::all();
         let (stop, stopped) = watch::channel(false);
-        let served = Served {
-            vendor: Arc::clone(&vendor),
-            stopped,
-        };
+        let served = Served { vendor: Arc::clone(&vendor), stopped };
         let accepting = tokio::spawn(accept(listener, served, clock));
-        Ok(Running {
-            addr,
-            vendor,
-            stop,
-            accepting,
-        })
+        Ok(Running { addr, vendor, stop, accepting })
     }
 }
 
@@ -181,7 +173,8 @@ async fn serve(stream: TcpStream, served: Served, place: Place) {
     let _ = stream.set_nodelay(true);
     let service =
         service_fn(|request| Box::pin(answer(request, served.clone(), Arc::clone(&place))));
-    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut connection =
+        http1::Builder::new().writev(false).serve_connection(TokioIo::new(stream), service);
     // Not shut down by hyper: it is we who decide how a connection ends.
     let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     let stream = connection.into_parts().io.into_inner();

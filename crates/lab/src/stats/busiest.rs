@@ -19,22 +19,14 @@ pub(crate) struct Busiest {
 
 impl Busiest {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self {
-            limit,
-            recent: VecDeque::new(),
-            most: 0,
-        }
+        Self { limit, recent: VecDeque::new(), most: 0 }
     }
 
     /// Notes an accepted call. Arrivals come in order.
     pub(crate) fn accepted(&mut self, at: Tick) {
         let now = at.as_nanos();
         let window = self.limit.window_nanos();
-        while self
-            .recent
-            .front()
-            .is_some_and(|earliest| now - earliest >= window)
-        {
+        while self.recent.front().is_some_and(|earliest| now - earliest >= window) {
             self.recent.pop_front();
         }
         self.recent.push_back(now);

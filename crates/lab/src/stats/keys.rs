@@ -46,11 +46,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(most: u64) -> Self {
-        Self {
-            shards: Default::default(),
-            kept: AtomicU64::new(0),
-            most,
-        }
+        Self { shards: Default::default(), kept: AtomicU64::new(0), most }
     }
 
     pub(crate) fn served(&self, key: KeyHash) -> Sighting {

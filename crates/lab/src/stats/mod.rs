@@ -122,12 +122,8 @@ impl Counters {
             &self.first_call,
             &self.last_call,
         ];
-        counts
-            .into_iter()
-            .chain(&self.faults)
-            .for_each(|count| count.store(0, Relaxed));
-        self.in_flight_max
-            .store(self.in_flight.load(Relaxed), Relaxed);
+        counts.into_iter().chain(&self.faults).for_each(|count| count.store(0, Relaxed));
+        self.in_flight_max.store(self.in_flight.load(Relaxed), Relaxed);
     }
 
     /// The counts, without what the limits and the keys know.

@@ -28,19 +28,13 @@ impl Call {
     /// The same call with this idempotency key.
     #[must_use]
     pub fn key(self, key: &[u8]) -> Self {
-        Self {
-            key: Some(KeyHash::of(key)),
-            ..self
-        }
+        Self { key: Some(KeyHash::of(key)), ..self }
     }
 
     /// The same call, but wrong in itself: it is counted like any other, and nothing is done.
     #[must_use]
     pub fn invalid(self) -> Self {
-        Self {
-            invalid: true,
-            ..self
-        }
+        Self { invalid: true, ..self }
     }
 }
 
@@ -80,10 +74,7 @@ impl Answer {
     /// The value of a header, by its lowercase name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn takes_service_time(&self) -> bool {

@@ -94,11 +94,7 @@ impl Vendor {
             faults: RwLock::new(config.faults.clone()),
             counters: Counters::default(),
             keys: Keys::new(KEYS_MAX),
-            chance: Chance {
-                net: stream(0),
-                service: stream(1),
-                faults: stream(2),
-            },
+            chance: Chance { net: stream(0), service: stream(1), faults: stream(2) },
             config,
         })
     }
@@ -152,13 +148,7 @@ impl Vendor {
     pub fn reset(&self) {
         let mut gate = self.gate();
         gate.enforcer.reset();
-        gate.busiest = self
-            .config
-            .limits
-            .iter()
-            .copied()
-            .map(Busiest::new)
-            .collect();
+        gate.busiest = self.config.limits.iter().copied().map(Busiest::new).collect();
         self.counters.reset();
         self.keys.reset();
     }
@@ -166,10 +156,7 @@ impl Vendor {
     /// The fault law in force.
     #[must_use]
     pub fn faults(&self) -> FaultLaw {
-        self.faults
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.faults.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes what goes wrong, for calls that arrive from now on.
@@ -192,11 +179,7 @@ impl Vendor {
 
     /// The moment of counting: one place in the order of all calls.
     fn arrive(&self) -> Answer {
-        let Passage {
-            at,
-            verdict,
-            standings,
-        } = self.pass();
+        let Passage { at, verdict, standings } = self.pass();
         let since_first_call = at - self.counters.arrived(at);
         let wall = || self.clock.wall();
         let mut headers = match self.config.rate_headers {
@@ -206,10 +189,7 @@ impl Vendor {
         let reply = match verdict {
             Verdict::Refused(refusal) => {
                 self.counters.refused.fetch_add(1, Relaxed);
-                add(
-                    &mut headers,
-                    self.config.retry_after.headers(refusal.until - at, wall()),
-                );
+                add(&mut headers, self.config.retry_after.headers(refusal.until - at, wall()));
                 let until = refusal.until + (self.started - Tick::ZERO);
                 Reply::Refused(Refusal { until, ..refusal })
             }
@@ -224,11 +204,7 @@ impl Vendor {
                 }
             }
         };
-        Answer {
-            reply,
-            counted_at: at + (self.started - Tick::ZERO),
-            headers,
-        }
+        Answer { reply, counted_at: at + (self.started - Tick::ZERO), headers }
     }
 
     fn pass(&self) -> Passage {
@@ -245,19 +221,13 @@ impl Vendor {
         let at = since_start();
         let verdict = gate.enforcer.decide(at);
         if verdict == Verdict::Accepted {
-            gate.busiest
-                .iter_mut()
-                .for_each(|busiest| busiest.accepted(at));
+            gate.busiest.iter_mut().for_each(|busiest| busiest.accepted(at));
         }
         let standings = match self.config.rate_headers {
             RateHeaders::None => Vec::new(),
             _ => gate.enforcer.standing(at).collect(),
         };
-        Passage {
-            at,
-            verdict,
-            standings,
-        }
+        Passage { at, verdict, standings }
     }
 
     fn strike(&self, since_first_call: std::time::Duration) -> Option<Fault> {

@@ -16,9 +16,18 @@ pub(crate) async fn start(config: VendorConfig) -> Running {
 }
 
 pub(crate) async fn start_with(config: VendorConfig, clock: Clock) -> Running {
-    Lab::start(config, clock, ([127, 0, 0, 1], 0).into())
-        .await
-        .unwrap()
+    Lab::start(config, clock, ([127, 0, 0, 1], 0).into()).await.unwrap()
+}
+
+/// Lets others run until `happened`, which real sockets make soon; a test that waits in vain fails instead of hanging.
+pub(crate) async fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    for _ in 0..1_000_000 {
+        if happened() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("{what} did not happen");
 }
 
 /// One connection, kept alive.
@@ -35,10 +44,7 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -102,17 +108,9 @@ impl Client {
             let (name, value) = line.split_once(": ").unwrap();
             headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
-        let mut response = Response {
-            status,
-            headers,
-            body: Vec::new(),
-            is_cut: false,
-        };
+        let mut response = Response { status, headers, body: Vec::new(), is_cut: false };
         let length: u64 = response.header("content-length").unwrap().parse().unwrap();
-        (&mut self.0)
-            .take(length)
-            .read_to_end(&mut response.body)
-            .await?;
+        (&mut self.0).take(length).read_to_end(&mut response.body).await?;
         response.is_cut = (response.body.len() as u64) < length;
         Ok(response)
     }

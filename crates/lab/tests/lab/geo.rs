@@ -7,10 +7,7 @@ use proptest::prelude::*;
 fn by_brute_force(airports: &[Airport], from: Position) -> Option<&Airport> {
     let chord = |airport: &Airport| {
         let point = |position: Position| {
-            let (lat, lon) = (
-                position.latitude().to_radians(),
-                position.longitude().to_radians(),
-            );
+            let (lat, lon) = (position.latitude().to_radians(), position.longitude().to_radians());
             [lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()]
         };
         let (a, b) = (point(airport.position), point(from));
@@ -37,15 +34,9 @@ fn every_row_of_the_file_is_an_airport() {
     let airports = Airports::all().as_slice();
     assert_eq!(airports.len(), 3376);
     assert_eq!(AIRPORTS_CSV.lines().count(), 3377);
-    let quoted = airports
-        .iter()
-        .find(|airport| airport.iata == "35A")
-        .unwrap();
+    let quoted = airports.iter().find(|airport| airport.iata == "35A").unwrap();
     assert_eq!(quoted.name, "Union County, Troy Shelton");
-    assert_eq!(
-        quoted.position,
-        Position::new(34.68680111, -81.64121167).unwrap()
-    );
+    assert_eq!(quoted.position, Position::new(34.68680111, -81.64121167).unwrap());
 }
 
 #[test]
@@ -72,10 +63,17 @@ fn an_airport_at_the_same_place_does_not_count_and_of_equals_the_first_does() {
         airport("C", 20.0, 10.0),
         airport("D", 20.0, 10.0),
     ]);
-    let north = twins
-        .nearest_other(Position::new(19.0, 10.0).unwrap())
-        .unwrap();
+    let north = twins.nearest_other(Position::new(19.0, 10.0).unwrap()).unwrap();
     assert_eq!((north.airport.iata.as_str(), north.bearing_deg), ("C", 0.0));
+    // Across the equator only one axis differs: the twins lie exactly on the edge of what may be skipped.
+    for twins in 2..9 {
+        for lat in [5.0, -5.0] {
+            let mirrored = (0..twins).map(|n| airport(&n.to_string(), -lat, 0.0)).collect();
+            let mirrored = Airports::new(mirrored);
+            let across = mirrored.nearest_other(Position::new(lat, 0.0).unwrap()).unwrap();
+            assert_eq!(across.airport.iata, "0", "of {twins} twins");
+        }
+    }
 }
 
 proptest! {

@@ -4,14 +4,10 @@ use std::io::{self, ErrorKind};
 
 use paceline_lab::{FaultKind, HUGE_BODY_BYTES, Running, VendorConfig};
 
-use crate::client::{Client, Response, start};
+use crate::client::{Client, Response, start, until};
 
 async fn lab(faults: &str) -> Running {
-    start(VendorConfig {
-        faults: faults.parse().unwrap(),
-        ..VendorConfig::default()
-    })
-    .await
+    start(VendorConfig { faults: faults.parse().unwrap(), ..VendorConfig::default() }).await
 }
 
 /// What a caller of `/echo` gets under a fault law.
@@ -32,24 +28,11 @@ async fn faults_with_a_status_reply_with_it_and_keep_the_connection() {
         for _ in 0..2 {
             let response = client.get("/echo").await.unwrap();
             assert_eq!(response.status, status);
-            assert!(
-                response.json()["error"]
-                    .as_str()
-                    .unwrap()
-                    .contains(kind.name())
-            );
+            assert!(response.json()["error"].as_str().unwrap().contains(kind.name()));
             let tells_when = kind.name().contains('-');
-            assert_eq!(
-                response.header("retry-after").is_some(),
-                tells_when,
-                "{}",
-                kind.name()
-            );
+            assert_eq!(response.header("retry-after").is_some(), tells_when, "{}", kind.name());
         }
-        assert_eq!(
-            (lab.stats().faults[kind.name()], lab.stats().served),
-            (2, 0)
-        );
+        assert_eq!((lab.stats().faults[kind.name()], lab.stats().served), (2, 0));
     }
 }
 
@@ -72,15 +55,10 @@ async fn hang_sends_not_one_byte_until_the_lab_ends() {
     let lab = lab("hang:1").await;
     let mut client = Client::connect(lab.addr()).await;
     client.send("GET", "/echo", &[], "").await.unwrap();
-    while lab.stats().served == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("the effect", || lab.stats().served == 1).await;
     lab.shutdown().await;
     // Had there been a reply, it would be read before the end.
-    assert_eq!(
-        client.receive().await.unwrap_err().kind(),
-        ErrorKind::UnexpectedEof
-    );
+    assert_eq!(client.receive().await.unwrap_err().kind(), ErrorKind::UnexpectedEof);
 }
 
 #[tokio::test]
@@ -106,9 +84,6 @@ async fn huge_is_one_json_value_of_64_megabytes() {
 async fn notjson_is_a_page_with_status_200() {
     let (response, _lab) = struck("notjson:1").await;
     let response = response.unwrap();
-    assert_eq!(
-        (response.status, response.header("content-type")),
-        (200, Some("text/html"))
-    );
+    assert_eq!((response.status, response.header("content-type")), (200, Some("text/html")));
     assert!(serde_json::from_slice::<serde_json::Value>(&response.body).is_err());
 }

@@ -60,10 +60,7 @@ impl Naive {
                     calls * window <= u128::from(self.size()) * window + flowed_in
                 };
                 let stretches = counted.iter().rev().zip(2..);
-                fits(1, now)
-                    && stretches
-                        .into_iter()
-                        .all(|(&since, calls)| fits(calls, since))
+                fits(1, now) && stretches.into_iter().all(|(&since, calls)| fits(calls, since))
             }
         }
     }
@@ -135,9 +132,7 @@ pub(crate) fn arrivals(unit_nanos: u64) -> impl Strategy<Value = Vec<u64>> {
 /// Any policy with any limits and arrivals.
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
     let policy = prop_oneof![
-        (0..=90_u64).prop_map(|nanos| Policy::Fixed {
-            phase: Duration::from_nanos(nanos)
-        }),
+        (0..=90_u64).prop_map(|nanos| Policy::Fixed { phase: Duration::from_nanos(nanos) }),
         Just(Policy::FirstCall),
         (any::<bool>(), any::<bool>())
             .prop_map(|(counting, seconds)| Policy::Log { counting, seconds }),

@@ -29,11 +29,7 @@ fn with_property_s(limits: &[Limit], arrivals: Vec<u64>) -> Vec<u64> {
 fn refused(limits: &[Limit], policy: &Policy, arrivals: &[u64]) -> usize {
     let mut enforcer = Enforcer::new(limits, policy).unwrap();
     let decide = |&at| enforcer.decide(Tick::from_nanos(at));
-    arrivals
-        .iter()
-        .map(decide)
-        .filter(|verdict| *verdict != Verdict::Accepted)
-        .count()
+    arrivals.iter().map(decide).filter(|verdict| *verdict != Verdict::Accepted).count()
 }
 
 proptest! {
@@ -59,10 +55,7 @@ fn is_not_enough_for_a_counter_or_a_smaller_bucket() {
     let arrivals = [0, 0, 0, 0, 8, 8, 8, 8];
     assert_eq!(with_property_s(&limits, arrivals.to_vec()), arrivals);
     assert_eq!(refused(&limits, &Policy::Counter, &arrivals), 4);
-    assert_eq!(
-        refused(&limits, &Policy::Bucket { sizes: vec![3] }, &arrivals),
-        2
-    );
+    assert_eq!(refused(&limits, &Policy::Bucket { sizes: vec![3] }, &arrivals), 2);
 }
 
 #[test]
@@ -71,14 +64,8 @@ fn whole_seconds_are_stricter_by_less_than_two_seconds() {
     let seconds: Policy = "log:seconds".parse().unwrap();
     let second = 1_000_000_000;
     // Counted at 0.9 s, which is second 0; second 1 lies one window back and still weighs, second 2 does not.
-    assert_eq!(
-        refused(&limits, &seconds, &[second * 9 / 10, second * 2 - 1]),
-        1
-    );
-    assert_eq!(
-        refused(&limits, &seconds, &[second * 9 / 10, second * 2]),
-        0
-    );
+    assert_eq!(refused(&limits, &seconds, &[second * 9 / 10, second * 2 - 1]), 1);
+    assert_eq!(refused(&limits, &seconds, &[second * 9 / 10, second * 2]), 0);
     // Counted at 0, the same wait is a whole second longer than the exact log's.
     assert_eq!(refused(&limits, &seconds, &[0, second]), 1);
     assert_eq!(refused(&limits, &Policy::LOG, &[0, second]), 0);

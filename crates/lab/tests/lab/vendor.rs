@@ -19,11 +19,7 @@ pub(crate) fn config(limits: &[&str], policy: &str, faults: &str) -> VendorConfi
 }
 
 fn delayed(config: VendorConfig, net: &str, service: &str) -> VendorConfig {
-    VendorConfig {
-        net: net.parse().unwrap(),
-        service: service.parse().unwrap(),
-        ..config
-    }
+    VendorConfig { net: net.parse().unwrap(), service: service.parse().unwrap(), ..config }
 }
 
 /// Runs a scenario against a vendor in virtual time.
@@ -59,10 +55,7 @@ fn a_call_is_counted_after_one_delay_and_served_before_the_next() {
     let config = delayed(config(&["1/h"], "log", "none"), "20", "100");
     with_vendor(config, |vendor, clock| async move {
         let served = vendor.call(Call::new()).await;
-        assert_eq!(
-            (served.reply, served.counted_at),
-            (Reply::Accepted, Tick::from_millis(20))
-        );
+        assert_eq!((served.reply, served.counted_at), (Reply::Accepted, Tick::from_millis(20)));
         assert_eq!(clock.now(), Tick::from_millis(140));
         let refused = vendor.call(Call::new()).await;
         let until = Tick::from_millis(20) + Duration::from_secs(3600);
@@ -103,32 +96,16 @@ fn each_fault_takes_its_time_and_has_its_effect() {
             (answered, vendor.stats())
         });
         assert_eq!(answered, answered_ms.map(|ms| (status, ms)), "{kind}");
-        let Stats {
-            accepted,
-            served: done,
-            keys,
-            duplicates,
-            faults,
-            ..
-        } = stats;
-        assert_eq!(
-            (accepted, done, keys, duplicates),
-            (1, served, served, 0),
-            "{kind}"
-        );
+        let Stats { accepted, served: done, keys, duplicates, faults, .. } = stats;
+        assert_eq!((accepted, done, keys, duplicates), (1, served, served, 0), "{kind}");
         assert_eq!(faults.into_iter().collect::<Vec<_>>(), [(kind, 1)]);
     }
 }
 
 #[test]
 fn a_key_is_a_duplicate_only_if_its_first_call_was_done() {
-    for (fault, duplicates) in [
-        ("500", 0),
-        ("reset", 0),
-        ("429", 0),
-        ("drop", 1),
-        ("truncated", 1),
-    ] {
+    for (fault, duplicates) in [("500", 0), ("reset", 0), ("429", 0), ("drop", 1), ("truncated", 1)]
+    {
         let config = config(&[], "log", &format!("{fault}:1"));
         let stats = with_vendor(config, |vendor, _| async move {
             vendor.call(Call::new().key(b"row-1")).await;
@@ -152,14 +129,7 @@ fn a_call_that_is_wrong_in_itself_is_counted_and_not_done() {
         }
         vendor.stats()
     });
-    let Stats {
-        accepted,
-        refused,
-        invalid,
-        served,
-        keys,
-        ..
-    } = stats;
+    let Stats { accepted, refused, invalid, served, keys, .. } = stats;
     assert_eq!((accepted, refused, invalid, served, keys), (2, 1, 2, 0, 0));
 }
 
@@ -182,17 +152,11 @@ fn statistics_tell_the_busiest_window_and_the_most_in_flight() {
         vendor.stats()
     });
     assert_eq!((stats.accepted, stats.refused, stats.served), (6, 1, 6));
-    let limits: Vec<_> = stats
-        .limits
-        .iter()
-        .map(|l| (l.limit.as_str(), l.window_ms, l.busiest))
-        .collect();
+    let limits: Vec<_> =
+        stats.limits.iter().map(|l| (l.limit.as_str(), l.window_ms, l.busiest)).collect();
     assert_eq!(limits, [("3/s", 1_000, 5), ("9/min", 60_000, 6)]);
     assert_eq!(stats.in_flight_max, 5);
-    assert_eq!(
-        (stats.first_call_ms, stats.last_call_ms),
-        (Some(900), Some(3_000))
-    );
+    assert_eq!((stats.first_call_ms, stats.last_call_ms), (Some(900), Some(3_000)));
 }
 
 #[test]
@@ -215,10 +179,7 @@ fn a_vendor_that_starts_late_counts_its_windows_from_then_and_tells_moments_of_t
         clock.sleep_until(Tick::from_millis(700)).await;
         let vendor = Vendor::new(config(&["1/s"], "fixed", "none"), clock.clone())?;
         clock.sleep_until(Tick::from_millis(1_600)).await;
-        let answers = (
-            vendor.call(Call::new()).await,
-            vendor.call(Call::new()).await,
-        );
+        let answers = (vendor.call(Call::new()).await, vendor.call(Call::new()).await);
         assert_eq!(vendor.stats().first_call_ms, Some(900));
         Ok::<_, ConfigError>(answers)
     });
@@ -232,10 +193,7 @@ fn a_vendor_that_starts_late_counts_its_windows_from_then_and_tells_moments_of_t
 fn a_run_is_repeated_from_its_seed() {
     let run = |seed| {
         let config = config(&["20/s"], "log", "500:0.2,reset:0.1");
-        let config = VendorConfig {
-            seed,
-            ..delayed(config, "1..400", "exp:60")
-        };
+        let config = VendorConfig { seed, ..delayed(config, "1..400", "exp:60") };
         with_vendor(config, |vendor, clock| async move {
             let at_ms: Vec<u64> = (0..200).map(|n| n * 30).collect();
             calls_at(&vendor, &clock, &at_ms).await

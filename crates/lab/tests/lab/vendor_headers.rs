@@ -6,23 +6,20 @@ use crate::vendor::{calls_at, config, with_vendor};
 
 #[test]
 fn a_refusal_says_when_in_the_form_that_is_set() {
-    // Refused at 250 ms until 60 s: 59.75 s. Virtual time begins with 2026.
+    // Refused at 500 ms until 60.25 s: 59.75 s. Virtual time begins with 2026.
     let cases = [
         (RetryAfter::None, None, None),
         (RetryAfter::Seconds, Some("60"), None),
         (
             RetryAfter::Date,
-            Some("Thu, 01 Jan 2026 00:01:00 GMT"),
+            Some("Thu, 01 Jan 2026 00:01:01 GMT"),
             Some("Thu, 01 Jan 2026 00:00:00 GMT"),
         ),
     ];
     for (retry_after, expected, date) in cases {
-        let config = VendorConfig {
-            retry_after,
-            ..config(&["1/min"], "log", "none")
-        };
+        let config = VendorConfig { retry_after, ..config(&["1/min"], "log", "none") };
         let answers = with_vendor(config, |vendor, clock| async move {
-            calls_at(&vendor, &clock, &[0, 250]).await
+            calls_at(&vendor, &clock, &[250, 500]).await
         });
         assert_eq!(answers[0].header("retry-after"), None);
         assert_eq!(answers[1].header("retry-after"), expected, "{retry_after}");
@@ -44,11 +41,7 @@ fn what_is_left_is_told_in_the_family_that_is_set() {
         ),
         (
             RateHeaders::Draft03,
-            vec![
-                ("ratelimit-limit", "2"),
-                ("ratelimit-remaining", "1"),
-                ("ratelimit-reset", "1"),
-            ],
+            vec![("ratelimit-limit", "2"), ("ratelimit-remaining", "1"), ("ratelimit-reset", "1")],
         ),
         (
             RateHeaders::X,
@@ -62,18 +55,11 @@ fn what_is_left_is_told_in_the_family_that_is_set() {
         ),
     ];
     for (rate_headers, expected) in cases {
-        let config = VendorConfig {
-            rate_headers,
-            ..config(&["2/s", "5/min"], "log", "none")
-        };
+        let config = VendorConfig { rate_headers, ..config(&["2/s", "5/min"], "log", "none") };
         let answers = with_vendor(config, |vendor, clock| async move {
             calls_at(&vendor, &clock, &[0, 0, 1_500]).await
         });
-        let told: Vec<_> = answers[2]
-            .headers
-            .iter()
-            .map(|(n, v)| (*n, v.as_str()))
-            .collect();
+        let told: Vec<_> = answers[2].headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         assert_eq!(told, expected, "{rate_headers}");
     }
 }

@@ -42,16 +42,10 @@ fn check_refusal(
     (now, unit_nanos): (u64, u64),
 ) -> Result<(), TestCaseError> {
     let all_accept = |at: u64| naive.iter().all(|limit| limit.accepts(counted, at));
-    let until = (1..)
-        .map(|step| now + step * unit_nanos)
-        .find(|&at| all_accept(at));
+    let until = (1..).map(|step| now + step * unit_nanos).find(|&at| all_accept(at));
     prop_assert_eq!(Some(refusal.until.as_nanos()), until, "refused at {}", now);
     let just_before = refusal.until.as_nanos() - unit_nanos;
-    prop_assert!(
-        !naive[refusal.limit].accepts(counted, just_before),
-        "limit {}",
-        refusal.limit
-    );
+    prop_assert!(!naive[refusal.limit].accepts(counted, just_before), "limit {}", refusal.limit);
     Ok(())
 }
 
@@ -61,19 +55,9 @@ fn check_standing(
     counted: &[u64],
     (now, unit_nanos): (u64, u64),
 ) -> Result<(), TestCaseError> {
-    prop_assert_eq!(
-        standing.remaining,
-        limit.remaining(counted, now),
-        "left at {}",
-        now
-    );
+    prop_assert_eq!(standing.remaining, limit.remaining(counted, now), "left at {}", now);
     let clear_at = standing.clear_at.as_nanos();
-    prop_assert_eq!(
-        limit.remaining(counted, clear_at),
-        limit.size(),
-        "clear at {}",
-        clear_at
-    );
+    prop_assert_eq!(limit.remaining(counted, clear_at), limit.size(), "clear at {}", clear_at);
     let too_early =
         clear_at > now && limit.remaining(counted, clear_at - unit_nanos) == limit.size();
     prop_assert!(!too_early, "clear before {}", clear_at);
@@ -114,25 +98,15 @@ fn each_policy_in_one_line() {
         assert_eq!(said(policy, &["2/s"], &arrivals), expected, "{policy}");
     }
     // Two in the last second weigh 2 at 1000, and less than 2 a nanosecond later; less than 1 just after 1500.
-    let counter = said(
-        "counter",
-        &["2/s"],
-        &[900, 900, 1000, 1001, 1002, 1501, 1501, 2500],
-    );
-    assert_eq!(
-        counter,
-        "+ + 0:1000.000001 + 0:1500.000001 + 0:2000.000001 +"
-    );
+    let counter = said("counter", &["2/s"], &[900, 900, 1000, 1001, 1002, 1501, 1501, 2500]);
+    assert_eq!(counter, "+ + 0:1000.000001 + 0:1500.000001 + 0:2000.000001 +");
 }
 
 #[test]
 fn all_limits_accept_or_none_is_charged() {
     // The hour refuses the third call; had the second been charged for it, the fourth would be refused by the second.
     let limits = ["2/s", "2/h"];
-    assert_eq!(
-        said("log", &limits, &[0, 0, 2000, 2000]),
-        "+ + 1:3600000 1:3600000"
-    );
+    assert_eq!(said("log", &limits, &[0, 0, 2000, 2000]), "+ + 1:3600000 1:3600000");
     // A vendor that counts refused calls counts them in every limit: the two refusals by the second fill the five.
     let said = said("log_counting", &["1/s", "3/5s"], &[0, 500, 1400, 2400]);
     assert_eq!(said, "+ 0:1500 1:5000 1:5500");
@@ -140,30 +114,15 @@ fn all_limits_accept_or_none_is_charged() {
 
 #[test]
 fn time_that_goes_back_counts_as_the_latest_seen() {
-    assert_eq!(
-        said("log", &["1/s"], &[5000, 0, 4000, 6000]),
-        "+ 0:6000 0:6000 +"
-    );
+    assert_eq!(said("log", &["1/s"], &[5000, 0, 4000, 6000]), "+ 0:6000 0:6000 +");
 }
 
 #[test]
 fn the_ends_of_time_and_size_do_not_overflow() {
     let limits = ["1/s".parse().unwrap(), "10000000/366d".parse().unwrap()];
-    for policy in [
-        "fixed:7",
-        "first_call",
-        "log",
-        "log:seconds",
-        "counter",
-        "bucket:10000000",
-    ] {
+    for policy in ["fixed:7", "first_call", "log", "log:seconds", "counter", "bucket:10000000"] {
         let mut enforcer = Enforcer::new(&limits, &policy.parse().unwrap()).unwrap();
-        for at in [
-            Tick::ZERO,
-            Tick::from_nanos(u64::MAX - 1),
-            Tick::NEVER,
-            Tick::NEVER,
-        ] {
+        for at in [Tick::ZERO, Tick::from_nanos(u64::MAX - 1), Tick::NEVER, Tick::NEVER] {
             enforcer.decide(at);
             assert_eq!(enforcer.standing(at).count(), 2, "{policy}");
         }
@@ -173,13 +132,8 @@ fn the_ends_of_time_and_size_do_not_overflow() {
 #[test]
 fn too_many_limits_are_refused() {
     let limits = vec!["1/s".parse().unwrap(); 17];
-    let error = Enforcer::new(&limits, &Policy::LOG)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("17 limits") && error.contains("at most 16"),
-        "{error}"
-    );
+    let error = Enforcer::new(&limits, &Policy::LOG).unwrap_err().to_string();
+    assert!(error.contains("17 limits") && error.contains("at most 16"), "{error}");
 }
 
 #[test]
