@@ -1,0 +1,161 @@
+//! Schema history: numbered files, applied once, in order, and never changed afterwards.
+
+use paceline_clock::Timestamp;
+use paceline_model::Error;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::error::Result;
+
+/// Marks the file as ours ("Pace" in ASCII), so that another program's database is not mistaken for one.
+const APPLICATION_ID: i32 = 0x5061_6365;
+
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Number one is the first.
+const MIGRATIONS: &[Migration] =
+    &[Migration { name: "spine", sql: include_str!("../migrations/sqlite/0001_spine.sql") }];
+
+/// Brings the schema of `conn` to this version, in one transaction.
+///
+/// Fails with `Corrupt` if the database was written by a newer version, if a migration that it went through is not the
+/// one we know, and with `Conflict` if it is some other program's.
+pub(crate) fn migrate(conn: &mut Connection, now: Timestamp) -> Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    check_ours(&tx)?;
+    let applied = usize::try_from(pragma(&tx, "user_version")?).unwrap_or(usize::MAX);
+    if applied > MIGRATIONS.len() {
+        return Err(Error::Corrupt(format!(
+            "the database is of schema version {applied}, this program knows versions up to {}; \
+             use the newer program that wrote it",
+            MIGRATIONS.len()
+        ))
+        .into());
+    }
+    tx.execute_batch(
+        "CREATE TABLE IF NOT EXISTS _ht_migrations (
+            number     INTEGER PRIMARY KEY,
+            name       TEXT    NOT NULL,
+            checksum   TEXT    NOT NULL,
+            applied_at INTEGER NOT NULL
+        ) STRICT",
+    )?;
+    for (index, migration) in MIGRATIONS.iter().enumerate() {
+        let number = crate::codec::signed(index + 1);
+        if index < applied {
+            check_unchanged(&tx, number, migration)?;
+        } else {
+            apply(&tx, number, migration, now)?;
+        }
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", crate::codec::signed(MIGRATIONS.len()))?;
+    Ok(tx.commit()?)
+}
+
+fn check_ours(conn: &Connection) -> Result<()> {
+    if pragma(conn, "application_id")? == i64::from(APPLICATION_ID) {
+        return Ok(());
+    }
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if tables > 0 {
+        return Err(Error::Conflict(
+            "this file is a database of another program; choose another file or directory".into(),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn check_unchanged(conn: &Connection, number: i64, migration: &Migration) -> Result<()> {
+    let recorded: Option<String> = conn
+        .query_row("SELECT checksum FROM _ht_migrations WHERE number = ?1", [number], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    if recorded.as_deref() != Some(checksum(migration).as_str()) {
+        return Err(Error::Corrupt(format!(
+            "the database went through another migration {number:04} than this program's {:?}; \
+             use the program that wrote it",
+            migration.name
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+fn apply(conn: &Connection, number: i64, migration: &Migration, now: Timestamp) -> Result<()> {
+    conn.execute_batch(migration.sql)?;
+    conn.execute(
+        "INSERT INTO _ht_migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",
+        params![number, migration.name, checksum(migration), now.as_micros()],
+    )?;
+    Ok(())
+}
+
+fn checksum(migration: &Migration) -> String {
+    blake3::hash(migration.sql.as_bytes()).to_hex().to_string()
+}
+
+fn pragma(conn: &Connection, name: &str) -> Result<i64> {
+    Ok(conn.pragma_query_value(None, name, |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, Timestamp::from_seconds(1)).unwrap();
+        conn
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut conn = fresh();
+        let before: i64 = conn
+            .query_row("SELECT applied_at FROM _ht_migrations WHERE number = 1", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        migrate(&mut conn, Timestamp::from_seconds(2)).unwrap();
+        let after: Vec<i64> = conn
+            .prepare("SELECT applied_at FROM _ht_migrations")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(std::result::Result::unwrap)
+            .collect();
+        assert_eq!(after, [before]);
+    }
+
+    #[test]
+    fn a_changed_migration_is_found() {
+        let mut conn = fresh();
+        conn.execute("UPDATE _ht_migrations SET checksum = 'other'", []).unwrap();
+        let error = migrate(&mut conn, Timestamp::default()).unwrap_err().0;
+        assert!(matches!(&error, Error::Corrupt(text) if text.contains("0001")), "{error}");
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let mut conn = fresh();
+        conn.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut conn, Timestamp::default()).unwrap_err().0;
+        assert!(matches!(&error, Error::Corrupt(text) if text.contains("99")), "{error}");
+    }
+
+    #[test]
+    fn another_programs_database_is_left_alone() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE photos (id INTEGER)").unwrap();
+        let error = migrate(&mut conn, Timestamp::default()).unwrap_err().0;
+        assert!(matches!(error, Error::Conflict(_)), "{error}");
+        let tables: i64 =
+            conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1);
+    }
+}

@@ -1,0 +1,197 @@
+//! Every outbound call: kept by cell for people, and by time for limits that remember.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use paceline_clock::Timestamp;
+use paceline_model::{Attempt, AttemptClass, ColumnId, RowId, RunId, SentRecord, limits};
+use rusqlite::{CachedStatement, ErrorCode, params};
+
+use super::connection::Db;
+use crate::codec::{decode_error, encode_error};
+use crate::error::{Result, unreadable};
+use crate::packed::{pack_calls, unpack_calls};
+
+/// How long the times of calls are kept: longer than the longest window a limit may sensibly have, a month.
+const CALLS_KEPT: Duration = Duration::from_secs(32 * 24 * 3600);
+
+/// Keeps the attempts of one batch.
+pub(super) struct Keeper<'c> {
+    insert: CachedStatement<'c>,
+    column: ColumnId,
+    run: RunId,
+    /// Whether cells may have attempts of an earlier run, which count towards those that are kept.
+    seen_before: bool,
+    sent: Vec<SentRecord>,
+}
+
+impl<'c> Keeper<'c> {
+    pub(super) fn begin(db: &Db<'c>, column: ColumnId, run: RunId) -> Result<Self> {
+        let seen_before = db
+            .conn
+            .prepare_cached(
+                "-- paceline: keep_attempts\n\
+                 SELECT EXISTS (SELECT 1 FROM _ht_runs WHERE column_id = ?1 AND id < ?2)",
+            )?
+            .query_row(params![column.0, run.0], |row| row.get(0))?;
+        let insert = db.conn.prepare_cached(
+            "-- paceline: keep_attempts\nINSERT INTO _ht_attempts (column_id, row_id, run_id, \
+             number, twin, sent_at, seen_at, status, class, error_code, error_message) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        Ok(Self { insert, column, run, seen_before, sent: Vec::new() })
+    }
+
+    pub(super) fn keep(&mut self, db: &Db<'_>, row: RowId, attempt: &Attempt) -> Result<()> {
+        if let Some(sent_at) = attempt.sent_at {
+            self.sent.push(SentRecord { sent_at, seen_at: attempt.seen_at });
+        }
+        let twin = match self.insert(row, attempt, 0) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                // Another attempt of this number is there: the late one of an earlier holder, or this one is it.
+                let twin = self.next_twin(db, row, attempt.number)?;
+                self.insert(row, attempt, twin)?;
+                twin
+            }
+            other => {
+                other?;
+                0
+            }
+        };
+        // In a column's first run a cell has no more attempts than their number says, so there is nothing to count.
+        if self.seen_before || twin > 0 || attempt.number > limits::ATTEMPTS_PER_CELL_MAX {
+            self.trim(db, row)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down when the batch's calls were sent and seen, and forgets very old ones.
+    pub(super) fn finish(mut self, db: &Db<'_>) -> Result<()> {
+        self.sent.sort_unstable_by_key(|call| (call.seen_at, call.sent_at));
+        let Some(newest) = self.sent.last() else { return Ok(()) };
+        db.conn
+            .prepare_cached(
+                "-- paceline: keep_calls\nINSERT INTO _ht_calls (column_id, seen_until, times) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![self.column.0, newest.seen_at.as_micros(), pack_calls(&self.sent)])?;
+        db.conn
+            .prepare_cached(
+                "-- paceline: keep_calls\nDELETE FROM _ht_calls WHERE column_id = ?1 AND seen_until < ?2",
+            )?
+            .execute(params![self.column.0, db.now.before(CALLS_KEPT).as_micros()])?;
+        Ok(())
+    }
+
+    fn insert(&mut self, row: RowId, attempt: &Attempt, twin: i64) -> rusqlite::Result<usize> {
+        let (code, message) = encode_error(attempt.error.as_ref());
+        self.insert.execute(params![
+            self.column.0,
+            row.0,
+            self.run.0,
+            attempt.number,
+            twin,
+            attempt.sent_at.map(Timestamp::as_micros),
+            attempt.seen_at.as_micros(),
+            attempt.status,
+            attempt.class.as_str(),
+            code,
+            message,
+        ])
+    }
+
+    fn next_twin(&self, db: &Db<'_>, row: RowId, number: u32) -> Result<i64> {
+        Ok(db
+            .conn
+            .prepare_cached(
+                "-- paceline: keep_attempts\nSELECT coalesce(max(twin), 0) + 1 FROM _ht_attempts \
+                 WHERE column_id = ?1 AND row_id = ?2 AND run_id = ?3 AND number = ?4",
+            )?
+            .query_row(params![self.column.0, row.0, self.run.0, number], |row| row.get(0))?)
+    }
+
+    /// Drops the oldest attempts of a cell that has too many.
+    fn trim(&self, db: &Db<'_>, row: RowId) -> Result<()> {
+        let kept: u32 = db
+            .conn
+            .prepare_cached(
+                "-- paceline: trim_attempts\nSELECT count(*) FROM _ht_attempts WHERE column_id = ?1 AND row_id = ?2",
+            )?
+            .query_row(params![self.column.0, row.0], |row| row.get(0))?;
+        if kept > limits::ATTEMPTS_PER_CELL_MAX {
+            db.conn
+                .prepare_cached(
+                    "-- paceline: trim_attempts\nDELETE FROM _ht_attempts \
+                     WHERE column_id = ?1 AND row_id = ?2 AND (run_id, number, twin) IN \
+                     (SELECT run_id, number, twin FROM _ht_attempts WHERE column_id = ?1 AND row_id = ?2 \
+                     ORDER BY run_id, number, twin LIMIT ?3)",
+                )?
+                .execute(params![self.column.0, row.0, kept - limits::ATTEMPTS_PER_CELL_MAX])?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn attempts(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: attempts\n\
+         SELECT number, sent_at, seen_at, status, class, error_code, error_message \
+         FROM _ht_attempts WHERE column_id = ?1 AND row_id = ?2 \
+         ORDER BY seen_at, run_id, number, twin",
+    )?;
+    let mut found = statement.query(params![column.0, row.0])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = found.next()? {
+        let class: String = row.get(4)?;
+        attempts.push(Attempt {
+            number: row.get(0)?,
+            sent_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_micros),
+            seen_at: Timestamp::from_micros(row.get(2)?),
+            status: row.get(3)?,
+            class: AttemptClass::parse(&class)
+                .ok_or_else(|| unreadable("class of an attempt", &class))?,
+            error: decode_error(row, 5)?,
+        });
+    }
+    Ok(attempts)
+}
+
+/// Walks the batches from the newest back, and stops where an older batch cannot hold one of the newest `max` calls.
+pub(super) fn calls_since(
+    db: &Db<'_>,
+    column: ColumnId,
+    since: Timestamp,
+    max: usize,
+) -> Result<Vec<SentRecord>> {
+    if max == 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: calls_since\nSELECT seen_until, times FROM _ht_calls \
+         WHERE column_id = ?1 AND seen_until >= ?2 ORDER BY seen_until DESC",
+    )?;
+    let mut found = statement.query(params![column.0, since.as_micros()])?;
+    // The oldest of those kept is on top.
+    let mut newest = BinaryHeap::new();
+    while let Some(row) = found.next()? {
+        let seen_until = Timestamp::from_micros(row.get(0)?);
+        let full = newest.len() >= max;
+        if full && newest.peek().is_some_and(|Reverse((oldest, _))| *oldest >= seen_until) {
+            break;
+        }
+        for call in unpack_calls(&row.get::<_, Vec<u8>>(1)?)? {
+            if call.seen_at >= since {
+                newest.push(Reverse((call.seen_at, call.sent_at)));
+                if newest.len() > max {
+                    newest.pop();
+                }
+            }
+        }
+    }
+    let mut calls: Vec<SentRecord> = newest
+        .into_iter()
+        .map(|Reverse((seen_at, sent_at))| SentRecord { sent_at, seen_at })
+        .collect();
+    calls.sort_unstable_by_key(|call| (call.seen_at, call.sent_at));
+    Ok(calls)
+}

@@ -1,0 +1,39 @@
+//! The records of cells.
+
+use paceline_clock::Timestamp;
+use paceline_model::{Cell, CellState, ColumnId, Error, RowId, limits};
+use rusqlite::params;
+
+use super::connection::Db;
+use crate::codec::{decode_error, signed};
+use crate::error::{Result, unreadable};
+
+pub(super) fn cells(db: &Db<'_>, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>> {
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: cells\n\
+         SELECT row_id, state, version, updated_at, error_code, error_message FROM _ht_cells \
+         WHERE column_id = ?1 AND row_id BETWEEN ?2 AND ?3 ORDER BY row_id LIMIT ?4",
+    )?;
+    // One more than allowed, so that what is cut off is an error instead of a hole.
+    let limit = signed(limits::PAGE_ROWS_MAX + 1);
+    let mut found = statement.query(params![column.0, first.0, last.0, limit])?;
+    let mut cells = Vec::new();
+    while let Some(row) = found.next()? {
+        let state: String = row.get(1)?;
+        cells.push(Cell {
+            row: RowId(row.get(0)?),
+            state: CellState::parse(&state).ok_or_else(|| unreadable("cell state", &state))?,
+            error: decode_error(row, 4)?,
+            version: row.get(2)?,
+            updated_at: Timestamp::from_micros(row.get(3)?),
+        });
+    }
+    if cells.len() > limits::PAGE_ROWS_MAX {
+        return Err(Error::invalid(format!(
+            "more than {} cells between rows {first} and {last}; read them in parts",
+            limits::PAGE_ROWS_MAX
+        ))
+        .into());
+    }
+    Ok(cells)
+}

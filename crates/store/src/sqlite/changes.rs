@@ -1,0 +1,101 @@
+//! What happened, numbered.
+
+use paceline_clock::Timestamp;
+use paceline_model::{Change, ChangeKind, ColumnId, RowId, RunId, TableId, limits};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::connection::Db;
+use crate::codec::signed;
+use crate::error::{Result, unreadable};
+use crate::packed::{pack_rows, unpack_rows};
+
+/// Writes a change of a table in the transaction that makes it, and drops its oldest if there are too many.
+pub(super) fn write(db: &Db<'_>, table: TableId, kind: &ChangeKind) -> Result<()> {
+    let (name, subject, first, last, rows) = match kind {
+        ChangeKind::Schema => ("schema", None, None, None, None),
+        ChangeKind::RowsInserted { first, last } => {
+            ("rows_inserted", None, Some(first.0), Some(last.0), None)
+        }
+        ChangeKind::Cells { column, rows } => {
+            ("cells", Some(column.0), None, None, Some(pack_rows(rows)))
+        }
+        ChangeKind::Run { run } => ("run", Some(run.0), None, None, None),
+    };
+    db.conn
+        .prepare_cached(
+            "-- paceline: write_change\nINSERT INTO _ht_changes \
+             (table_id, at, kind, subject, first_row, last_row, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![table.0, db.now.as_micros(), name, subject, first, last, rows])?;
+    trim(db, table)
+}
+
+fn trim(db: &Db<'_>, table: TableId) -> Result<()> {
+    let kept: i64 = db
+        .conn
+        .prepare_cached(
+            "-- paceline: trim_changes\nUPDATE _ht_tables SET changes_kept = min(changes_kept + 1, ?2) \
+             WHERE id = ?1 RETURNING changes_kept",
+        )?
+        .query_row(params![table.0, limits::CHANGES_KEPT + 1], |row| row.get(0))?;
+    if kept > limits::CHANGES_KEPT {
+        db.conn
+            .prepare_cached(
+                "-- paceline: trim_changes\nDELETE FROM _ht_changes WHERE sequence = \
+                 (SELECT min(sequence) FROM _ht_changes WHERE table_id = ?1)",
+            )?
+            .execute([table.0])?;
+        db.conn
+            .prepare_cached(
+                "-- paceline: trim_changes\nUPDATE _ht_tables SET changes_kept = ?2 WHERE id = ?1",
+            )?
+            .execute(params![table.0, limits::CHANGES_KEPT])?;
+    }
+    Ok(())
+}
+
+pub(super) fn changes_after(
+    db: &Db<'_>,
+    table: TableId,
+    sequence: i64,
+    max: usize,
+) -> Result<(Vec<Change>, i64)> {
+    let oldest = db
+        .conn
+        .prepare_cached(
+            "-- paceline: changes_after\nSELECT sequence FROM _ht_changes WHERE table_id = ?1 \
+             ORDER BY sequence LIMIT 1",
+        )?
+        .query_row([table.0], |row| row.get(0))
+        .optional()?;
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: changes_after\n\
+         SELECT sequence, at, kind, subject, first_row, last_row, rows FROM _ht_changes \
+         WHERE table_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+    )?;
+    // A reader comes again for the rest, so fewer than asked for is no loss.
+    let max = max.min(limits::PAGE_ROWS_MAX);
+    let mut found = statement.query(params![table.0, sequence, signed(max)])?;
+    let mut changes = Vec::new();
+    while let Some(row) = found.next()? {
+        changes.push(read_change(table, row)?);
+    }
+    Ok((changes, oldest.unwrap_or(0)))
+}
+
+fn read_change(table: TableId, row: &Row<'_>) -> Result<Change> {
+    let name: String = row.get(2)?;
+    let kind = match name.as_str() {
+        "schema" => ChangeKind::Schema,
+        "rows_inserted" => {
+            ChangeKind::RowsInserted { first: RowId(row.get(4)?), last: RowId(row.get(5)?) }
+        }
+        "cells" => ChangeKind::Cells {
+            column: ColumnId(row.get(3)?),
+            rows: unpack_rows(&row.get::<_, Vec<u8>>(6)?)?,
+        },
+        "run" => ChangeKind::Run { run: RunId(row.get(3)?) },
+        other => return Err(unreadable("kind of a change", other)),
+    };
+    Ok(Change { sequence: row.get(0)?, table, at: Timestamp::from_micros(row.get(1)?), kind })
+}

@@ -1,0 +1,233 @@
+//! What became of tasks: the hot path. A batch is sorted by row before anything is written, because the order of the
+//! updates decides their cost far more than their number (in key order ten times as many fit in a second).
+
+use paceline_clock::Timestamp;
+use paceline_model::{
+    AttemptClass, CellError, CellState, ChangeKind, ColumnId, Counts, Error, RowId, Run, RunId,
+    TableId, TaskReport, TaskStep, Value, limits,
+};
+use rusqlite::{CachedStatement, OptionalExtension, params};
+
+use super::attempts::Keeper;
+use super::connection::Db;
+use super::schema::{Place, places, quote, table_name};
+use super::{changes, runs};
+use crate::codec::{encode, encode_error};
+use crate::error::Result;
+
+/// Refuses a batch that is too large to be one commit.
+pub(super) fn check_count(count: usize) -> paceline_model::Result<()> {
+    if count > limits::COMMIT_REPORTS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} reports in one commit; at most {} are allowed",
+            limits::COMMIT_REPORTS_MAX
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn record(
+    db: &Db<'_>,
+    run: RunId,
+    token: i64,
+    mut reports: Vec<TaskReport>,
+) -> Result<Run> {
+    // Stable: two reports of one row keep their order.
+    reports.sort_by_key(|report| report.row);
+    let target = Target::of(db, run)?;
+    let mut batch = Batch::begin(db, &target, token)?;
+    for report in &reports {
+        batch.take(report)?;
+    }
+    batch.finish()?;
+    runs::existing(db, run)
+}
+
+/// What a run writes to.
+pub(super) struct Target {
+    pub(super) run: RunId,
+    pub(super) table: TableId,
+    pub(super) column: ColumnId,
+    place: Place,
+    table_name: String,
+    /// Of the column's config, now.
+    version: i64,
+}
+
+impl Target {
+    /// Fails with `Missing` if there is no such run.
+    pub(super) fn of(db: &Db<'_>, run: RunId) -> Result<Self> {
+        let found = db
+            .conn
+            .prepare_cached(
+                "-- paceline: record\n\
+                 SELECT r.table_id, r.column_id, coalesce(c.version, 1) FROM _ht_runs AS r \
+                 JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.id = ?1",
+            )?
+            .query_row([run.0], |row| {
+                Ok((TableId(row.get(0)?), ColumnId(row.get(1)?), row.get(2)?))
+            })
+            .optional()?;
+        let (table, column, version) = found.ok_or_else(|| runs::missing(run))?;
+        let place = places(db, table, &[column])?.pop().ok_or_else(|| runs::missing(run))?;
+        Ok(Self { run, table, column, place, table_name: table_name(db, table)?, version })
+    }
+}
+
+/// Finishes cells of one column: value, record, count, and at the end one change.
+pub(super) struct CellWriter<'c> {
+    value: CachedStatement<'c>,
+    record: CachedStatement<'c>,
+    pub(super) counts: Counts,
+    rows: Vec<RowId>,
+}
+
+impl<'c> CellWriter<'c> {
+    pub(super) fn begin(db: &Db<'c>, target: &Target) -> Result<Self> {
+        let value = db.conn.prepare_cached(&format!(
+            "-- paceline: record\nUPDATE {} SET {} = ?2, _ht_updated_at = ?3 WHERE _ht_id = ?1",
+            quote(&target.table_name),
+            quote(&target.place.name)
+        ))?;
+        let record = db.conn.prepare_cached(
+            "-- paceline: record\nINSERT INTO _ht_cells (column_id, row_id, state, error_code, \
+             error_message, version, run_id, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+             ON CONFLICT (column_id, row_id) DO UPDATE SET state = excluded.state, \
+             error_code = excluded.error_code, error_message = excluded.error_message, \
+             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at",
+        )?;
+        Ok(Self { value, record, counts: Counts::default(), rows: Vec::new() })
+    }
+
+    pub(super) fn finish_cell(
+        &mut self,
+        db: &Db<'_>,
+        target: &Target,
+        row: RowId,
+        (state, value, error): (CellState, Option<&Value>, Option<&CellError>),
+    ) -> Result<()> {
+        if let Some(value) = value {
+            let encoded = encode(target.place.kind, value).map_err(|error| {
+                Error::invalid(format!("row {row}, column {:?}: {error}", target.place.name))
+            })?;
+            self.value.execute(params![row.0, encoded, db.now.as_micros()])?;
+        }
+        let (code, message) = encode_error(error);
+        self.record.execute(params![
+            target.column.0,
+            row.0,
+            state.as_str(),
+            code,
+            message,
+            target.version,
+            target.run.0,
+            db.now.as_micros(),
+        ])?;
+        match state {
+            CellState::Completed => self.counts.completed += 1,
+            CellState::Failed => self.counts.failed += 1,
+            CellState::Skipped => self.counts.skipped += 1,
+            CellState::Unknown => self.counts.unknown += 1,
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Writes the counts and the change.
+    pub(super) fn finish(self, db: &Db<'_>, target: &Target) -> Result<()> {
+        if self.counts != Counts::default() {
+            runs::add_counts(db, target.run, &self.counts)?;
+        }
+        if !self.rows.is_empty() {
+            let kind = ChangeKind::Cells { column: target.column, rows: self.rows };
+            changes::write(db, target.table, &kind)?;
+        }
+        Ok(())
+    }
+}
+
+/// One batch of reports, and the statements that each of them runs through.
+struct Batch<'c, 't> {
+    db: &'t Db<'c>,
+    target: &'t Target,
+    token: i64,
+    cells: CellWriter<'c>,
+    attempts: Keeper<'c>,
+    end: CachedStatement<'c>,
+    retry: CachedStatement<'c>,
+    give_back: CachedStatement<'c>,
+}
+
+impl<'c, 't> Batch<'c, 't> {
+    fn begin(db: &'t Db<'c>, target: &'t Target, token: i64) -> Result<Self> {
+        Ok(Self {
+            db,
+            target,
+            token,
+            cells: CellWriter::begin(db, target)?,
+            attempts: Keeper::begin(db, target.column, target.run)?,
+            end: db.conn.prepare_cached(
+                "-- paceline: record\nDELETE FROM _ht_tasks WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
+            )?,
+            retry: db.conn.prepare_cached(
+                "-- paceline: record\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), errors = ?5, \
+                 not_before = ?6, throttled_since = ?7, intent_at = NULL \
+                 WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
+            )?,
+            give_back: db.conn.prepare_cached(
+                "-- paceline: record\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), owner = NULL, \
+                 intent_at = NULL WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
+            )?,
+        })
+    }
+
+    fn take(&mut self, report: &TaskReport) -> Result<()> {
+        let held = self.move_task(report)?;
+        if let Some(attempt) = &report.attempt {
+            self.attempts.keep(self.db, report.row, attempt)?;
+        }
+        if !held {
+            return Ok(());
+        }
+        if let Some(attempt) = &report.attempt {
+            let counts = &mut self.cells.counts;
+            counts.calls += u64::from(attempt.sent_at.is_some());
+            counts.throttled += u64::from(attempt.class == AttemptClass::Throttled);
+            counts.retries += u64::from(attempt.number > 1);
+        }
+        if let TaskStep::Finish { state, value, error } = &report.step {
+            let cell = (*state, value.as_ref(), error.as_ref());
+            self.cells.finish_cell(self.db, self.target, report.row, cell)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the task or moves it on; false if the token does not hold it.
+    fn move_task(&mut self, report: &TaskReport) -> Result<bool> {
+        let (run, row) = (self.target.run.0, report.row.0);
+        let attempts = report.attempt.as_ref().map_or(0, |attempt| attempt.number);
+        let moved = match &report.step {
+            TaskStep::Finish { .. } => self.end.execute(params![run, row, self.token])?,
+            TaskStep::Retry { errors, not_before, throttled_since } => {
+                self.retry.execute(params![
+                    run,
+                    row,
+                    self.token,
+                    attempts,
+                    errors,
+                    not_before.as_micros(),
+                    throttled_since.map(Timestamp::as_micros),
+                ])?
+            }
+            TaskStep::GiveBack => {
+                self.give_back.execute(params![run, row, self.token, attempts])?
+            }
+        };
+        Ok(moved == 1)
+    }
+
+    fn finish(self) -> Result<()> {
+        self.attempts.finish(self.db)?;
+        self.cells.finish(self.db, self.target)
+    }
+}

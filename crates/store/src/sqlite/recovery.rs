@@ -1,0 +1,101 @@
+//! What a dead process left in its hands.
+
+use paceline_clock::Timestamp;
+use paceline_model::{Attempt, AttemptClass, CellError, CellState, RowId, RunId};
+use rusqlite::params;
+
+use super::attempts::Keeper;
+use super::connection::Db;
+use super::records::{CellWriter, Target};
+use crate::error::Result;
+
+/// A task with an intent: it may have been sent.
+struct Ambiguous {
+    row: RowId,
+    intent_at: Timestamp,
+    attempts: u32,
+}
+
+pub(super) fn recover_run(db: &Db<'_>, run: RunId, repeatable: bool) -> Result<u64> {
+    let target = Target::of(db, run)?;
+    let ambiguous = ambiguous(db, run)?;
+    let mut cells = CellWriter::begin(db, &target)?;
+    let mut keeper = Keeper::begin(db, target.column, run)?;
+    for task in &ambiguous {
+        let attempt = interrupted_attempt(db, task, repeatable);
+        keeper.keep(db, task.row, &attempt)?;
+        cells.counts.calls += 1;
+        cells.counts.retries += u64::from(attempt.number > 1);
+        settle(db, run, task.row, attempt.number, repeatable)?;
+        if !repeatable {
+            let cell = (CellState::Unknown, None, attempt.error.as_ref());
+            cells.finish_cell(db, &target, task.row, cell)?;
+        }
+    }
+    keeper.finish(db)?;
+    cells.finish(db, &target)?;
+    let given_back = db
+        .conn
+        .prepare_cached(
+            "-- paceline: recover_run\nUPDATE _ht_tasks SET owner = NULL WHERE run_id = ?1 AND owner IS NOT NULL",
+        )?
+        .execute([run.0])?;
+    Ok(given_back as u64)
+}
+
+fn ambiguous(db: &Db<'_>, run: RunId) -> Result<Vec<Ambiguous>> {
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: recover_run\nSELECT row_id, intent_at, attempts FROM _ht_tasks \
+         WHERE run_id = ?1 AND owner IS NOT NULL AND intent_at IS NOT NULL ORDER BY row_id",
+    )?;
+    let mut found = statement.query([run.0])?;
+    let mut tasks = Vec::new();
+    while let Some(row) = found.next()? {
+        tasks.push(Ambiguous {
+            row: RowId(row.get(0)?),
+            intent_at: Timestamp::from_micros(row.get(1)?),
+            attempts: row.get(2)?,
+        });
+    }
+    Ok(tasks)
+}
+
+/// Ends the task if its call may not be repeated, else gives it back. Either way its intent is dealt with.
+fn settle(db: &Db<'_>, run: RunId, row: RowId, attempts: u32, repeatable: bool) -> Result<()> {
+    if repeatable {
+        db.conn
+            .prepare_cached(
+                "-- paceline: recover_run\nUPDATE _ht_tasks SET owner = NULL, intent_at = NULL, attempts = ?3 \
+                 WHERE run_id = ?1 AND row_id = ?2",
+            )?
+            .execute(params![run.0, row.0, attempts])?;
+    } else {
+        db.conn
+            .prepare_cached(
+                "-- paceline: recover_run\nDELETE FROM _ht_tasks WHERE run_id = ?1 AND row_id = ?2",
+            )?
+            .execute(params![run.0, row.0])?;
+    }
+    Ok(())
+}
+
+fn interrupted_attempt(db: &Db<'_>, task: &Ambiguous, repeatable: bool) -> Attempt {
+    let next = if repeatable {
+        "it is sent again"
+    } else {
+        "check with the vendor whether it took effect, then retry the cell or mark it"
+    };
+    Attempt {
+        number: task.attempts.saturating_add(1),
+        sent_at: Some(task.intent_at),
+        seen_at: db.now,
+        status: None,
+        class: AttemptClass::Unknown,
+        error: Some(CellError {
+            code: "INTERRUPTED".into(),
+            message: format!(
+                "the program ended while the call was being made, so nobody knows its outcome; {next}"
+            ),
+        }),
+    }
+}

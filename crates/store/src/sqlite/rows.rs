@@ -1,0 +1,164 @@
+//! Rows of the user's tables.
+
+use paceline_model::{ChangeKind, ColumnId, Error, Row, RowId, RowQuery, TableId, Value, limits};
+use rusqlite::{CachedStatement, params};
+
+use super::changes;
+use super::connection::Db;
+use super::schema::{Place, missing_table, places, quote, select_list, table_name};
+use crate::codec::{decode, encode, signed, unsigned};
+use crate::error::Result;
+
+/// Refuses more rows than one call may insert, before anything is queued.
+pub(super) fn check_count(count: usize) -> paceline_model::Result<()> {
+    if count > limits::INSERT_ROWS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} rows in one call; at most {} are allowed, none was inserted: send them in parts",
+            limits::INSERT_ROWS_MAX
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn insert_rows(
+    db: &Db<'_>,
+    table: TableId,
+    columns: &[ColumnId],
+    rows: &[Vec<Value>],
+) -> Result<Option<(RowId, RowId)>> {
+    check_count(rows.len())?;
+    let name = table_name(db, table)?;
+    let places = places(db, table, columns)?;
+    check_distinct(&places)?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let first = last_row(db, table, &name)? + 1;
+    let last = first + signed(rows.len()) - 1;
+    let mut statement = db.conn.prepare_cached(&insert_sql(&name, &places))?;
+    for (index, (id, row)) in (first..=last).zip(rows).enumerate() {
+        insert_row(db, &mut statement, id, &places, row)
+            .map_err(|fault| in_row(index + 1, fault))?;
+    }
+    db.conn
+        .prepare_cached(
+            "-- paceline: insert_rows\nUPDATE _ht_tables SET last_row = ?2 WHERE id = ?1",
+        )?
+        .execute(params![table.0, last])?;
+    let (first, last) = (RowId(first), RowId(last));
+    changes::write(db, table, &ChangeKind::RowsInserted { first, last })?;
+    Ok(Some((first, last)))
+}
+
+pub(super) fn rows(db: &Db<'_>, query: &RowQuery) -> Result<Vec<Row>> {
+    if query.limit > limits::PAGE_ROWS_MAX {
+        return Err(Error::invalid(format!(
+            "a page of {} rows; at most {} are allowed: read page by page, after the last row read",
+            query.limit,
+            limits::PAGE_ROWS_MAX
+        ))
+        .into());
+    }
+    let name = table_name(db, query.table)?;
+    let places = places(db, query.table, &query.columns)?;
+    let mut statement = db.conn.prepare_cached(&format!(
+        "-- paceline: rows\nSELECT t._ht_id{} FROM {} AS t WHERE t._ht_id > ?1 ORDER BY t._ht_id LIMIT ?2",
+        select_list("t", &places),
+        quote(&name)
+    ))?;
+    let mut found = statement.query(params![query.after.0, signed(query.limit)])?;
+    let mut page = Vec::new();
+    while let Some(row) = found.next()? {
+        page.push(Row { id: RowId(row.get(0)?), values: values(row, 1, &places)? });
+    }
+    Ok(page)
+}
+
+pub(super) fn count_rows(db: &Db<'_>, table: TableId) -> Result<u64> {
+    let name = table_name(db, table)?;
+    let sql = format!("-- paceline: count_rows\nSELECT count(*) FROM {}", quote(&name));
+    Ok(unsigned(db.conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?))
+}
+
+/// The values that begin at `index` of a row.
+pub(super) fn values(
+    row: &rusqlite::Row<'_>,
+    index: usize,
+    places: &[Place],
+) -> Result<Vec<Value>> {
+    let mut values = Vec::with_capacity(places.len());
+    for (offset, place) in places.iter().enumerate() {
+        values.push(decode(place.kind, row.get_ref(index + offset)?)?);
+    }
+    Ok(values)
+}
+
+/// The greatest row id of a table, of those given out and those that an SQL shell has put there.
+pub(super) fn last_row(db: &Db<'_>, table: TableId, name: &str) -> Result<i64> {
+    let sql = format!(
+        "-- paceline: last_row\nSELECT max(last_row, \
+         coalesce((SELECT max(_ht_id) FROM {}), 0)) FROM _ht_tables WHERE id = ?1",
+        quote(name)
+    );
+    let mut statement = db.conn.prepare_cached(&sql)?;
+    let mut found = statement.query([table.0])?;
+    match found.next()? {
+        Some(row) => Ok(row.get(0)?),
+        None => Err(missing_table(table)),
+    }
+}
+
+fn insert_sql(table: &str, places: &[Place]) -> String {
+    let names: String = places.iter().map(|place| format!(", {}", quote(&place.name))).collect();
+    let parameters: String = (0..places.len()).map(|index| format!(", ?{}", index + 3)).collect();
+    format!(
+        "-- paceline: insert_rows\nINSERT INTO {} (_ht_id, _ht_created_at, _ht_updated_at{names}) \
+         VALUES (?1, ?2, ?2{parameters})",
+        quote(table)
+    )
+}
+
+fn insert_row(
+    db: &Db<'_>,
+    statement: &mut CachedStatement<'_>,
+    id: i64,
+    places: &[Place],
+    row: &[Value],
+) -> Result<()> {
+    if row.len() != places.len() {
+        return Err(Error::invalid(format!(
+            "it has {} values for {} columns",
+            row.len(),
+            places.len()
+        ))
+        .into());
+    }
+    statement.raw_bind_parameter(1, id)?;
+    statement.raw_bind_parameter(2, db.now.as_micros())?;
+    for (index, (place, value)) in places.iter().zip(row).enumerate() {
+        let encoded = encode(place.kind, value)
+            .map_err(|error| Error::invalid(format!("column {:?}: {error}", place.name)))?;
+        statement.raw_bind_parameter(index + 3, encoded)?;
+    }
+    statement.raw_execute()?;
+    Ok(())
+}
+
+/// Says which row of the call a refusal is about.
+fn in_row(number: usize, fault: crate::error::Fault) -> crate::error::Fault {
+    match fault.0 {
+        Error::Invalid(text) => {
+            Error::invalid(format!("row {number} of the call: {text}; none was inserted")).into()
+        }
+        other => other.into(),
+    }
+}
+
+fn check_distinct(places: &[Place]) -> Result<()> {
+    for (index, place) in places.iter().enumerate() {
+        if places[..index].iter().any(|earlier| earlier.id == place.id) {
+            return Err(Error::invalid(format!("column {:?} is named twice", place.name)).into());
+        }
+    }
+    Ok(())
+}

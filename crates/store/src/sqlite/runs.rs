@@ -1,0 +1,202 @@
+//! Runs: made, moved from status to status, counted.
+
+use paceline_clock::Timestamp;
+use paceline_model::{
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
+};
+use rusqlite::{OptionalExtension, Row, ToSql, params};
+
+use super::connection::Db;
+use super::{changes, rows, schema, tables};
+use crate::codec::{signed, unsigned};
+use crate::error::{Fault, Result, unreadable};
+
+pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
+    let table = schema::table_name(db, new.table)?;
+    let column = tables::column_by_id(db, new.column)?
+        .filter(|column| column.table == new.table)
+        .ok_or_else(|| {
+        Error::Missing(format!("table {table:?} has no column {}", new.column))
+    })?;
+    if column.smart.is_none() {
+        return Err(Error::invalid(format!(
+            "column {:?} is not a smart column, so there is nothing to run",
+            column.name
+        ))
+        .into());
+    }
+    check_none_active(db, new.column, &column.name)?;
+    let last_row = rows::last_row(db, new.table, &table)?;
+    let total = total(db, new)?;
+    db.conn
+        .prepare_cached(
+            "-- paceline: create_run\nINSERT INTO _ht_runs \
+             (table_id, column_id, scope, status, last_row, total, created_at, updated_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        )?
+        .execute(params![
+            new.table.0,
+            new.column.0,
+            new.scope.as_str(),
+            RunStatus::Queued.as_str(),
+            last_row,
+            signed(total),
+            db.now.as_micros(),
+        ])?;
+    let run = RunId(db.conn.last_insert_rowid());
+    changes::write(db, new.table, &ChangeKind::Run { run })?;
+    existing(db, run)
+}
+
+pub(super) fn run(db: &Db<'_>, run: RunId) -> Result<Option<Run>> {
+    Ok(select(db, "WHERE id = ?1", &[&run.0])?.pop())
+}
+
+/// The run of that id.
+///
+/// Fails with `Missing` if there is none.
+pub(super) fn existing(db: &Db<'_>, id: RunId) -> Result<Run> {
+    run(db, id)?.ok_or_else(|| missing(id))
+}
+
+pub(super) fn runs(db: &Db<'_>, table: TableId, limit: usize) -> Result<Vec<Run>> {
+    let limit = signed(limit.min(limits::PAGE_ROWS_MAX));
+    select(db, "WHERE table_id = ?1 ORDER BY id DESC LIMIT ?2", &[&table.0, &limit])
+}
+
+pub(super) fn set_run_status(
+    db: &Db<'_>,
+    id: RunId,
+    status: RunStatus,
+    reason: Option<&str>,
+) -> Result<Run> {
+    let before = existing(db, id)?;
+    if before.status.is_final() {
+        return Err(Error::Conflict(format!(
+            "run {id} is {} and stays so; start a new run",
+            before.status.as_str()
+        ))
+        .into());
+    }
+    db.conn
+        .prepare_cached(
+            "-- paceline: set_run_status\n\
+             UPDATE _ht_runs SET status = ?2, reason = ?3, updated_at = ?4 WHERE id = ?1",
+        )?
+        .execute(params![id.0, status.as_str(), reason, db.now.as_micros()])?;
+    if status.is_final() {
+        // A report that comes after this finds no task and is known for late.
+        db.conn
+            .prepare_cached("-- paceline: set_run_status\nDELETE FROM _ht_tasks WHERE run_id = ?1")?
+            .execute([id.0])?;
+    }
+    changes::write(db, before.table, &ChangeKind::Run { run: id })?;
+    Ok(Run { status, reason: reason.map(str::to_owned), updated_at: db.now, ..before })
+}
+
+/// Adds to the counts of a run; `total` stays.
+pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
+    db.conn
+        .prepare_cached(
+            "-- paceline: add_counts\nUPDATE _ht_runs SET completed = completed + ?2, \
+             failed = failed + ?3, skipped = skipped + ?4, unknown = unknown + ?5, \
+             calls = calls + ?6, throttled = throttled + ?7, retries = retries + ?8 WHERE id = ?1",
+        )?
+        .execute(params![
+            run.0,
+            signed(more.completed),
+            signed(more.failed),
+            signed(more.skipped),
+            signed(more.unknown),
+            signed(more.calls),
+            signed(more.throttled),
+            signed(more.retries),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn missing(run: RunId) -> Fault {
+    Error::Missing(format!("there is no run {run}")).into()
+}
+
+/// The scope as it is stored.
+pub(super) fn parse_scope(name: &str) -> Result<Scope> {
+    Scope::parse(name).ok_or_else(|| unreadable("scope of a run", name))
+}
+
+/// The status as it is stored.
+pub(super) fn parse_status(name: &str) -> Result<RunStatus> {
+    RunStatus::parse(name).ok_or_else(|| unreadable("status of a run", name))
+}
+
+fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
+    let active: Option<(i64, String)> = db
+        .conn
+        .prepare_cached(
+            "-- paceline: create_run\nSELECT id, status FROM _ht_runs \
+             WHERE column_id = ?1 AND status IN ('queued', 'running', 'paused')",
+        )?
+        .query_row([column.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match active {
+        Some((run, status)) => Err(Error::Conflict(format!(
+            "run {run} of column {name:?} is {status}; let it end, or cancel it"
+        ))
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// How many cells are due now.
+fn total(db: &Db<'_>, new: NewRun) -> Result<u64> {
+    let records = |condition: &str| -> Result<u64> {
+        let sql = format!(
+            "-- paceline: create_run\nSELECT count(*) FROM _ht_cells WHERE column_id = ?1{condition}"
+        );
+        let count = db.conn.prepare_cached(&sql)?.query_row([new.column.0], |row| row.get(0))?;
+        Ok(unsigned(count))
+    };
+    match new.scope {
+        Scope::All => rows::count_rows(db, new.table),
+        Scope::Empty => Ok(rows::count_rows(db, new.table)?.saturating_sub(records("")?)),
+        Scope::Failed => records(" AND state = 'failed'"),
+    }
+}
+
+fn select(db: &Db<'_>, tail: &str, parameters: &[&dyn ToSql]) -> Result<Vec<Run>> {
+    let mut statement = db.conn.prepare_cached(&format!(
+        "-- paceline: runs\nSELECT id, table_id, column_id, scope, status, reason, total, \
+         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at \
+         FROM _ht_runs {tail}"
+    ))?;
+    let mut rows = statement.query(parameters)?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next()? {
+        runs.push(read_run(row)?);
+    }
+    Ok(runs)
+}
+
+fn read_run(row: &Row<'_>) -> Result<Run> {
+    let count = |index: usize| row.get(index).map(unsigned);
+    Ok(Run {
+        id: RunId(row.get(0)?),
+        table: TableId(row.get(1)?),
+        column: ColumnId(row.get(2)?),
+        scope: parse_scope(row.get_ref(3)?.as_str().unwrap_or_default())?,
+        status: parse_status(row.get_ref(4)?.as_str().unwrap_or_default())?,
+        reason: row.get(5)?,
+        counts: Counts {
+            total: count(6)?,
+            completed: count(7)?,
+            failed: count(8)?,
+            skipped: count(9)?,
+            unknown: count(10)?,
+            calls: count(11)?,
+            throttled: count(12)?,
+            retries: count(13)?,
+        },
+        created_at: Timestamp::from_micros(row.get(14)?),
+        updated_at: Timestamp::from_micros(row.get(15)?),
+    })
+}

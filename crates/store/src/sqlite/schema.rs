@@ -1,0 +1,115 @@
+//! The user's tables as SQL tables: their definitions, and what their parts are called in a statement.
+
+use paceline_model::{ColumnId, ColumnType, Error, NewColumn, TableId, check_name, limits};
+use rusqlite::{OptionalExtension, params};
+
+use super::connection::Db;
+use crate::codec::sql_type;
+use crate::error::{Fault, Result};
+
+/// A column as statements know it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) id: ColumnId,
+    pub(super) name: String,
+    pub(super) kind: ColumnType,
+}
+
+/// A name as an SQL identifier, whatever is in it.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Makes the SQL table of a user's table.
+pub(super) fn create(db: &Db<'_>, table: &str, columns: &[NewColumn]) -> Result<()> {
+    check_name("table", table)?;
+    let mut definitions = vec![
+        "_ht_id INTEGER PRIMARY KEY".to_owned(),
+        "_ht_created_at INTEGER NOT NULL".to_owned(),
+        "_ht_updated_at INTEGER NOT NULL".to_owned(),
+    ];
+    for column in columns {
+        definitions.push(definition(column)?);
+    }
+    db.conn.execute_batch(&format!(
+        "-- paceline: create_table\nCREATE TABLE {} ({}) STRICT",
+        quote(table),
+        definitions.join(", ")
+    ))?;
+    Ok(())
+}
+
+/// Adds a column to the SQL table of a user's table.
+pub(super) fn add_column(db: &Db<'_>, table: &str, column: &NewColumn) -> Result<()> {
+    let definition = definition(column)?;
+    db.conn.execute_batch(&format!(
+        "-- paceline: add_column\nALTER TABLE {} ADD COLUMN {definition}",
+        quote(table)
+    ))?;
+    Ok(())
+}
+
+fn definition(column: &NewColumn) -> Result<String> {
+    check_name("column", &column.name)?;
+    Ok(format!("{} {}", quote(&column.name), sql_type(column.kind)))
+}
+
+/// Refuses a table that would have more columns than a table may have.
+pub(super) fn check_column_count(count: usize) -> Result<()> {
+    if count > limits::TABLE_COLUMNS_MAX {
+        return Err(Error::invalid(format!(
+            "a table has at most {} columns, this one would have {count}",
+            limits::TABLE_COLUMNS_MAX
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// The name of a table.
+///
+/// Fails with `Missing` if there is no such table.
+pub(super) fn table_name(db: &Db<'_>, table: TableId) -> Result<String> {
+    let name = db
+        .conn
+        .prepare_cached("-- paceline: table_name\nSELECT name FROM _ht_tables WHERE id = ?1")?
+        .query_row([table.0], |row| row.get(0))
+        .optional()?;
+    name.ok_or_else(|| missing_table(table))
+}
+
+/// The columns of `table` with these ids, in this order.
+///
+/// Fails with `Missing` if one is not a column of that table.
+pub(super) fn places(db: &Db<'_>, table: TableId, columns: &[ColumnId]) -> Result<Vec<Place>> {
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: places\nSELECT name, kind FROM _ht_columns WHERE id = ?1 AND table_id = ?2",
+    )?;
+    let mut places = Vec::with_capacity(columns.len());
+    for &id in columns {
+        let found = statement
+            .query_row(params![id.0, table.0], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        let Some((name, kind)) = found else {
+            return Err(Error::Missing(format!("table {table} has no column {id}")).into());
+        };
+        places.push(Place { id, name, kind: column_type(&kind)? });
+    }
+    Ok(places)
+}
+
+/// A stored column type.
+pub(super) fn column_type(name: &str) -> Result<ColumnType> {
+    ColumnType::parse(name).ok_or_else(|| crate::error::unreadable("column type", name))
+}
+
+/// The columns as the end of a select list: `, t."a", t."b"`.
+pub(super) fn select_list(alias: &str, places: &[Place]) -> String {
+    places.iter().map(|place| format!(", {alias}.{}", quote(&place.name))).collect()
+}
+
+pub(super) fn missing_table(table: TableId) -> Fault {
+    Error::Missing(format!("there is no table {table}")).into()
+}

@@ -1,0 +1,123 @@
+//! The one thread that writes. It takes everything that waits, runs it in one transaction, commits, and answers all: the
+//! more callers there are, the less a commit costs each. It never waits for more to come.
+
+use paceline_clock::Clock;
+use paceline_model::{Error, Result};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::connection::Db;
+use super::job::{Failure, Job};
+use crate::error::from_sqlite;
+
+/// Commands that may wait; who comes later waits for a place.
+pub(super) const QUEUE_MAX: usize = 256;
+/// Commands in one transaction at the most, so that the first of them is not kept waiting by a crowd.
+const GROUP_MAX: usize = 64;
+
+/// What the writer is asked for.
+pub(super) enum Command {
+    /// Work inside a transaction.
+    Write(Box<dyn Job>),
+    /// Everything committed so far onto the disk.
+    Checkpoint(oneshot::Sender<Result<()>>),
+}
+
+/// Serves `queue` until every sender is gone.
+pub(super) fn serve(conn: &Connection, clock: &Clock, mut queue: mpsc::Receiver<Command>) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while let Some(command) = queue.blocking_recv() {
+        let mut next = Some(command);
+        let mut checkpoint = None;
+        while let Some(command) = next {
+            match command {
+                Command::Write(job) => group.push(job),
+                Command::Checkpoint(answer) => {
+                    checkpoint = Some(answer);
+                    break;
+                }
+            }
+            next = if group.len() < GROUP_MAX { queue.try_recv().ok() } else { None };
+        }
+        write_group(conn, clock, &mut group);
+        if let Some(answer) = checkpoint {
+            let _ = answer.send(run_checkpoint(conn));
+        }
+    }
+}
+
+/// Runs a group of jobs in one transaction and answers them.
+fn write_group(conn: &Connection, clock: &Clock, group: &mut Vec<Box<dyn Job>>) {
+    if group.is_empty() {
+        return;
+    }
+    let outcome = transaction(conn, clock, group);
+    if outcome.is_err() && !conn.is_autocommit() {
+        // The outcome says what went wrong; a rollback that fails as well would say no more.
+        let _ = execute(conn, "ROLLBACK");
+    }
+    let failure = outcome.err().map(|error| Failure::new(&from_sqlite(&error)));
+    for job in group.drain(..) {
+        job.answer(failure.as_ref());
+    }
+}
+
+fn transaction(
+    conn: &Connection,
+    clock: &Clock,
+    group: &mut [Box<dyn Job>],
+) -> rusqlite::Result<()> {
+    let durable = group.iter().any(|job| job.durable());
+    if durable {
+        conn.pragma_update(None, "synchronous", "full")?;
+    }
+    let written = run_jobs(conn, clock, group);
+    if durable {
+        if !conn.is_autocommit() {
+            // The setting cannot change inside a transaction that failed to end.
+            execute(conn, "ROLLBACK")?;
+        }
+        conn.pragma_update(None, "synchronous", "normal")?;
+    }
+    written
+}
+
+fn run_jobs(conn: &Connection, clock: &Clock, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    execute(conn, "BEGIN IMMEDIATE")?;
+    for job in group {
+        // A savepoint each: one that fails does not undo the others.
+        execute(conn, "SAVEPOINT job")?;
+        let well = job.run(&Db { conn, now: clock.wall() });
+        if !well {
+            // If SQLite has rolled everything back by itself (a full disk), this fails, and with it the whole group.
+            execute(conn, "ROLLBACK TO job")?;
+        }
+        execute(conn, "RELEASE job")?;
+    }
+    execute(conn, "COMMIT")
+}
+
+/// Copies the log into the database and waits for the disk.
+fn run_checkpoint(conn: &Connection) -> Result<()> {
+    let copied = || -> rusqlite::Result<bool> {
+        conn.pragma_update(None, "synchronous", "full")?;
+        let busy =
+            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        conn.pragma_update(None, "synchronous", "normal")?;
+        Ok(busy? == 0)
+    };
+    match copied() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Database {
+            message: "the log could not be copied into the database because somebody reads an old \
+                      state of it; try again"
+                .into(),
+            retryable: true,
+        }),
+        Err(error) => Err(from_sqlite(&error)),
+    }
+}
+
+fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(|_| ())
+}
