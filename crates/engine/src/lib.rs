@@ -1,1 +1,39 @@
+//! Runs: which cells are due, one call per cell through its column's budget, and every outcome on record.
+//!
+//! What a run guarantees: every due cell is called at least once or ends with a reason; a cell's value, state, attempt and
+//! change are written in one transaction; a process that is killed repeats at most what was in flight, and what may not
+//! be repeated becomes `unknown` instead (spec R4). What it does not know: SQL (it sees [`paceline_model::Store`]), and
+//! who asked.
+//!
+//! The path of a call: [`engine`](Engine) makes or resumes a run; the runner claims tasks under a lease, renders each
+//! one's request, waits for a permit, has the provider make the call, classifies what came back, teaches the budget, and
+//! reports; reports are written in groups.
+#![warn(missing_docs)]
 
+mod config;
+mod engine;
+mod error;
+mod extract;
+mod http_column;
+mod outbound;
+mod progress;
+mod provider;
+mod runner;
+mod secret;
+mod task;
+
+pub use config::EngineConfig;
+pub use engine::{Engine, SmartSpec};
+pub use error::{Error, Result};
+pub use http_column::{HttpColumn, HttpSpec};
+pub use outbound::{OutboundError, OutboundGuard};
+pub use progress::Progress;
+pub use provider::{CallError, CallEvents, Provider, ProviderFactory, Reply, Request};
+pub use runner::Stop;
+pub use secret::Sealer;
+
+/// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
+pub fn install_tls() {
+    // A second call finds it installed, which is what was wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,418 @@
+//! The configuration of an `http` smart column, and the request it renders for a row.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+use paceline_model::{
+    BoundTemplate, CellError, ColumnId, Place, RenderError, Table, Template, TemplateError, Value,
+    limits,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use serde_json_path::JsonPath;
+
+use crate::secret::{self, MASK, Sealer};
+use crate::task::cell_error;
+use crate::{Error, OutboundGuard, Request, Result};
+
+/// The header that tells a vendor that two calls are one.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const METHODS: [Method; 6] =
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD];
+
+/// The configuration as users write it: `url`, `method`, `headers`, `body`, `extract`, `timeout_ms`, `repeatable`.
+/// `url`, header values and `body` are templates.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSpec {
+    /// Where to call.
+    pub url: String,
+    /// How; GET if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Headers by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The body: text, or any JSON whose texts are templates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Json>,
+    /// A JSONPath (RFC 9535) into the reply; the whole reply if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extract: Option<String>,
+    /// Time for one call in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Whether a call may be made again when nobody knows whether it took effect. If not given: yes for GET, HEAD, PUT
+    /// and DELETE; for POST and PATCH only if the headers name an `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeatable: Option<bool>,
+}
+
+/// An `http` column, bound to the columns of its table: everything checked that can be checked before a row is seen.
+#[derive(Clone, Debug)]
+pub struct HttpColumn {
+    method: Method,
+    url: BoundTemplate,
+    headers: Vec<(HeaderName, BoundTemplate)>,
+    body: Option<BoundTemplate>,
+    pub(crate) extract: Option<JsonPath>,
+    timeout: Duration,
+    pub(crate) repeatable: bool,
+    sends_own_key: bool,
+    guard: OutboundGuard,
+    /// The columns whose values [`HttpColumn::render`] takes, in this order.
+    pub(crate) inputs: Vec<ColumnId>,
+}
+
+impl HttpSpec {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field.
+    pub fn from_json(json: &Json) -> Result<Self> {
+        const FIELDS: [&str; 7] =
+            ["url", "method", "headers", "body", "extract", "timeout_ms", "repeatable"];
+        let unknown = json
+            .as_object()
+            .and_then(|fields| fields.keys().find(|name| !FIELDS.contains(&name.as_str())));
+        if let Some(name) = unknown {
+            return Err(Error::Config {
+                field: format!("config.{}", name.chars().take(40).collect::<String>()),
+                problem: format!("there is no such field; the fields are {}", FIELDS.join(", ")),
+                did_you_mean: paceline_model::suggest(name, FIELDS).map(str::to_owned),
+            });
+        }
+        Self::deserialize(json).map_err(|error| Error::config("config", error.to_string()))
+    }
+
+    /// The configuration as JSON, for the store.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        serde_json::to_value(self).unwrap_or(Json::Null)
+    }
+
+    /// With the secrets of its headers sealed for `place`. Without a sealer a secret is refused: it would stand in
+    /// the store in plain text.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is a secret and no way to seal it.
+    pub fn sealed(mut self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
+        for (name, value) in &mut self.headers {
+            if !secret::is_secret_header(name) || secret::is_sealed(value) {
+                continue;
+            }
+            let sealed = sealer.and_then(|sealer| sealer.seal(value, &header_place(place, name)));
+            *value = sealed.ok_or_else(|| {
+                Error::config(
+                    format!("config.headers.{name}"),
+                    "holds a secret, and there is no key to seal it with",
+                )
+            })?;
+        }
+        Ok(self)
+    }
+
+    /// With the secrets of its headers opened.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if one does not open: the key of the data directory is not the one it was sealed with.
+    pub fn opened(mut self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
+        for (name, value) in &mut self.headers {
+            if !secret::is_sealed(value) {
+                continue;
+            }
+            let opened = sealer.and_then(|sealer| sealer.open(value, &header_place(place, name)));
+            *value = opened.ok_or_else(|| {
+                let problem =
+                    "cannot be opened with this data directory's key; give the header again";
+                Error::config(format!("config.headers.{name}"), problem)
+            })?;
+        }
+        Ok(self)
+    }
+
+    /// As a person or program may see it.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        for (name, value) in &mut self.headers {
+            if secret::is_secret_header(name) {
+                MASK.clone_into(value);
+            }
+        }
+        self
+    }
+}
+
+fn header_place(place: &str, name: &str) -> String {
+    format!("{place}.headers.{}", name.to_ascii_lowercase())
+}
+
+impl HttpColumn {
+    /// Checks a configuration against a table (`own` is the column's own name, which it may not refer to).
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Outbound`], with the field and the remedy.
+    pub fn new(spec: &HttpSpec, table: &Table, own: &str, guard: OutboundGuard) -> Result<Self> {
+        let method = method(spec.method.as_deref())?;
+        let url = template("config.url", &spec.url, Place::Url)?;
+        check_address(&url, guard)?;
+        let headers = headers(&spec.headers)?;
+        let json_body = spec.body.as_ref().is_some_and(|body| !body.is_string())
+            || content_type_is(&headers, "json");
+        let body =
+            spec.body.as_ref().map(|body| body_template(body, json_body, &headers)).transpose()?;
+        let extract = spec.extract.as_deref().map(path).transpose()?;
+        let timeout = timeout(spec.timeout_ms)?;
+        let labels = Labels::of(table, own);
+        let used = labels.used(
+            std::iter::once(("config.url", &url))
+                .chain(headers.iter().map(|(name, value)| (name.as_str(), value)))
+                .chain(body.iter().map(|body| ("config.body", body))),
+        )?;
+        let names: Vec<&str> = used.iter().map(|index| labels.names[*index]).collect();
+        let bind = |template: &Template| {
+            template.bind(&names).map_err(|error| template_error("config", &error))
+        };
+        let sends_own_key =
+            spec.headers.keys().any(|name| name.eq_ignore_ascii_case(IDEMPOTENCY_KEY));
+        let repeatable_method = !matches!(method, Method::POST | Method::PATCH);
+        let mut bound_headers = Vec::with_capacity(headers.len() + 1);
+        for (name, value) in &headers {
+            bound_headers.push((name.clone(), bind(value)?));
+        }
+        if json_body
+            && body.is_some()
+            && !headers.iter().any(|(name, _)| name == header::CONTENT_TYPE)
+        {
+            let json = template("config.headers", "application/json", Place::Header)?;
+            bound_headers.push((header::CONTENT_TYPE, bind(&json)?));
+        }
+        Ok(Self {
+            url: bind(&url)?,
+            headers: bound_headers,
+            body: body.as_ref().map(bind).transpose()?,
+            extract,
+            timeout,
+            repeatable: spec.repeatable.unwrap_or(repeatable_method || sends_own_key),
+            sends_own_key,
+            method,
+            guard,
+            inputs: used.iter().map(|index| labels.columns[*index]).collect(),
+        })
+    }
+
+    /// With another time-out, where the column's own configuration names none.
+    pub(crate) fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout.unwrap_or(self.timeout);
+        self
+    }
+
+    /// The request for a row whose input values are `values`. `key` tells the vendor that two attempts are one call.
+    ///
+    /// # Errors
+    /// The cell's error: a missing value, or one that cannot stand where it is put.
+    pub(crate) fn render(
+        &self,
+        values: &[Value],
+        key: &str,
+    ) -> std::result::Result<Request, CellError> {
+        let text = self.url.render(values).map_err(|error| render_error(&error))?;
+        if text.len() > limits::URL_BYTES_MAX {
+            let message = format!(
+                "the URL is {} bytes long; at most {} are sent",
+                text.len(),
+                limits::URL_BYTES_MAX
+            );
+            return Err(cell_error("TOO_LONG", message));
+        }
+        let url = self
+            .guard
+            .check_url(&text)
+            .map_err(|error| cell_error("BLOCKED_URL", error.to_string()))?;
+        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+        for (name, template) in &self.headers {
+            let text = template.render(values).map_err(|error| render_error(&error))?;
+            let value =
+                HeaderValue::from_str(&text).or_else(|_| HeaderValue::from_bytes(text.as_bytes()));
+            let value = value.map_err(|_| {
+                cell_error("NOT_ALLOWED", format!("header {name} has a value that cannot be sent"))
+            })?;
+            headers.push((name.clone(), value));
+        }
+        if !self.sends_own_key
+            && let Ok(value) = HeaderValue::from_str(key)
+        {
+            headers.push((HeaderName::from_static(IDEMPOTENCY_KEY), value));
+        }
+        let body = self
+            .body
+            .as_ref()
+            .map(|body| body.render(values))
+            .transpose()
+            .map_err(|error| render_error(&error))?;
+        if let Some(body) = body.as_ref().filter(|body| body.len() > limits::REQUEST_BODY_BYTES_MAX)
+        {
+            let message = format!(
+                "the body is {} bytes long; at most {} are sent",
+                body.len(),
+                limits::REQUEST_BODY_BYTES_MAX
+            );
+            return Err(cell_error("TOO_LONG", message));
+        }
+        Ok(Request {
+            method: self.method.clone(),
+            url,
+            headers,
+            body: body.map(Bytes::from),
+            timeout: self.timeout,
+            reply_bytes_max: limits::RESPONSE_BODY_BYTES_MAX,
+        })
+    }
+}
+
+/// The labels that templates may use: names first, then titles, each with its column.
+struct Labels<'a> {
+    names: Vec<&'a str>,
+    columns: Vec<ColumnId>,
+}
+
+impl<'a> Labels<'a> {
+    fn of(table: &'a Table, own: &str) -> Self {
+        let others = || {
+            table
+                .columns
+                .iter()
+                .filter(|column| column.name != own && column.title.as_deref() != Some(own))
+        };
+        let titled =
+            others().filter_map(|column| column.title.as_deref().map(|title| (title, column.id)));
+        // A title is what the person sees, so it comes before another column's inner name.
+        let (names, columns) =
+            titled.chain(others().map(|column| (column.name.as_str(), column.id))).unzip();
+        Self { names, columns }
+    }
+
+    /// Which labels the templates use, ascending.
+    fn used<'t>(
+        &self,
+        templates: impl Iterator<Item = (&'t str, &'t Template)>,
+    ) -> Result<Vec<usize>> {
+        let mut used = Vec::new();
+        for (field, template) in templates {
+            let bound =
+                template.bind(&self.names).map_err(|error| template_error(field, &error))?;
+            used.extend(bound.inputs());
+        }
+        used.sort_unstable();
+        used.dedup();
+        Ok(used)
+    }
+}
+
+fn method(name: Option<&str>) -> Result<Method> {
+    let name = name.unwrap_or("GET");
+    METHODS.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let names = METHODS.map(|method| method.to_string()).join(", ");
+        let shown: String = name.chars().take(40).collect();
+        Error::config("config.method", format!("{shown:?} is not one of {names}"))
+    })
+}
+
+fn template(field: &str, text: &str, place: Place) -> Result<Template> {
+    Template::parse(text, place).map_err(|error| template_error(field, &error))
+}
+
+fn template_error(field: &str, error: &TemplateError) -> Error {
+    let did_you_mean = match error {
+        TemplateError::UnknownColumn { suggestion, .. } => suggestion.clone(),
+        _ => None,
+    };
+    Error::Config { field: field.to_owned(), problem: error.to_string(), did_you_mean }
+}
+
+fn headers(given: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, Template)>> {
+    if given.len() > limits::HEADERS_MAX {
+        let problem = format!("{} headers; at most {} are sent", given.len(), limits::HEADERS_MAX);
+        return Err(Error::config("config.headers", problem));
+    }
+    let header = |(name, value): (&String, &String)| {
+        let field = format!("config.headers.{}", name.chars().take(60).collect::<String>());
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+            Error::config(&*field, "is not a header's name; write letters, digits and hyphens")
+        })?;
+        if value.chars().any(char::is_control) {
+            return Err(Error::config(
+                &*field,
+                "a header's value may hold no line break or other control character",
+            ));
+        }
+        Ok((name, template(&field, value, Place::Header)?))
+    };
+    given.iter().map(header).collect()
+}
+
+fn content_type_is(headers: &[(HeaderName, Template)], word: &str) -> bool {
+    let kind = headers.iter().find(|(name, _)| name == header::CONTENT_TYPE);
+    kind.is_some_and(|(_, value)| value.literal_prefix().to_ascii_lowercase().contains(word))
+}
+
+fn body_template(body: &Json, json: bool, headers: &[(HeaderName, Template)]) -> Result<Template> {
+    let place = match body {
+        _ if json => Place::JsonBody,
+        Json::String(text) if text.trim_start().starts_with(['{', '[']) => Place::JsonBody,
+        _ if content_type_is(headers, "x-www-form-urlencoded") => Place::FormBody,
+        _ => Place::Text,
+    };
+    match body {
+        Json::String(text) => template("config.body", text, place),
+        other => template("config.body", &other.to_string(), place),
+    }
+}
+
+fn path(text: &str) -> Result<JsonPath> {
+    JsonPath::parse(text).map_err(|error| {
+        Error::config(
+            "config.extract",
+            format!("{text:?} is not a JSONPath ({error}); write one as $.person.name"),
+        )
+    })
+}
+
+fn timeout(millis: Option<u64>) -> Result<Duration> {
+    let timeout = millis.map_or(limits::CALL_TIMEOUT_DEFAULT, Duration::from_millis);
+    if timeout.is_zero() || timeout > limits::CALL_TIMEOUT_MAX {
+        let problem = format!("must be from 1 to {} ms", limits::CALL_TIMEOUT_MAX.as_millis());
+        return Err(Error::config("config.timeout_ms", problem));
+    }
+    Ok(timeout)
+}
+
+/// Checks the address as far as it is known before any row is: scheme, and host if no value is part of it.
+fn check_address(url: &Template, guard: OutboundGuard) -> Result<()> {
+    let prefix = url.literal_prefix();
+    let Some((_, after_scheme)) = prefix.split_once("://") else {
+        // Only a value at the very beginning may bring the address with it.
+        if url.is_literal() || !prefix.is_empty() {
+            guard.check_url(prefix)?;
+        }
+        return Ok(());
+    };
+    let host_is_known = url.is_literal() || after_scheme.contains(['/', '?', '#']);
+    if host_is_known {
+        guard.check_url(prefix)?;
+    } else if let Some(scheme) = prefix.split_once("://").map(|(scheme, _)| scheme)
+        && !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
+    {
+        return Err(crate::OutboundError::Scheme(scheme.to_owned()).into());
+    }
+    Ok(())
+}
+
+fn render_error(error: &RenderError) -> CellError {
+    match error {
+        RenderError::Missing { .. } => cell_error("MISSING_VALUE", error.to_string()),
+        RenderError::NotAllowed { .. } => cell_error("NOT_ALLOWED", error.to_string()),
+    }
+}

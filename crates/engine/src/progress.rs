@@ -1,0 +1,158 @@
+//! How far a run has come, and when it will end (spec R6).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use paceline_clock::{Clock, Tick};
+use paceline_governor::{Budget, Limit, PlanRequest, Reason, plan};
+use paceline_model::{Counts, Run};
+
+/// A plan for more calls than this is not worth its time for a progress line; the long-run rate says the same.
+const PLAN_CALLS_MAX: u64 = 20_000;
+
+/// A snapshot of a run at work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Counts as they are on disk.
+    pub counts: Counts,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// Nothing more is sent before this long has passed, in ms, and why.
+    pub waiting_ms: Option<(f64, String)>,
+    /// Cells ended per second since the run went on.
+    pub rate_per_second: f64,
+    /// When it will end if nothing changes, in ms from now.
+    pub eta_ms: Option<f64>,
+    /// Since the run went on, in ms, until now or its end.
+    pub elapsed_ms: f64,
+    /// From the sending of a call to its reply's head, the mean of all, in ms.
+    pub call_ms: f64,
+}
+
+/// What the runner notes and progress is made of.
+#[derive(Debug)]
+pub(crate) struct ProgressState {
+    clock: Clock,
+    budget: Budget,
+    limits: Vec<Limit>,
+    concurrent_max: u32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    counts: Counts,
+    ended_before: u64,
+    began: Tick,
+    ended: Option<Tick>,
+    calls: u64,
+    in_calls: Duration,
+}
+
+impl ProgressState {
+    pub(crate) fn new(
+        run: &Run,
+        clock: Clock,
+        budget: Budget,
+        limits: Vec<Limit>,
+        concurrent_max: u32,
+    ) -> Self {
+        let inner = Inner {
+            counts: run.counts,
+            ended_before: run.counts.ended(),
+            began: clock.now(),
+            ended: None,
+            calls: 0,
+            in_calls: Duration::ZERO,
+        };
+        Self { clock, budget, limits, concurrent_max, inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn counted(&self, counts: Counts) {
+        self.lock().counts = counts;
+    }
+
+    pub(crate) fn called(&self, took: Duration) {
+        let mut inner = self.lock();
+        inner.calls += 1;
+        inner.in_calls += took;
+    }
+
+    pub(crate) fn end(&self) {
+        let now = self.clock.now();
+        self.lock().ended.get_or_insert(now);
+    }
+
+    pub(crate) fn snapshot(&self) -> Progress {
+        let now = self.clock.now();
+        let status = self.budget.status();
+        let inner = self.lock();
+        let elapsed = inner.ended.unwrap_or(now) - inner.began;
+        let call = inner
+            .in_calls
+            .checked_div(u32::try_from(inner.calls).unwrap_or(u32::MAX))
+            .unwrap_or_default();
+        let counts = inner.counts;
+        let ended_here = counts.ended() - inner.ended_before.min(counts.ended());
+        let rate_per_second = ended_here as f64 / elapsed.as_secs_f64().max(1e-3);
+        let ended = inner.ended.is_some();
+        drop(inner);
+        let until = status.next_slot.filter(|until| *until > now).map(|until| until - now);
+        let reason = status.held_by.map(|reason| self.describe(reason));
+        let remaining = counts.total.saturating_sub(counts.ended());
+        Progress {
+            counts,
+            in_flight: status.in_flight,
+            waiting_ms: until.map(millis).zip(reason),
+            rate_per_second,
+            eta_ms: (!ended)
+                .then(|| self.eta(remaining, call, until.unwrap_or_default(), rate_per_second))
+                .flatten(),
+            elapsed_ms: millis(elapsed),
+            call_ms: millis(call),
+        }
+    }
+
+    /// What is left, by the plan; by the rate so far where that is slower (retries, slow answers).
+    fn eta(
+        &self,
+        remaining: u64,
+        call: Duration,
+        wait: Duration,
+        rate_per_second: f64,
+    ) -> Option<f64> {
+        let request = PlanRequest {
+            calls: remaining.min(PLAN_CALLS_MAX),
+            limits: self.limits.clone(),
+            concurrency: Some(self.concurrent_max),
+            service: call,
+        };
+        let planned =
+            plan(&request).ok()?.end_ms * (remaining as f64 / request.calls.max(1) as f64);
+        let by_rate =
+            if rate_per_second > 0.0 { remaining as f64 / rate_per_second * 1e3 } else { 0.0 };
+        // Waiting for a window is no rate: the first burst says nothing about the hour.
+        let unlimited = self.limits.is_empty();
+        Some(millis(wait) + if unlimited { by_rate.max(planned) } else { planned })
+    }
+
+    fn describe(&self, reason: Reason) -> String {
+        match reason {
+            Reason::Limit(index) => {
+                self.limits.get(index).map_or_else(|| "a limit".to_owned(), Limit::to_string)
+            }
+            Reason::Concurrency => format!("{} calls at once", self.concurrent_max),
+            Reason::Spacing => "the spacing between calls".to_owned(),
+            Reason::RetryAfter => "the vendor asked to wait".to_owned(),
+            Reason::Breaker(trip) => trip.to_string(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

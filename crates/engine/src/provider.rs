@@ -1,0 +1,134 @@
+//! What makes the calls: one trait, the real HTTP client behind it, and whatever a test puts in its place.
+
+mod http;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use async_trait::async_trait;
+use bytes::Bytes;
+use paceline_clock::Clock;
+use paceline_governor::Transport;
+use url::Url;
+
+pub(crate) use self::http::HttpProvider;
+use crate::OutboundGuard;
+
+/// One call to make.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The address, checked by the guard.
+    pub url: Url,
+    /// Headers, secrets opened.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Option<Bytes>,
+    /// From sending to the end of the reply.
+    pub timeout: Duration,
+    /// A longer reply is an error.
+    pub reply_bytes_max: usize,
+}
+
+/// What came back, whole.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// Whether it says that it is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.header(header::CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"))
+    }
+
+    /// A header's value, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// No whole reply came back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The connection failed, broke or took too long.
+    #[error("{message}")]
+    Transport {
+        /// In which way.
+        kind: Transport,
+        /// What happened, without the URL.
+        message: String,
+    },
+    /// The reply is longer than allowed; what came of it was dropped.
+    #[error(
+        "the reply (HTTP {status}) is longer than {bytes_max} bytes; extract less from the vendor, or page"
+    )]
+    TooLong {
+        /// Its status.
+        status: u16,
+        /// The limit.
+        bytes_max: usize,
+    },
+}
+
+/// What a provider tells while it makes a call; the budget's stamp hangs on it.
+pub trait CallEvents: Send {
+    /// The first byte leaves now.
+    fn sent(&mut self);
+    /// The response's head is here.
+    fn head(&mut self);
+}
+
+/// Makes calls. Shared by all calls of one column.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Makes one call. Never more than one: no retry and no redirect, for each would be a call that no permit was
+    /// given for.
+    async fn call(&self, request: Request, events: &mut dyn CallEvents)
+    -> Result<Reply, CallError>;
+}
+
+/// What gets told how long connections take to make.
+pub(crate) type NetworkObserver = Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// How the provider of a column is made.
+#[derive(Clone)]
+pub enum ProviderFactory {
+    /// Real HTTP.
+    Http,
+    /// This one for every column: tests and simulations.
+    Fixed(Arc<dyn Provider>),
+}
+
+impl ProviderFactory {
+    pub(crate) fn make(
+        &self,
+        guard: OutboundGuard,
+        clock: &Clock,
+        observer: NetworkObserver,
+    ) -> crate::Result<Arc<dyn Provider>> {
+        match self {
+            Self::Http => Ok(Arc::new(HttpProvider::new(guard, clock.clone(), observer)?)),
+            Self::Fixed(provider) => Ok(Arc::clone(provider)),
+        }
+    }
+}
+
+impl fmt::Debug for ProviderFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "Http",
+            Self::Fixed(_) => "Fixed(..)",
+        })
+    }
+}

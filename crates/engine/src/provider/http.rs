@@ -1,0 +1,258 @@
+//! The only outbound HTTP client of the engine. No retries, no redirects, no proxy: one permit, one call. Names are
+//! resolved here, through the guard, and the connection goes to the address that was checked.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use paceline_clock::Clock;
+use paceline_governor::Transport;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tower::{Layer, Service};
+
+use super::{CallError, CallEvents, NetworkObserver, Provider, Reply, Request};
+use crate::{Error, OutboundGuard};
+
+/// A connection that was not made by then will not be.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections are kept this long, shorter than servers keep theirs, so that few calls meet a closed one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+const USER_AGENT: &str = concat!("paceline/", env!("CARGO_PKG_VERSION"));
+
+pub(crate) struct HttpProvider {
+    client: reqwest::Client,
+    clock: Clock,
+}
+
+impl HttpProvider {
+    pub(crate) fn new(
+        guard: OutboundGuard,
+        clock: Clock,
+        observer: NetworkObserver,
+    ) -> crate::Result<Self> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one door that the lint points to"
+        )]
+        let builder = reqwest::Client::builder();
+        let client = builder
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .dns_resolver(GuardedResolver(guard))
+            .connector_layer(TimedLayer { clock: clock.clone(), observer })
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| {
+                Error::Internal(format!("the HTTP client cannot be set up: {}", chain(&error)))
+            })?;
+        Ok(Self { client, clock })
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        events: &mut dyn CallEvents,
+    ) -> Result<Reply, CallError> {
+        let mut builder = self.client.request(request.method, request.url);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        events.sent();
+        let response = builder.send().await.map_err(|error| transport(&error))?;
+        events.head();
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let body = read_body(response, status, request.reply_bytes_max).await?;
+        Ok(Reply { status, headers, body })
+    }
+}
+
+#[async_trait]
+impl Provider for HttpProvider {
+    async fn call(
+        &self,
+        request: Request,
+        events: &mut dyn CallEvents,
+    ) -> Result<Reply, CallError> {
+        let timeout = request.timeout;
+        let timer = self.clock.sleep(timeout);
+        tokio::select! {
+            biased;
+            result = self.exchange(request, events) => result,
+            () = timer => Err(CallError::Transport {
+                kind: Transport::Timeout,
+                message: format!("no whole reply within {} ms", timeout.as_millis()),
+            }),
+        }
+    }
+}
+
+async fn read_body(
+    mut response: reqwest::Response,
+    status: u16,
+    bytes_max: usize,
+) -> Result<Bytes, CallError> {
+    if response.content_length().is_some_and(|length| length > bytes_max as u64) {
+        return Err(CallError::TooLong { status, bytes_max });
+    }
+    let Some(first) = next_piece(&mut response).await? else { return Ok(Bytes::new()) };
+    if first.len() > bytes_max {
+        return Err(CallError::TooLong { status, bytes_max });
+    }
+    // Most replies come in one piece and need no copy.
+    let Some(second) = next_piece(&mut response).await? else { return Ok(first) };
+    let mut body = BytesMut::from(first);
+    let mut next = Some(second);
+    while let Some(piece) = next {
+        if body.len() + piece.len() > bytes_max {
+            return Err(CallError::TooLong { status, bytes_max });
+        }
+        body.extend_from_slice(&piece);
+        next = next_piece(&mut response).await?;
+    }
+    Ok(body.freeze())
+}
+
+async fn next_piece(response: &mut reqwest::Response) -> Result<Option<Bytes>, CallError> {
+    response.chunk().await.map_err(|error| broken(&error))
+}
+
+fn broken(error: &reqwest::Error) -> CallError {
+    CallError::Transport {
+        kind: Transport::Broken,
+        message: format!("the reply broke off: {}", chain(error)),
+    }
+}
+
+fn transport(error: &reqwest::Error) -> CallError {
+    let blocked = find::<Blocked>(error);
+    let kind = match blocked {
+        Some(Blocked::Private(_)) => Transport::Blocked,
+        Some(Blocked::Unknown(_)) => Transport::UnknownHost,
+        None if error.is_connect() => Transport::Connect,
+        None if error.is_timeout() => Transport::Timeout,
+        None => Transport::Broken,
+    };
+    let message = match (blocked, kind) {
+        (Some(blocked), _) => blocked.to_string(),
+        (None, Transport::Connect) => format!("no connection: {}", chain(error)),
+        (None, _) => format!("the connection broke before a reply: {}", chain(error)),
+    };
+    CallError::Transport { kind, message }
+}
+
+/// The causes of an error without the URL, which may hold a secret.
+fn chain(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut source = StdError::source(error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    if causes.is_empty() { "unknown cause".to_owned() } else { causes.join(": ") }
+}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        at = error.source();
+    }
+    None
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Blocked {
+    #[error(
+        "{0} resolves to private addresses only; calling them must be allowed by whoever operates paceline (--allow-private)"
+    )]
+    Private(String),
+    #[error("the host {0} is not known; check its name")]
+    Unknown(String),
+}
+
+/// Resolves names and keeps the addresses that the guard allows.
+struct GuardedResolver(OutboundGuard);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0;
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await;
+            let found: Vec<SocketAddr> =
+                found.map_err(|_| Blocked::Unknown(host.clone()))?.collect();
+            let allowed: Vec<SocketAddr> =
+                found.iter().copied().filter(|address| guard.allows(address.ip())).collect();
+            match (found.is_empty(), allowed.is_empty()) {
+                (true, _) => Err(Blocked::Unknown(host).into()),
+                (false, true) => Err(Blocked::Private(host).into()),
+                (false, false) => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// Times how long connections take to make: what the guard learns the network from.
+#[derive(Clone)]
+struct TimedLayer {
+    clock: Clock,
+    observer: NetworkObserver,
+}
+
+impl<S> Layer<S> for TimedLayer {
+    type Service = Timed<S>;
+
+    fn layer(&self, inner: S) -> Timed<S> {
+        Timed { inner, layer: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct Timed<S> {
+    inner: S,
+    layer: TimedLayer,
+}
+
+impl<S, R> Service<R> for Timed<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+    S::Response: 'static,
+    S::Error: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let TimedLayer { clock, observer } = self.layer.clone();
+        let started = clock.now();
+        let connecting = self.inner.call(request);
+        Box::pin(async move {
+            let result = connecting.await;
+            if result.is_ok() {
+                observer(clock.now() - started);
+            }
+            result
+        })
+    }
+}

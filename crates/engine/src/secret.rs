@@ -1,0 +1,118 @@
+//! Secrets of column configs at rest (spec S3): sealed before they reach the store, opened only to make a call, masked
+//! wherever a person or program reads a config.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use paceline_clock::Random;
+
+/// What a sealed value begins with; a plain value that begins so is sealed like any other.
+const PREFIX: &str = "sealed:v1:";
+/// What is shown instead of a secret.
+pub(crate) const MASK: &str = "********";
+const NONCE_BYTES: usize = 24;
+
+/// Seals and opens secrets with one key. The key never appears in any output.
+#[derive(Clone)]
+pub struct Sealer {
+    cipher: XChaCha20Poly1305,
+    random: Random,
+}
+
+impl Sealer {
+    /// A sealer with this key.
+    #[must_use]
+    pub fn new(key: &[u8; 32], random: Random) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(key.into()), random }
+    }
+
+    /// Seals `plain`, bound to `place`: a sealed value moved to another place does not open.
+    ///
+    /// ```
+    /// use paceline_clock::Random;
+    /// use paceline_engine::Sealer;
+    /// let sealer = Sealer::new(&[7; 32], Random::seeded(1));
+    /// let sealed = sealer.seal("Bearer abc", "leads.enriched.authorization").unwrap();
+    /// assert!(!sealed.contains("abc"));
+    /// assert_eq!(sealer.open(&sealed, "leads.enriched.authorization").as_deref(), Some("Bearer abc"));
+    /// assert_eq!(sealer.open(&sealed, "elsewhere"), None);
+    /// ```
+    #[must_use]
+    pub fn seal(&self, plain: &str, place: &str) -> Option<String> {
+        let mut nonce = [0; NONCE_BYTES];
+        self.random.fill(&mut nonce);
+        let payload = Payload { msg: plain.as_bytes(), aad: place.as_bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
+        let bytes = [nonce.as_slice(), &sealed].concat();
+        Some(format!("{PREFIX}{}", STANDARD_NO_PAD.encode(bytes)))
+    }
+
+    /// Opens what [`Sealer::seal`] made for the same place; `None` if it was made with another key, for another
+    /// place, or changed.
+    #[must_use]
+    pub fn open(&self, sealed: &str, place: &str) -> Option<String> {
+        let bytes = STANDARD_NO_PAD.decode(sealed.strip_prefix(PREFIX)?).ok()?;
+        let (nonce, body) = bytes.split_at_checked(NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
+        let payload = Payload { msg: body, aad: place.as_bytes() };
+        String::from_utf8(self.cipher.decrypt(&XNonce::from(nonce), payload).ok()?).ok()
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(..)")
+    }
+}
+
+/// Whether a value is sealed.
+pub(crate) fn is_sealed(value: &str) -> bool {
+    value.starts_with(PREFIX)
+}
+
+/// Whether the value of a header of this name is a secret.
+pub(crate) fn is_secret_header(name: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "credential",
+        "signature",
+        "key",
+    ];
+    let name = name.to_ascii_lowercase();
+    name != "idempotency-key" && WORDS.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_key_or_a_changed_byte_does_not_open() {
+        let sealer = Sealer::new(&[1; 32], Random::seeded(1));
+        let sealed = sealer.seal("secret", "place").unwrap();
+        assert_ne!(sealed, sealer.seal("secret", "place").unwrap(), "a nonce of its own each time");
+        assert_eq!(Sealer::new(&[2; 32], Random::seeded(1)).open(&sealed, "place"), None);
+        let changed = format!("{}A", &sealed[..sealed.len() - 1]);
+        assert!(changed == sealed || sealer.open(&changed, "place").is_none());
+        for nonsense in ["", "sealed:v1:", "sealed:v1:AAAA", "sealed:v1:!!"] {
+            assert_eq!(sealer.open(nonsense, "place"), None);
+        }
+    }
+
+    #[test]
+    fn headers_that_carry_keys_are_known() {
+        for name in ["Authorization", "X-Api-Key", "cookie", "X-Auth-Token", "apikey"] {
+            assert!(is_secret_header(name), "{name}");
+        }
+        for name in ["Accept", "Content-Type", "Idempotency-Key", "User-Agent"] {
+            assert!(!is_secret_header(name), "{name}");
+        }
+    }
+}
