@@ -1,9 +1,19 @@
 //! What every store must do, written against the trait and run on each backend of `support::BACKENDS`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a case may panic; clippy's own exception stops at helpers"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "names the backend of a failed case; the crash child reports"
+)]
 
 mod attempts;
 mod cells;
 mod changes;
 mod claims;
+mod crash;
+mod interleaving;
 mod recovery;
 mod rows;
 mod runs;

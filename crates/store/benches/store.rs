@@ -1,0 +1,241 @@
+//! What the store takes per second on this machine, on a file in the temporary directory: `cargo bench -p paceline-store`.
+//!
+//! Each figure is the median of several rounds, each round on a fresh database. The plain loop of one prepared statement
+//! in one transaction is measured beside the inserts, as the most that SQLite gives.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on may panic")]
+#![expect(clippy::print_stdout, reason = "the report of a bench")]
+
+use std::time::Duration;
+
+use paceline_clock::{Clock, Tick};
+use paceline_model::{
+    Attempt, AttemptClass, CellState, ColumnId, ColumnType, Lease, NewColumn, NewRun, NewTable,
+    RowId, Run, Scope, SmartColumn, SmartKind, Store, Table, TaskReport, TaskStep, Value,
+};
+use paceline_store::SqliteStore;
+use serde_json::json;
+
+const ROUNDS: usize = 5;
+const ROWS: i64 = 100_000;
+const LEASE: Lease = Lease { token: 1, lease: Duration::from_secs(3_600) };
+
+fn main() {
+    // `cargo test --benches` only wants to know that it runs.
+    let quick = std::env::args().any(|arg| arg == "--test");
+    let (rounds, rows) = if quick { (1, 2_000) } else { (ROUNDS, ROWS) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let clock = Clock::system();
+    report("insert, plain prepared statement", rounds, rows, || plain_insert(&clock, rows));
+    report("insert_rows, 10,000 x 6 per call", rounds, rows, || {
+        runtime.block_on(insert(&clock, rows))
+    });
+    for batch in [1, 16, 256, 1_000] {
+        let rows = if batch == 1 { rows / 10 } else { rows };
+        let mut claims = Vec::new();
+        report(&format!("record, {batch} per call, in key order"), rounds, rows, || {
+            let (claiming, recording) = runtime.block_on(fill(&clock, rows, batch, Scope::All));
+            claims.push(claiming);
+            recording
+        });
+        claims.sort_unstable();
+        print_rate(&format!("claim_tasks, {batch} per call"), rows, claims[claims.len() / 2]);
+    }
+    report("record, 256 per call, second run", rounds, rows, || {
+        runtime.block_on(fill_again(&clock, rows, 256))
+    });
+    let intents = rows / 10;
+    report("record_intents, 256 per call, synced", rounds, intents, || {
+        runtime.block_on(intend(&clock, intents, 256))
+    });
+}
+
+fn report(what: &str, rounds: usize, rows: i64, mut round: impl FnMut() -> Duration) {
+    let mut times: Vec<Duration> = (0..rounds).map(|_| round()).collect();
+    times.sort_unstable();
+    print_rate(what, rows, times[times.len() / 2]);
+}
+
+fn print_rate(what: &str, rows: i64, time: Duration) {
+    println!("{what:<44} {:>12.0} per s", rows as f64 / time.as_secs_f64());
+}
+
+fn row(n: i64) -> Vec<Value> {
+    vec![
+        Value::Int(n),
+        Value::Text(format!("person{n}@example.com")),
+        Value::Text(format!("Person Number {n}")),
+        Value::Number(n as f64 / 7.0),
+        if n % 3 == 0 { Value::Null } else { Value::Text("Lisbon".into()) },
+        Value::Int(n * 3),
+    ]
+}
+
+fn since(clock: &Clock, start: Tick) -> Duration {
+    clock.now() - start
+}
+
+/// The same rows by the driver alone.
+fn plain_insert(clock: &Clock, rows: i64) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let conn = rusqlite::Connection::open(dir.path().join("plain.db")).unwrap();
+    conn.execute_batch(
+        "PRAGMA journal_mode = wal; PRAGMA synchronous = normal; PRAGMA cache_size = -65536;
+         PRAGMA wal_autocheckpoint = 16384;
+         CREATE TABLE t (id INTEGER PRIMARY KEY, made INTEGER, changed INTEGER,
+            a ANY, b TEXT, c TEXT, d ANY, e TEXT, f ANY) STRICT",
+    )
+    .unwrap();
+    let made: Vec<Vec<Value>> = (1..=rows).map(row).collect();
+    let start = clock.now();
+    conn.execute_batch("BEGIN").unwrap();
+    let mut statement =
+        conn.prepare("INSERT INTO t VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8)").unwrap();
+    for (id, row) in (1_i64..).zip(&made) {
+        statement.raw_bind_parameter(1, id).unwrap();
+        statement.raw_bind_parameter(2, 0).unwrap();
+        for (index, value) in row.iter().enumerate() {
+            let index = index + 3;
+            match value {
+                Value::Int(n) => statement.raw_bind_parameter(index, n).unwrap(),
+                Value::Number(x) => statement.raw_bind_parameter(index, x).unwrap(),
+                Value::Text(text) => statement.raw_bind_parameter(index, text).unwrap(),
+                _ => statement.raw_bind_parameter(index, None::<i64>).unwrap(),
+            }
+        }
+        statement.raw_execute().unwrap();
+    }
+    drop(statement);
+    conn.execute_batch("COMMIT").unwrap();
+    since(clock, start)
+}
+
+async fn people(store: &dyn Store) -> Table {
+    let kinds = [
+        ColumnType::Number,
+        ColumnType::Email,
+        ColumnType::Text,
+        ColumnType::Number,
+        ColumnType::Text,
+        ColumnType::Number,
+    ];
+    let plain = |name: String, kind| NewColumn { name, title: None, kind, smart: None };
+    let mut columns: Vec<NewColumn> =
+        kinds.iter().enumerate().map(|(n, kind)| plain(format!("c{n}"), *kind)).collect();
+    let smart = SmartColumn {
+        kind: SmartKind::Http,
+        config: json!({}),
+        rate_limit: json!("aggressive"),
+        version: 1,
+    };
+    columns.push(NewColumn { smart: Some(smart), ..plain("answer".into(), ColumnType::Text) });
+    let table = NewTable { name: "people".into(), description: String::new(), columns };
+    store.create_table(table).await.unwrap()
+}
+
+async fn insert_all(clock: &Clock, store: &dyn Store, table: &Table, rows: i64) -> Duration {
+    let columns: Vec<ColumnId> = table.columns[..6].iter().map(|column| column.id).collect();
+    let numbers: Vec<i64> = (1..=rows).collect();
+    let calls: Vec<Vec<Vec<Value>>> =
+        numbers.chunks(10_000).map(|part| part.iter().map(|n| row(*n)).collect()).collect();
+    let start = clock.now();
+    for rows in calls {
+        store.insert_rows(table.id, &columns, rows).await.unwrap();
+    }
+    since(clock, start)
+}
+
+async fn insert(clock: &Clock, rows: i64) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), clock.clone()).unwrap();
+    let table = people(store.as_ref()).await;
+    insert_all(clock, store.as_ref(), &table, rows).await
+}
+
+/// A first answer of forty characters, or another one the second time: writing the same bytes again would be free.
+fn finished(clock: &Clock, row: RowId, round: u8) -> TaskReport {
+    let now = clock.wall();
+    let attempt = Attempt {
+        number: 1,
+        sent_at: Some(now.before(Duration::from_millis(30))),
+        seen_at: now,
+        status: Some(200),
+        class: AttemptClass::Success,
+        error: None,
+    };
+    let value = Some(Value::Text(format!("answer {round} for row {row:.>24}")));
+    let step = TaskStep::Finish { state: CellState::Completed, value, error: None };
+    TaskReport { row, attempt: Some(attempt), step }
+}
+
+/// Claims and finishes everything; the times of all claims and of all records.
+async fn fill_run(
+    clock: &Clock,
+    store: &dyn Store,
+    run: &Run,
+    batch: usize,
+    round: u8,
+) -> (Duration, Duration) {
+    let (mut claiming, mut recording) = (Duration::ZERO, Duration::ZERO);
+    loop {
+        let start = clock.now();
+        let claim = store.claim_tasks(run.id, &[], LEASE, batch).await.unwrap();
+        claiming += since(clock, start);
+        let reports = claim.tasks.iter().map(|task| finished(clock, task.row, round)).collect();
+        let start = clock.now();
+        store.record(run.id, LEASE.token, reports).await.unwrap();
+        recording += since(clock, start);
+        if claim.exhausted {
+            return (claiming, recording);
+        }
+    }
+}
+
+async fn prepared(
+    clock: &Clock,
+    dir: &std::path::Path,
+    rows: i64,
+) -> (std::sync::Arc<SqliteStore>, Table) {
+    let store = SqliteStore::open(dir, clock.clone()).unwrap();
+    let table = people(store.as_ref()).await;
+    insert_all(clock, store.as_ref(), &table, rows).await;
+    (store, table)
+}
+
+async fn start(store: &dyn Store, table: &Table, scope: Scope) -> Run {
+    let run = NewRun { table: table.id, column: table.columns[6].id, scope };
+    store.create_run(run).await.unwrap()
+}
+
+async fn fill(clock: &Clock, rows: i64, batch: usize, scope: Scope) -> (Duration, Duration) {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, table) = prepared(clock, dir.path(), rows).await;
+    let run = start(store.as_ref(), &table, scope).await;
+    fill_run(clock, store.as_ref(), &run, batch, 1).await
+}
+
+async fn fill_again(clock: &Clock, rows: i64, batch: usize) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, table) = prepared(clock, dir.path(), rows).await;
+    let first = start(store.as_ref(), &table, Scope::All).await;
+    fill_run(clock, store.as_ref(), &first, batch, 1).await;
+    store.set_run_status(first.id, paceline_model::RunStatus::Completed, None).await.unwrap();
+    let second = start(store.as_ref(), &table, Scope::All).await;
+    fill_run(clock, store.as_ref(), &second, batch, 2).await.1
+}
+
+async fn intend(clock: &Clock, rows: i64, batch: usize) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, table) = prepared(clock, dir.path(), rows).await;
+    let run = start(store.as_ref(), &table, Scope::All).await;
+    let mut time = Duration::ZERO;
+    loop {
+        let claim = store.claim_tasks(run.id, &[], LEASE, batch).await.unwrap();
+        let held: Vec<RowId> = claim.tasks.iter().map(|task| task.row).collect();
+        let start = clock.now();
+        store.record_intents(run.id, LEASE.token, &held).await.unwrap();
+        time += since(clock, start);
+        if claim.exhausted {
+            return time;
+        }
+    }
+}
