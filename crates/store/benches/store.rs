@@ -1,4 +1,5 @@
-//! What the store takes per second on this machine, on a file in the temporary directory: `cargo bench -p paceline-store`.
+//! What the store takes per second on this machine, on a file in the temporary directory: `cargo bench -p paceline-store`;
+//! a word after `--` picks the cases with that word in their name.
 //!
 //! Each figure is the median of several rounds, each round on a fresh database. The plain loop of one prepared statement
 //! in one transaction is measured beside the inserts, as the most that SQLite gives.
@@ -20,39 +21,47 @@ const ROWS: i64 = 100_000;
 const LEASE: Lease = Lease { token: 1, lease: Duration::from_secs(3_600) };
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` only wants to know that it runs.
-    let quick = std::env::args().any(|arg| arg == "--test");
+    let quick = arguments.iter().any(|argument| argument == "--test");
+    let word = arguments.into_iter().find(|argument| !argument.starts_with('-'));
     let (rounds, rows) = if quick { (1, 2_000) } else { (ROUNDS, ROWS) };
+    let report = |what: &str, rows: i64, round: &mut dyn FnMut() -> Duration| {
+        if word.as_ref().is_none_or(|word| what.contains(word.as_str())) {
+            let mut times: Vec<Duration> = (0..rounds).map(|_| round()).collect();
+            times.sort_unstable();
+            print_rate(what, rows, times[times.len() / 2]);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let clock = Clock::system();
-    report("insert, plain prepared statement", rounds, rows, || plain_insert(&clock, rows));
-    report("insert_rows, 10,000 x 6 per call", rounds, rows, || {
+    report("insert, plain prepared statement", rows, &mut || plain_insert(&clock, rows));
+    report("insert_rows, 10,000 x 6 per call", rows, &mut || {
         runtime.block_on(insert(&clock, rows))
     });
     for batch in [1, 16, 256, 1_000] {
         let rows = if batch == 1 { rows / 10 } else { rows };
         let mut claims = Vec::new();
-        report(&format!("record, {batch} per call, in key order"), rounds, rows, || {
-            let (claiming, recording) = runtime.block_on(fill(&clock, rows, batch, Scope::All));
+        report(&format!("record, {batch} per call"), rows, &mut || {
+            let (claiming, recording) = runtime.block_on(fill(&clock, rows, batch));
             claims.push(claiming);
             recording
         });
         claims.sort_unstable();
-        print_rate(&format!("claim_tasks, {batch} per call"), rows, claims[claims.len() / 2]);
+        if let Some(time) = claims.get(claims.len() / 2) {
+            print_rate(&format!("claim_tasks, {batch} per call"), rows, *time);
+        }
     }
-    report("record, 256 per call, second run", rounds, rows, || {
+    report("record, 256 per call, second run", rows, &mut || {
         runtime.block_on(fill_again(&clock, rows, 256))
     });
+    report("record, 16 per call, 16 callers", rows, &mut || {
+        runtime.block_on(fill_together(&clock, rows, 16, 16))
+    });
     let intents = rows / 10;
-    report("record_intents, 256 per call, synced", rounds, intents, || {
+    report("record_intents, 256 per call, synced", intents, &mut || {
         runtime.block_on(intend(&clock, intents, 256))
     });
-}
-
-fn report(what: &str, rounds: usize, rows: i64, mut round: impl FnMut() -> Duration) {
-    let mut times: Vec<Duration> = (0..rounds).map(|_| round()).collect();
-    times.sort_unstable();
-    print_rate(what, rows, times[times.len() / 2]);
 }
 
 fn print_rate(what: &str, rows: i64, time: Duration) {
@@ -201,32 +210,50 @@ async fn prepared(
     (store, table)
 }
 
-async fn start(store: &dyn Store, table: &Table, scope: Scope) -> Run {
-    let run = NewRun { table: table.id, column: table.columns[6].id, scope };
+async fn start(store: &dyn Store, table: &Table) -> Run {
+    let run = NewRun { table: table.id, column: table.columns[6].id, scope: Scope::All };
     store.create_run(run).await.unwrap()
 }
 
-async fn fill(clock: &Clock, rows: i64, batch: usize, scope: Scope) -> (Duration, Duration) {
+async fn fill(clock: &Clock, rows: i64, batch: usize) -> (Duration, Duration) {
     let dir = tempfile::tempdir().unwrap();
     let (store, table) = prepared(clock, dir.path(), rows).await;
-    let run = start(store.as_ref(), &table, scope).await;
+    let run = start(store.as_ref(), &table).await;
     fill_run(clock, store.as_ref(), &run, batch, 1).await
 }
 
 async fn fill_again(clock: &Clock, rows: i64, batch: usize) -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let (store, table) = prepared(clock, dir.path(), rows).await;
-    let first = start(store.as_ref(), &table, Scope::All).await;
+    let first = start(store.as_ref(), &table).await;
     fill_run(clock, store.as_ref(), &first, batch, 1).await;
     store.set_run_status(first.id, paceline_model::RunStatus::Completed, None).await.unwrap();
-    let second = start(store.as_ref(), &table, Scope::All).await;
+    let second = start(store.as_ref(), &table).await;
     fill_run(clock, store.as_ref(), &second, batch, 2).await.1
+}
+
+/// Several callers that claim and record side by side, whose commands share commits.
+async fn fill_together(clock: &Clock, rows: i64, batch: usize, callers: usize) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, table) = prepared(clock, dir.path(), rows).await;
+    let run = start(store.as_ref(), &table).await;
+    let begin = clock.now();
+    let callers: Vec<_> = (0..callers)
+        .map(|_| {
+            let (clock, store, run) = (clock.clone(), store.clone(), run.clone());
+            tokio::spawn(async move { fill_run(&clock, store.as_ref(), &run, batch, 1).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    since(clock, begin)
 }
 
 async fn intend(clock: &Clock, rows: i64, batch: usize) -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let (store, table) = prepared(clock, dir.path(), rows).await;
-    let run = start(store.as_ref(), &table, Scope::All).await;
+    let run = start(store.as_ref(), &table).await;
     let mut time = Duration::ZERO;
     loop {
         let claim = store.claim_tasks(run.id, &[], LEASE, batch).await.unwrap();

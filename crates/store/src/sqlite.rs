@@ -13,6 +13,7 @@ mod rows;
 mod runs;
 mod schema;
 mod tables;
+mod verbs;
 mod writer;
 
 use std::fmt;
@@ -21,13 +22,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use async_trait::async_trait;
-use paceline_clock::{Clock, Timestamp};
-use paceline_model::{
-    Attempt, Cell, Change, Claim, Column, ColumnId, Error, Lease, NewColumn, NewRun, NewTable,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Store, Table, TableId,
-    TaskReport, Value, limits,
-};
+use paceline_clock::Clock;
+use paceline_model::{Error, Result};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,7 +34,7 @@ use job::{Job, job};
 use writer::Command;
 
 /// Tables, runs and changes in one SQLite file. When a call has returned, what it wrote survives the death of the
-/// process; [`Store::checkpoint`] and [`Store::record_intents`] make it survive a power cut.
+/// process; [`paceline_model::Store::checkpoint`] and [`paceline_model::Store::record_intents`] make it survive a power cut.
 pub struct SqliteStore {
     clock: Clock,
     /// Both are there until the store is dropped: without senders the threads come to their end.
@@ -141,6 +137,14 @@ impl SqliteStore {
         answer.await.map_err(|_| stopped())?
     }
 
+    async fn send_checkpoint(&self) -> Result<()> {
+        let _busy = self.clock.busy();
+        let (answer, done) = oneshot::channel();
+        let writes = self.writes.as_ref().ok_or_else(stopped)?;
+        writes.send(Command::Checkpoint(answer)).await.map_err(|_| stopped())?;
+        done.await.map_err(|_| stopped())?
+    }
+
     /// Runs `work` on a snapshot on a reading thread.
     async fn read<T, F>(&self, work: F) -> Result<T>
     where
@@ -179,157 +183,5 @@ impl Drop for SqliteStore {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").field("threads", &self.threads.len()).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Store for SqliteStore {
-    async fn create_table(&self, table: NewTable) -> Result<Table> {
-        self.write(move |db| tables::create_table(db, &table)).await
-    }
-
-    async fn tables(&self) -> Result<Vec<Table>> {
-        self.read(tables::tables).await
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Table>> {
-        let name = name.to_owned();
-        self.read(move |db| tables::table(db, &name)).await
-    }
-
-    async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column> {
-        self.write(move |db| tables::add_column(db, table, &column)).await
-    }
-
-    async fn update_smart_column(
-        &self,
-        column: ColumnId,
-        config: serde_json::Value,
-        rate_limit: serde_json::Value,
-    ) -> Result<Column> {
-        self.write(move |db| tables::update_smart_column(db, column, &config, &rate_limit)).await
-    }
-
-    async fn insert_rows(
-        &self,
-        table: TableId,
-        columns: &[ColumnId],
-        rows: Vec<Vec<Value>>,
-    ) -> Result<Option<(RowId, RowId)>> {
-        rows::check_count(rows.len())?;
-        let columns = columns.to_vec();
-        self.write(move |db| rows::insert_rows(db, table, &columns, &rows)).await
-    }
-
-    async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {
-        self.read(move |db| rows::rows(db, &query)).await
-    }
-
-    async fn count_rows(&self, table: TableId) -> Result<u64> {
-        self.read(move |db| rows::count_rows(db, table)).await
-    }
-
-    async fn cells(&self, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>> {
-        self.read(move |db| cells::cells(db, column, first, last)).await
-    }
-
-    async fn create_run(&self, run: NewRun) -> Result<Run> {
-        self.write(move |db| runs::create_run(db, run)).await
-    }
-
-    async fn run(&self, run: RunId) -> Result<Option<Run>> {
-        self.read(move |db| runs::run(db, run)).await
-    }
-
-    async fn runs(&self, table: TableId, limit: usize) -> Result<Vec<Run>> {
-        self.read(move |db| runs::runs(db, table, limit)).await
-    }
-
-    async fn set_run_status(
-        &self,
-        run: RunId,
-        status: RunStatus,
-        reason: Option<String>,
-    ) -> Result<Run> {
-        self.write(move |db| runs::set_run_status(db, run, status, reason.as_deref())).await
-    }
-
-    async fn claim_tasks(
-        &self,
-        run: RunId,
-        inputs: &[ColumnId],
-        lease: Lease,
-        max: usize,
-    ) -> Result<Claim> {
-        let max = max.min(limits::CLAIM_TASKS_MAX);
-        loop {
-            // One step looks at a bounded stretch of the table, so that a run over a million filled cells lets other
-            // writers through between the steps.
-            let inputs = inputs.to_vec();
-            let claim =
-                self.write(move |db| claims::claim_tasks(db, run, &inputs, lease, max)).await?;
-            if !claim.tasks.is_empty() || claim.exhausted || max == 0 {
-                return Ok(claim);
-            }
-        }
-    }
-
-    async fn renew_leases(&self, lease: Lease) -> Result<u64> {
-        self.write(move |db| claims::renew_leases(db, lease)).await
-    }
-
-    async fn record_intents(&self, run: RunId, token: i64, rows: &[RowId]) -> Result<Vec<RowId>> {
-        let rows = rows.to_vec();
-        // A lost intent is a call sent twice, so this one waits for the disk.
-        self.send_write(true, move |db| claims::record_intents(db, run, token, &rows)).await
-    }
-
-    async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run> {
-        records::check_count(reports.len())?;
-        self.write(move |db| records::record(db, run, token, reports)).await
-    }
-
-    async fn recover_run(&self, run: RunId, repeatable: bool) -> Result<u64> {
-        self.write(move |db| recovery::recover_run(db, run, repeatable)).await
-    }
-
-    async fn calls_since(
-        &self,
-        column: ColumnId,
-        since: Timestamp,
-        max: usize,
-    ) -> Result<Vec<SentRecord>> {
-        self.read(move |db| attempts::calls_since(db, column, since, max)).await
-    }
-
-    async fn attempts(&self, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {
-        self.read(move |db| attempts::attempts(db, column, row)).await
-    }
-
-    async fn changes_after(
-        &self,
-        table: TableId,
-        sequence: i64,
-        max: usize,
-    ) -> Result<(Vec<Change>, i64)> {
-        self.read(move |db| changes::changes_after(db, table, sequence, max)).await
-    }
-
-    async fn setting(&self, name: &str) -> Result<Option<String>> {
-        let name = name.to_owned();
-        self.read(move |db| tables::setting(db, &name)).await
-    }
-
-    async fn set_setting(&self, name: &str, value: &str) -> Result<()> {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        self.write(move |db| tables::set_setting(db, &name, &value)).await
-    }
-
-    async fn checkpoint(&self) -> Result<()> {
-        let _busy = self.clock.busy();
-        let (answer, done) = oneshot::channel();
-        let writes = self.writes.as_ref().ok_or_else(stopped)?;
-        writes.send(Command::Checkpoint(answer)).await.map_err(|_| stopped())?;
-        done.await.map_err(|_| stopped())?
     }
 }

@@ -5,7 +5,7 @@ use paceline_model::{Cell, CellState, ColumnId, Error, RowId, limits};
 use rusqlite::params;
 
 use super::connection::Db;
-use crate::codec::{decode_error, signed};
+use crate::codec::{decode_error, signed, unsigned};
 use crate::error::{Result, unreadable};
 
 pub(super) fn cells(db: &Db<'_>, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>> {
@@ -36,4 +36,20 @@ pub(super) fn cells(db: &Db<'_>, column: ColumnId, first: RowId, last: RowId) ->
         .into());
     }
     Ok(cells)
+}
+
+/// How many cells of a column are in each state: one pass over the column's records.
+pub(super) fn count_cells(db: &Db<'_>, column: ColumnId) -> Result<Vec<(CellState, u64)>> {
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: count_cells\n\
+         SELECT state, count(*) FROM _ht_cells WHERE column_id = ?1 GROUP BY state",
+    )?;
+    let mut found = statement.query(params![column.0])?;
+    let mut counts = Vec::new();
+    while let Some(row) = found.next()? {
+        let state: String = row.get(0)?;
+        let state = CellState::parse(&state).ok_or_else(|| unreadable("cell state", &state))?;
+        counts.push((state, unsigned(row.get(1)?)));
+    }
+    Ok(counts)
 }

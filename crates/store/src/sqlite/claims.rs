@@ -216,7 +216,8 @@ fn unheld_sql(source: &Source) -> String {
     )
 }
 
-/// Parameters: the cursor, the end, the column, how many. CROSS JOIN says which table leads.
+/// Parameters of every scope: the cursor, the end, the column (which `All` has no use for), how many. CROSS JOIN says
+/// which table leads.
 fn due_sql(source: &Source) -> String {
     let inputs = select_list("t", &source.inputs);
     let table = quote(&source.table_name);

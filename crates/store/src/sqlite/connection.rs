@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_model::Error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::Result;
@@ -73,6 +74,9 @@ fn flags() -> OpenFlags {
 fn prepare(conn: &Connection) -> Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // A plan once made stays: otherwise SQLite prepares a statement again whenever a bound value might call for another
+    // plan, at a tenth of the writer's time, and the plan that the tests check might not be the one that runs.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // With a write-ahead log this survives the death of the process at any moment; a power cut may lose the last
     // commits but never the database. What must survive that too asks for it (writer.rs).
     conn.pragma_update(None, "synchronous", "normal")?;

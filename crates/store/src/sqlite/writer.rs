@@ -121,3 +121,6 @@ fn run_checkpoint(conn: &Connection) -> Result<()> {
 fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute([]).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;
