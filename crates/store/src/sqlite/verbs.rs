@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable, Result,
-    Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Store, Table, TableId, TaskReport,
-    Value, limits,
+    Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Store, Table, TableId,
+    TaskReport, Value, limits,
 };
 
 use super::{SqliteStore, attempts, cells, changes, claims, records, recovery, rows, runs, tables};

@@ -52,6 +52,9 @@ fn a_finished_cell_has_its_value_and_its_record() {
         assert!(cells.iter().all(|cell| cell.version == 1 && cell.updated_at == now));
         assert_eq!(city_of(&scene, &city, 1).await, Value::Text("made".into()));
         assert_eq!(city_of(&scene, &city, 2).await, Value::Null);
+        let mut counts = scene.store.count_cells(city.id).await.unwrap();
+        counts.sort_by_key(|(state, _)| states.iter().position(|known| known == state));
+        assert_eq!(counts, states.map(|state| (state, 1)));
         let middle = scene.store.cells(city.id, RowId(2), RowId(3)).await.unwrap();
         assert_eq!(numbers(middle.iter().map(|cell| cell.row)), [2, 3]);
     });
@@ -123,6 +126,7 @@ fn a_batch_with_a_value_that_does_not_fit_is_refused_whole() {
         let error = scene.store.record(run.id, 1, batch).await.unwrap_err();
         assert!(matches!(&error, Error::Invalid(text) if text.contains("row 2")), "{error}");
         assert_eq!(scene.states(city.id).await, []);
+        assert_eq!(scene.store.count_cells(city.id).await.unwrap(), []);
         assert_eq!(scene.store.attempts(city.id, RowId(1)).await.unwrap(), []);
         let run = scene
             .store
