@@ -27,7 +27,7 @@ pub(crate) use draft::check_writable;
 pub(crate) use error::{ColumnTaken, InputError, OutputError, TargetError};
 pub(crate) use output::{Destination, check_new_column, write_output};
 pub(crate) use source::Source;
-pub(crate) use spool::{Batches, Spooled, spool};
+pub(crate) use spool::{Spooled, spool};
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ impl Default for EngineConfig {
             ceilings: Ceilings {
                 concurrent_max: limits::COLUMN_CONCURRENT_MAX,
                 rate_max: limits::COLUMN_RATE_MAX,
+                rate_optional: false,
             },
             outbound: OutboundGuard::default(),
             sealer: None,

@@ -203,6 +203,12 @@ impl HttpColumn {
         })
     }
 
+    /// The columns whose values it needs.
+    #[must_use]
+    pub fn inputs(&self) -> &[ColumnId] {
+        &self.inputs
+    }
+
     /// With another time-out, where the column's own configuration names none.
     pub(crate) fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout.unwrap_or(self.timeout);

@@ -11,8 +11,9 @@ const STRICT_FROM: Duration = Duration::from_secs(60);
 const COST_SHARE: f64 = 0.02;
 /// The learnt bound never grows past this share of the window: strictness would cost less.
 const BOUND_SHARE_MAX: f64 = 0.25;
-/// How many times the longest network time seen the bound is.
-const NETWORK_FACTOR: f64 = 2.0;
+/// A connection's making is a whole round trip; what is sent arrives after half of one. So the time itself is bound
+/// enough, and it fades with every answer: one slow burst of connections must not hold the rate down for ever.
+const NETWORK_FADE: f64 = 0.998;
 /// The bound comes down by this share per window's worth of answers.
 const LOWERING: f64 = 0.05;
 
@@ -39,13 +40,13 @@ impl Latency {
     pub(crate) fn saw_head(&mut self, after: Duration) {
         const WEIGHT: f64 = 0.05;
         let seconds = after.as_secs_f64();
+        self.network = self.network.mul_f64(NETWORK_FADE);
         self.mean_s = Some(self.mean_s.map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)));
     }
 
     /// A connection took this long to make.
     pub(crate) fn saw_network(&mut self, took: Duration) {
-        const DECAY: f64 = 0.99;
-        self.network = self.network.mul_f64(DECAY).max(took);
+        self.network = self.network.max(took);
     }
 }
 
@@ -69,9 +70,8 @@ impl WindowGuard {
     }
 
     fn learnt(&self, latency: &Latency) -> Duration {
-        let network = latency.network.mul_f64(NETWORK_FACTOR);
         self.raised
-            .max(network)
+            .max(latency.network)
             .clamp(self.window.mul_f64(COST_SHARE), self.window.mul_f64(BOUND_SHARE_MAX))
     }
 
@@ -121,7 +121,7 @@ mod tests {
     fn a_slow_network_and_an_undeserved_429_raise_the_bound_and_it_comes_down_slowly() {
         let mut guard = WindowGuard::new(Guard::Auto, Duration::from_secs(1));
         let mut seen = latency(200);
-        seen.saw_network(Duration::from_millis(30));
+        seen.saw_network(Duration::from_millis(60));
         assert_eq!(guard.bound(&seen), Some(Duration::from_millis(60)));
         guard.undeserved(&seen);
         assert_eq!(guard.bound(&seen), Some(Duration::from_millis(120)));

@@ -106,6 +106,9 @@ pub struct Ceilings {
     pub concurrent_max: u32,
     /// Calls per second.
     pub rate_max: f64,
+    /// Whether `requests_per_second` may be left out, so that `limits` alone (or nothing but the concurrency) say the
+    /// rate: on the command line, where the person is the operator.
+    pub rate_optional: bool,
 }
 
 /// One fault of a rate: the field, what was given, and what is accepted.
@@ -128,7 +131,7 @@ impl Rate {
     ///
     /// ```
     /// use paceline_governor::{Ceilings, Rate};
-    /// let ceilings = Ceilings { concurrent_max: 6, rate_max: 1000.0 };
+    /// let ceilings = Ceilings { concurrent_max: 6, rate_max: 1000.0, rate_optional: false };
     /// let rate = Rate::from_json(&serde_json::json!("conservative"), ceilings).unwrap();
     /// assert_eq!((rate.limits[0].to_string().as_str(), rate.concurrent_max), ("10/s", 5));
     ///

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 
 use crate::{
-    Attempt, Cell, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable, Result,
-    Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Table, TableId, TaskReport, Value,
+    Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Table, TableId, TaskReport,
+    Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -50,6 +51,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The records of a column's cells whose rows are `first..=last`, ascending; cells without a record are left out.
     async fn cells(&self, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>>;
+
+    /// How many cells of a column are in each state; states that no cell is in are left out.
+    async fn count_cells(&self, column: ColumnId) -> Result<Vec<(CellState, u64)>>;
 
     /// Makes a run (status `Queued`), with its total counted now; writes a `Run` change.
     ///

@@ -24,15 +24,9 @@ const EXAMPLE: &str = "\
 type Edge = (&'static str, &'static str, DependencyKind);
 
 fn workspace(edges: &[Edge]) -> Workspace {
-    let arrow = |&(from, to, kind): &Edge| Arrow {
-        from: from.to_owned(),
-        to: to.to_owned(),
-        kind,
-    };
+    let arrow = |&(from, to, kind): &Edge| Arrow { from: from.to_owned(), to: to.to_owned(), kind };
     Workspace {
-        crates: ["clock", "governor", "lab", "cli"]
-            .map(str::to_owned)
-            .into(),
+        crates: ["clock", "governor", "lab", "cli"].map(str::to_owned).into(),
         arrows: edges.iter().map(arrow).collect(),
     }
 }
@@ -60,11 +54,7 @@ fn an_arrow_off_the_table_is_a_fault() {
         (("clock", "governor", Build), 1),
     ];
     for (edge, faults) in cases {
-        assert_eq!(
-            arrow_faults(&workspace(&[edge]), &table).len(),
-            faults,
-            "{edge:?}"
-        );
+        assert_eq!(arrow_faults(&workspace(&[edge]), &table).len(), faults, "{edge:?}");
     }
 }
 
@@ -80,14 +70,8 @@ fn the_lab_reaches_the_governor_by_no_path() {
         (&[("governor", "lab", Development)], 0),
         (&[("lab", "governor", Normal)], 1),
         (&[("lab", "governor", Development)], 1),
-        (
-            &[("lab", "cli", Development), ("cli", "governor", Normal)],
-            1,
-        ),
-        (
-            &[("lab", "clock", Normal), ("clock", "governor", Development)],
-            0,
-        ),
+        (&[("lab", "cli", Development), ("cli", "governor", Normal)], 1),
+        (&[("lab", "clock", Normal), ("clock", "governor", Development)], 0),
     ];
     for (edges, faults) in cases {
         assert_eq!(judge_faults(&workspace(edges)).len(), faults, "{edges:?}");
@@ -108,11 +92,7 @@ fn an_external_crate_away_from_home_or_without_a_reason_is_a_fault() {
         (("lab", "left-pad", Development), 1),
     ];
     for (edge, faults) in cases {
-        assert_eq!(
-            home_faults(&workspace(&[edge]), &table).len(),
-            faults,
-            "{edge:?}"
-        );
+        assert_eq!(home_faults(&workspace(&[edge]), &table).len(), faults, "{edge:?}");
     }
 }
 
@@ -123,21 +103,9 @@ fn a_second_door_is_a_fault() {
         ("crates/store/src/lib.rs", "    // not Instant::now()", 0),
         ("crates/clock/src/system.rs", "let at = Instant::now();", 0),
         ("crates/cli/src/main.rs", "std::env::var_os(\"HOME\")", 1),
-        (
-            "crates/engine/src/provider/http.rs",
-            "reqwest::Client::new()",
-            0,
-        ),
-        (
-            "crates/engine/src/provider/http/tls.rs",
-            "reqwest::Client::new()",
-            0,
-        ),
-        (
-            "crates/engine/src/provider/https.rs",
-            "reqwest::Client::new()",
-            1,
-        ),
+        ("crates/engine/src/provider/http.rs", "reqwest::Client::new()", 0),
+        ("crates/engine/src/provider/http/tls.rs", "reqwest::Client::new()", 0),
+        ("crates/engine/src/provider/https.rs", "reqwest::Client::new()", 1),
     ];
     for (path, text, faults) in cases {
         assert_eq!(door_faults(path, text).len(), faults, "{path}: {text}");

@@ -21,10 +21,7 @@ const DOORS: [(&str, &[&str]); 4] = [
     ("SystemTime::now", &["crates/clock/src/system.rs"]),
     (
         "reqwest::Client",
-        &[
-            "crates/engine/src/provider/http.rs",
-            "crates/engine/src/provider/http/",
-        ],
+        &["crates/engine/src/provider/http.rs", "crates/engine/src/provider/http/"],
     ),
 ];
 
@@ -45,19 +42,15 @@ fn external_crates_stay_in_their_homes() {
 
 #[test]
 fn doors_to_the_outside_stand_in_one_place() {
-    let faults: Vec<_> = sources()
-        .iter()
-        .flat_map(|(path, text)| door_faults(path, text))
-        .collect();
+    let faults: Vec<_> =
+        sources().iter().flat_map(|(path, text)| door_faults(path, text)).collect();
     assert_none(&faults);
 }
 
 #[test]
 fn source_files_are_short_and_say_what_they_are_for() {
-    let faults: Vec<_> = sources()
-        .iter()
-        .flat_map(|(path, text)| tidy_faults(path, text))
-        .collect();
+    let faults: Vec<_> =
+        sources().iter().flat_map(|(path, text)| tidy_faults(path, text)).collect();
     assert_none(&faults);
 }
 

@@ -35,16 +35,12 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// From one of ours to another of ours.
     pub(crate) fn arrows_inside(&self) -> impl Iterator<Item = &Arrow> {
-        self.arrows
-            .iter()
-            .filter(|arrow| self.crates.contains(&arrow.to))
+        self.arrows.iter().filter(|arrow| self.crates.contains(&arrow.to))
     }
 
     /// From one of ours to a crate from the registry.
     pub(crate) fn arrows_outside(&self) -> impl Iterator<Item = &Arrow> {
-        self.arrows
-            .iter()
-            .filter(|arrow| !self.crates.contains(&arrow.to))
+        self.arrows.iter().filter(|arrow| !self.crates.contains(&arrow.to))
     }
 }
 
@@ -69,10 +65,7 @@ pub(crate) fn workspace() -> Workspace {
     let folders: BTreeMap<&str, &str> = packages
         .iter()
         .map(|package| {
-            (
-                package.name.as_str(),
-                package.manifest_path.parent().unwrap().file_name().unwrap(),
-            )
+            (package.name.as_str(), package.manifest_path.parent().unwrap().file_name().unwrap())
         })
         .collect();
     let mut arrows = Vec::new();
@@ -86,18 +79,12 @@ pub(crate) fn workspace() -> Workspace {
             });
         }
     }
-    Workspace {
-        crates: folders.into_values().map(str::to_owned).collect(),
-        arrows,
-    }
+    Workspace { crates: folders.into_values().map(str::to_owned).collect(), arrows }
 }
 
 pub(crate) fn table(heading: &str) -> Table {
     let table = read_table(&fs::read_to_string(root().join(PAGE)).unwrap(), heading);
-    assert!(
-        !table.is_empty(),
-        "{PAGE} has no table whose first heading is `{heading}`"
-    );
+    assert!(!table.is_empty(), "{PAGE} has no table whose first heading is `{heading}`");
     table
 }
 
@@ -107,19 +94,13 @@ pub(crate) fn read_table(page: &str, heading: &str) -> Table {
         row.split('|').nth(column).unwrap_or_default().trim()
     }
     fn words(cell: &str) -> BTreeSet<String> {
-        cell.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     }
     page.lines()
         .skip_while(|line| cell(line, 1) != heading)
         .take_while(|line| line.starts_with('|'))
         .flat_map(|row| {
-            words(cell(row, 1))
-                .into_iter()
-                .map(move |name| (name, words(cell(row, 2))))
+            words(cell(row, 1)).into_iter().map(move |name| (name, words(cell(row, 2))))
         })
         .collect()
 }

@@ -46,7 +46,12 @@ const NAME_MAX: usize = 64;
 pub(super) fn read(fields: &Map<String, Json>, ceilings: Ceilings) -> Result<Rate, Vec<RateError>> {
     let mut reader = Reader { fields, faults: Vec::new() };
     reader.refuse_unknown();
-    let rate = reader.number("requests_per_second", RATE_MIN, ceilings.rate_max);
+    let left_out = ceilings.rate_optional && !fields.contains_key("requests_per_second");
+    let rate = if left_out {
+        None
+    } else {
+        reader.number("requests_per_second", RATE_MIN, ceilings.rate_max)
+    };
     let concurrent_max = reader.integer("max_concurrent", 1, u64::from(ceilings.concurrent_max));
     let strategy = reader.name("retry_strategy", &Strategy::ALL.map(|s| (s.as_str(), s)));
     let max_retries = reader.integer("max_retries", 0, RETRIES_MAX);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-const PLATFORM: Ceilings = Ceilings { concurrent_max: 6, rate_max: 1000.0 };
+const PLATFORM: Ceilings = Ceilings { concurrent_max: 6, rate_max: 1000.0, rate_optional: false };
 
 fn seed_object() -> Json {
     json!({
@@ -108,8 +108,13 @@ fn every_fault_is_told_at_once_with_what_is_accepted() {
             .any(|fault| fault == "rate_limit.max_concurrent: 7 is not a whole number from 1 to 6")
     );
     assert!(told.iter().any(|fault| fault.contains("retry_delay_ms: is required")));
-    let operator = Ceilings { concurrent_max: 1024, rate_max: 10_000.0 };
+    let operator = Ceilings { concurrent_max: 1024, rate_max: 10_000.0, rate_optional: true };
     assert!(Rate::from_json(&with("max_concurrent", json!(1024)), operator).is_ok());
+    let mut object = with("limits", json!(["20/min"]));
+    object.as_object_mut().unwrap().remove("requests_per_second");
+    let rate = Rate::from_json(&object, operator).unwrap();
+    assert_eq!(rate.limits.iter().map(Limit::to_string).collect::<Vec<_>>(), ["20/min"]);
+    assert!(Rate::from_json(&object, PLATFORM).is_err());
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! Every command and flag; the doc comments are the help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use paceline_governor::Limit;
+
+/// Tables whose columns call APIs, row by row, as fast as those APIs allow and not one call faster.
+#[derive(Debug, Parser)]
+#[command(name = "paceline", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show it: enrich 3,376 airports against a vendor of its own, under a limit it explains
+    Demo(DemoArgs),
+    /// Add a column to a CSV or JSONL file by calling an API once per row
+    Enrich(Box<EnrichArgs>),
+    /// Tell when so many calls would start and end under limits, without a call
+    Plan(PlanArgs),
+    /// Run a simulated vendor on loopback, to try things against
+    Lab(LabArgs),
+    /// Serve tables over REST
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Print one JSON object as the last line of stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Templates: {{column}}, {{column.path}}, {{column.list[0]}}, with a default as {{column ?? \"none\"}}.
+State lives beside OUT; running the same command again resumes.
+Exit codes: 0 every cell completed, 2 wrong usage or input, 3 some cells failed (rest written),
+4 paused (breaker or credentials), 5 some outcomes unknown, 130 interrupted (state kept).
+
+Example:
+  paceline enrich airports.csv -o out.csv --column near \\
+    --url 'https://api.example.com/nearest?lat={{latitude}}&lon={{longitude}}' \\
+    --extract '$.name' --limit 10/s --limit 300/min")]
+pub(crate) struct EnrichArgs {
+    /// The table to read: .csv, .tsv, .jsonl, or - for a pipe
+    #[arg(value_name = "IN")]
+    pub(crate) input: PathBuf,
+    /// Where the table with its new column goes, or - for a pipe
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// The new column
+    #[arg(long, value_name = "NAME")]
+    pub(crate) column: String,
+    /// The address to call, a template
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) url: String,
+    /// GET, POST, PUT, PATCH, DELETE or HEAD
+    #[arg(long, default_value = "GET")]
+    pub(crate) method: String,
+    /// A header, its value a template; may be given several times
+    #[arg(long = "header", value_name = "K: V", action = ArgAction::Append)]
+    pub(crate) headers: Vec<String>,
+    /// The body, a template
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) body: Option<String>,
+    /// What of the reply becomes the cell, a JSONPath such as $.name; the whole reply if not given
+    #[arg(long, value_name = "JSONPATH")]
+    pub(crate) extract: Option<String>,
+    /// aggressive, moderate, conservative, gentle, a rate object as JSON, or `unlimited`; conservative if neither
+    /// this nor --limit is given
+    #[arg(long, value_name = "PRESET|JSON")]
+    pub(crate) rate: Option<String>,
+    /// At most N calls per UNIT: 20/min, 60/h, 10/s, 500/15min; may be given several times, all hold at once
+    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append)]
+    pub(crate) limits: Vec<Limit>,
+    /// Calls at once, 1 to 1024; the rate's, or 6
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) concurrency: Option<u32>,
+    /// How calls are spread over a window
+    #[arg(long, value_enum)]
+    pub(crate) shape: Option<ShapeArg>,
+    /// How long a call counts as not yet seen by the vendor: auto, strict, or a number of ms
+    #[arg(long, value_name = "auto|strict|MS")]
+    pub(crate) guard: Option<String>,
+    /// Time for one call
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) timeout_ms: Option<u64>,
+    /// Call again for the cells that failed before
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+    /// Throw away the state of an earlier run and begin anew
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// Allow addresses inside this machine and its network
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Print one JSON object as the last line of stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum ShapeArg {
+    /// As early as the limits allow, as long as the vendor agrees
+    Auto,
+    /// As early as the limits allow
+    Burst,
+    /// Evenly, one call per window/count
+    Paced,
+    /// One burst, one window's pause, then evenly
+    CounterSafe,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    /// How many calls
+    #[arg(long, value_name = "N")]
+    pub(crate) calls: u64,
+    /// At most N calls per UNIT: 20/min, 60/h, 10/s, 500/15min; may be given several times, all hold at once
+    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append)]
+    pub(crate) limits: Vec<Limit>,
+    /// Calls at once
+    #[arg(long, value_name = "C")]
+    pub(crate) concurrency: Option<u32>,
+    /// How long one call takes
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    pub(crate) service_ms: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = paceline_lab::FAULT_GRAMMAR)]
+pub(crate) struct LabArgs {
+    /// Where to listen; port 0 is any free port
+    #[arg(long, value_name = "127.0.0.1:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// At most N calls per UNIT; may be given several times, all must accept
+    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append)]
+    pub(crate) limits: Vec<paceline_lab::Limit>,
+    /// How the limits are enforced: fixed, first_call, log, log_counting, counter or bucket:SIZE
+    #[arg(long, default_value = "fixed")]
+    pub(crate) policy: paceline_lab::Policy,
+    /// One-way delay before a call is counted, and again on the way back, in ms: 0, 20..400 or exp:60
+    #[arg(long, value_name = "LAW", default_value = "0")]
+    pub(crate) net_ms: paceline_lab::Law,
+    /// How long the vendor works on a call after counting it, in ms: 0, 20..400 or exp:60
+    #[arg(long, value_name = "LAW", default_value = "0")]
+    pub(crate) service_ms: paceline_lab::Law,
+    /// What goes wrong, see below
+    #[arg(long, value_name = "LAW", default_value = "none")]
+    pub(crate) fault: paceline_lab::FaultLaw,
+    /// How a refusal says when to come back: none, seconds or date
+    #[arg(long, value_name = "FORM", default_value = "seconds")]
+    pub(crate) retry_after: paceline_lab::RetryAfter,
+    /// Which headers tell what is left: none, draft, draft03 or x
+    #[arg(long, value_name = "FORM", default_value = "none")]
+    pub(crate) rate_headers: paceline_lab::RateHeaders,
+    /// Where chance comes from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// The directory that holds everything; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7223")]
+    pub(crate) listen: SocketAddr,
+    /// Allow columns to call addresses inside this machine and its network
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Make a new key in place of the one that was made and shown at the first start
+    #[arg(long)]
+    pub(crate) new_key: bool,
+}

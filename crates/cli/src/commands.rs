@@ -1,0 +1,21 @@
+//! The commands, one file each.
+
+mod demo;
+mod enrich;
+mod lab;
+mod plan;
+// mod serve;
+
+use crate::args::Command;
+use crate::exit::{Exit, Failure};
+
+/// Runs a command to its end.
+pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Enrich(args) => enrich::run(*args).await,
+        Command::Plan(args) => plan::run(&args),
+        Command::Lab(args) => lab::run(args).await,
+        Command::Serve(_) => Err(crate::exit::usage("not yet")),
+    }
+}

@@ -1,0 +1,135 @@
+//! `paceline enrich`: a file, an API, one call per row, and the file with its new column.
+//!
+//! Nothing happens before everything that can be checked has been: the input from its first to its last line, the
+//! templates, the rate, the place of the output. From then on the state stands in a folder beside OUT, so that the same
+//! command resumes whatever ended the last one.
+
+mod job;
+mod report;
+mod request;
+mod result;
+mod state;
+
+use paceline_clock::{Clock, Random};
+use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
+use paceline_model::{Run, RunStatus};
+
+use crate::args::EnrichArgs;
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::progress;
+use crate::signals::Signals;
+use job::Job;
+use report::Report;
+use request::Request;
+use state::StateDir;
+
+/// Runs one enrichment to its end, its pause or its interruption.
+pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
+    let clock = Clock::system();
+    let random = Random::system();
+    let mut signals = Signals::listen()?;
+    let request = Request::check(&args)?;
+    let state = StateDir::open(&request, args.restart)?;
+    let prepared = prepare(&request, &state, &clock, random).await;
+    let (engine, job) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            // Wrong input leaves nothing behind; the state of an earlier run stays.
+            state.discard_if_new();
+            return Err(failure);
+        }
+    };
+    let before = job.totals(&engine).await?;
+    let mut report = Report::new(&before);
+    for step in job.steps(&engine, args.retry_failed).await? {
+        let run = step.begin(&engine, &job).await?;
+        let ended = follow(&engine, &run, &mut report, &clock, &mut signals).await?;
+        match ended.status {
+            RunStatus::Completed | RunStatus::CompletedWithErrors => {}
+            RunStatus::Paused => {
+                report.paused(ended.reason.as_deref());
+                break;
+            }
+            _ => {
+                report.interrupted();
+                break;
+            }
+        }
+    }
+    let after = job.totals(&engine).await?;
+    report.finish(&after, &request.rate);
+    if report.is_complete() {
+        result::write(&engine, &job, &request).await?;
+    }
+    report.print(&request, &state);
+    drop(engine);
+    if report.is_complete() {
+        state.discard_if_passing();
+    }
+    Ok(report.exit())
+}
+
+async fn prepare(
+    request: &Request,
+    state: &StateDir,
+    clock: &Clock,
+    random: Random,
+) -> Result<(Engine, Job), Failure> {
+    let (store, key) = state.open_store(clock, &random)?;
+    let config = EngineConfig {
+        ceilings: request::CEILINGS,
+        outbound: OutboundGuard { allow_private: request.allow_private },
+        sealer: Some(Sealer::new(&key, random.clone())),
+        ..EngineConfig::default()
+    };
+    let engine = Engine::new(store, clock.clone(), random, config);
+    let job = Job::open_or_make(&engine, request, state, &key).await?;
+    Ok((engine, job))
+}
+
+/// Waits for a run to end, shows its progress, and stops it in an orderly way when asked to.
+async fn follow(
+    engine: &Engine,
+    run: &Run,
+    report: &mut Report,
+    clock: &Clock,
+    signals: &mut Signals,
+) -> Result<Run, Failure> {
+    let Some(snapshot) = engine.follow(run.id) else {
+        return Ok(engine.wait(run.id).await?);
+    };
+    let ended = {
+        let shown = progress::show(clock.clone(), &snapshot);
+        let waited = engine.wait(run.id);
+        tokio::pin!(shown, waited);
+        tokio::select! {
+            ended = &mut waited => Some(ended?),
+            () = signals.next() => None,
+            () = &mut shown => None,
+        }
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => stop(engine, run, signals, snapshot().in_flight).await?,
+    };
+    report.add(&snapshot());
+    Ok(ended)
+}
+
+async fn stop(
+    engine: &Engine,
+    run: &Run,
+    signals: &mut Signals,
+    in_flight: usize,
+) -> Result<Run, Failure> {
+    output::note(&format!(
+        "stopping: {in_flight} calls in flight are finished first; again to stop at once"
+    ));
+    tokio::select! {
+        () = engine.shutdown() => {}
+        () = signals.next() => {}
+    }
+    let known = engine.store().run(run.id).await?;
+    Ok(known.unwrap_or_else(|| run.clone()))
+}

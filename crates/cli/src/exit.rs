@@ -1,0 +1,51 @@
+//! How a command ends: exit codes are an interface, documented in the README.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// Wrong usage or input; nothing was done.
+    Usage = 2,
+    /// Some cells failed; the rest is written.
+    SomeFailed = 3,
+    /// Paused: the breaker or the credentials.
+    Paused = 4,
+    /// Some outcomes are unknown.
+    SomeUnknown = 5,
+    /// Interrupted; the state is kept.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A command that cannot go on: one line for the person, and the exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Wrong usage or input, or a machine that does not let us work: nothing was done.
+pub(crate) fn usage(message: impl fmt::Display) -> Failure {
+    Failure { exit: Exit::Usage, message: message.to_string() }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        usage(error)
+    }
+}
