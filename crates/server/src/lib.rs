@@ -1,1 +1,37 @@
+//! The server's faces over one set of operations. [`CATALOGUE`] has one row per operation: its name, its verb and path,
+//! its fields, and the function that does it. REST is drawn from it here, and so are other faces later; none of them can
+//! drift from the others, because nothing is written twice.
+//!
+//! What this crate does not know: SQL and the environment. It never panics on a request, and everything a request can
+//! grow is bounded ([`ServerConfig`], `paceline_model::limits`).
+//!
+//! ```
+//! use paceline_clock::{Clock, Random};
+//! use paceline_engine::{Engine, EngineConfig};
+//! use paceline_server::{ApiKeys, App, ServerConfig, router};
+//! use paceline_store::SqliteStore;
+//!
+//! let (clock, random) = (Clock::system(), Random::system());
+//! let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
+//! let (key, keys) = ApiKeys::made(&random);
+//! let engine = Engine::new(store, clock.clone(), random, EngineConfig::default());
+//! let app = router(App { engine, clock, keys, config: ServerConfig::default() });
+//! # let _ = (key, app);
+//! ```
+#![warn(missing_docs)]
 
+mod app;
+mod auth;
+mod catalog;
+mod envelope;
+mod error;
+mod layers;
+mod ops;
+mod rest;
+mod serve;
+
+pub use app::{App, ServerConfig};
+pub use auth::{ApiKeys, KeyScope};
+pub use catalog::{CATALOGUE, Field, Kind, Operation, Place, Verb};
+pub use rest::router;
+pub use serve::serve;

@@ -1,0 +1,68 @@
+//! What the server is made of, and its limits: those of the product stand in `paceline_model::limits`, these are the
+//! server's own.
+
+use std::time::Duration;
+
+use paceline_clock::Clock;
+use paceline_engine::Engine;
+use paceline_model::limits;
+
+use crate::ApiKeys;
+
+/// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
+/// by the body alone: one row may name a thousand columns that the other rows leave out.
+pub(crate) const INSERT_VALUES_MAX: usize = 2_000_000;
+/// Bytes of one page of rows; a page that would be larger ends early, and its cursor goes on from there.
+pub(crate) const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Runs of one listing, when the caller names no limit and at the most.
+pub(crate) const RUNS_DEFAULT: u64 = 25;
+pub(crate) const RUNS_MAX: u64 = 1_000;
+/// Bytes of a table's description. (hypertab.md a3)
+pub(crate) const DESCRIPTION_BYTES_MAX: usize = 500;
+/// Bytes of a column's title, of a cursor, and of whatever else names something.
+pub(crate) const LABEL_BYTES_MAX: usize = 256;
+/// Faults of one request that are told at once.
+pub(crate) const FAULTS_TOLD_MAX: usize = 10;
+
+/// Everything an operation works with. Clones share it.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Runs, and through it the store.
+    pub engine: Engine,
+    /// Time.
+    pub clock: Clock,
+    /// Who may call.
+    pub keys: ApiKeys,
+    /// The server's limits.
+    pub config: ServerConfig,
+}
+
+/// Limits of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// From the head of a request to its reply; then it is answered with `TIMEOUT`.
+    pub request_timeout: Duration,
+    /// From the opening of a connection, or the end of a reply, to the next request's head.
+    pub idle_timeout: Duration,
+    /// How long requests may go on when the server is told to stop.
+    pub drain_timeout: Duration,
+    /// Connections at once; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// Bytes of one request's body.
+    pub body_bytes_max: usize,
+    /// Bytes of the bodies of all requests at work together, at least `body_bytes_max`; further ones wait.
+    pub bodies_bytes_max: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(10),
+            connections_max: 1_024,
+            body_bytes_max: limits::API_BODY_BYTES_MAX,
+            bodies_bytes_max: 8 * limits::API_BODY_BYTES_MAX,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What happens around every request: an id, a line in the log, a wall against panics, and the key.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
+use paceline_clock::Clock;
+
+use crate::auth;
+use crate::error::{ApiError, Code};
+use crate::rest::{Internal, Shared, refused};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Numbers for requests, told apart from those of an earlier process by when this one began.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    began_micros: i64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self { began_micros: clock.wall().as_micros(), next: AtomicU64::new(1) }
+    }
+
+    /// The caller's own id if it has a harmless form, so that one id leads through several logs; else a new one.
+    fn id(&self, request: &Request) -> String {
+        let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let harmless = |id: &&str| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        };
+        given.filter(harmless).map_or_else(
+            || format!("{:x}-{}", self.began_micros, self.next.fetch_add(1, Ordering::Relaxed)),
+            str::to_owned,
+        )
+    }
+}
+
+/// The outermost layer. The log gets the route, never the query: a caller may have put a secret there.
+pub(crate) async fn frame(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = shared.requests.id(&request);
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-".to_owned(), |path| path.as_str().to_owned());
+    let began = shared.app.clock.now();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answer.unwrap_or_else(|_| {
+        refused(&ApiError::internal("a layer panicked").attempting(|| format!("{method} {route}")))
+    });
+    let took_ms = (shared.app.clock.now() - began).as_secs_f64() * 1e3;
+    let status = response.status().as_u16();
+    match response.extensions_mut().remove::<Internal>() {
+        Some(Internal(what)) => {
+            tracing::error!(request = %id, %method, %route, status, took_ms, what, "request failed");
+        }
+        None => tracing::info!(request = %id, %method, %route, status, took_ms, "request"),
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Lets holders of a key through, and notes what the key may do. Before the body is read.
+pub(crate) async fn authenticate(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let header = request.headers().get(AUTHORIZATION);
+    let key = header.and_then(|value| value.to_str().ok()).and_then(auth::bearer);
+    let message = match (header, key) {
+        (_, Some(key)) => match shared.app.keys.scope_of(key) {
+            Some(scope) => {
+                request.extensions_mut().insert(scope);
+                return next.run(request).await;
+            }
+            None => "this key is not known here, or it was revoked",
+        },
+        (Some(_), None) => "the Authorization header is not of the form `Bearer KEY`",
+        (None, None) => "there is no key with this request",
+    };
+    let what = format!(
+        "{} {}",
+        request.method(),
+        request.uri().path().chars().take(200).collect::<String>()
+    );
+    refused(&ApiError::new(Code::Unauthorized, message).attempting(|| what))
+}

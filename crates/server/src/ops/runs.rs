@@ -1,0 +1,236 @@
+//! Runs: start, retry, follow, pause, resume, cancel.
+
+use paceline_engine::Progress;
+use paceline_model::{ColumnId, Counts, Run, RunId, RunStatus, Scope, Table};
+use serde::{Deserialize, Serialize};
+
+use super::{iso, smart_column, table};
+use crate::App;
+use crate::app::{RUNS_DEFAULT, RUNS_MAX};
+use crate::envelope::{Hint, Outcome};
+use crate::error::{ApiError, Code, Result};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RunColumn {
+    table: String,
+    column: String,
+    scope: Option<Scope>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RetryColumn {
+    table: String,
+    column: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListRuns {
+    table: String,
+    limit: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OneRun {
+    run: RunId,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct RunView {
+    id: RunId,
+    /// Names; null if what they name is gone.
+    table: Option<String>,
+    column: Option<String>,
+    scope: Scope,
+    status: RunStatus,
+    reason: Option<String>,
+    counts: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressView>,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+}
+
+/// How a run at work is coming along; see [`Progress`].
+#[derive(Debug, Serialize)]
+struct ProgressView {
+    in_flight: usize,
+    waiting: Option<Waiting>,
+    rate_per_second: f64,
+    eta_ms: Option<f64>,
+    elapsed_ms: f64,
+    call_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting {
+    ms: f64,
+    reason: String,
+}
+
+impl RunView {
+    fn of(app: &App, table: Option<&Table>, run: Run) -> Self {
+        let live = app.engine.progress(run.id);
+        let column_name = |id: ColumnId| {
+            let column = table?.columns.iter().find(|column| column.id == id);
+            column.map(|column| column.name.clone())
+        };
+        Self {
+            id: run.id,
+            table: table.map(|table| table.name.clone()),
+            column: column_name(run.column),
+            scope: run.scope,
+            status: run.status,
+            reason: run.reason,
+            counts: live.as_ref().map_or(run.counts, |live| live.counts),
+            progress: live.map(ProgressView::from),
+            created_at: iso(run.created_at),
+            updated_at: iso(run.updated_at),
+        }
+    }
+}
+
+impl From<Progress> for ProgressView {
+    fn from(live: Progress) -> Self {
+        Self {
+            in_flight: live.in_flight,
+            waiting: live.waiting_ms.map(|(ms, reason)| Waiting { ms, reason }),
+            rate_per_second: live.rate_per_second,
+            eta_ms: live.eta_ms,
+            elapsed_ms: live.elapsed_ms,
+            call_ms: live.call_ms,
+        }
+    }
+}
+
+pub(crate) async fn start(app: App, input: RunColumn) -> Result<Outcome<RunView>> {
+    let table = table(&app, &input.table).await?;
+    let scope = input.scope.unwrap_or(Scope::Empty);
+    launch(&app, &table, &input.column, scope).await
+}
+
+/// After a breaker has tripped, the run of the column is paused and a new one would be a conflict. What the caller
+/// wants is that the column goes on, so the paused run does.
+pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunView>> {
+    let table = table(&app, &input.table).await?;
+    let (column, _) = smart_column(&table, &input.column)?;
+    let runs = app.engine.store().runs(table.id, RUNS_MAX as usize).await?;
+    // Only the newest run of a column can be short of its end.
+    let newest = runs.into_iter().find(|run| run.column == column.id);
+    let Some(paused) = newest.filter(|run| run.status == RunStatus::Paused) else {
+        return launch(&app, &table, &column.name, Scope::Failed).await;
+    };
+    let run = app.engine.resume_run(paused.id).await?;
+    let why = format!(
+        "run {} of this column was paused and goes on now; when it has ended, retry again for the cells that failed before",
+        run.id
+    );
+    let again = Hint::new(
+        "retry_failed_cells",
+        "once that run has ended: the cells that failed before it was paused",
+    )
+    .with("table", table.name.as_str())
+    .with("column", column.name.as_str());
+    let watch = Hint::new("get_run", why).with("run", run.id.0);
+    let outcome =
+        Outcome::new(RunView::of(&app, Some(&table), run)).meta("table", table.name.as_str());
+    Ok(outcome.meta("resumed", true).hint(watch).hint(again))
+}
+
+async fn launch(app: &App, table: &Table, column: &str, scope: Scope) -> Result<Outcome<RunView>> {
+    let (column, _) = smart_column(table, column)?;
+    let run = app.engine.start_run(table, &column.name, scope).await.map_err(|error| {
+        let error = ApiError::from(error);
+        if error.0.code != Code::Conflict {
+            return error;
+        }
+        error.fix("wait for that run to end, or pause or cancel it").hint(
+            Hint::new("list_runs", "find the run that is in the way")
+                .with("table", table.name.as_str()),
+        )
+    })?;
+    let watch = Hint::new("get_run", "watch it until it ends").with("run", run.id.0);
+    let outcome =
+        Outcome::new(RunView::of(app, Some(table), run)).meta("table", table.name.as_str());
+    Ok(outcome.hint(watch))
+}
+
+pub(crate) async fn list(app: App, input: ListRuns) -> Result<Outcome<Vec<RunView>>> {
+    let table = table(&app, &input.table).await?;
+    let limit = input.limit.unwrap_or(RUNS_DEFAULT).min(RUNS_MAX) as usize;
+    let runs = app.engine.store().runs(table.id, limit).await?;
+    let views = runs.into_iter().map(|run| RunView::of(&app, Some(&table), run)).collect();
+    Ok(Outcome::new(views).meta("table", table.name.as_str()).meta("limit", limit))
+}
+
+pub(crate) async fn get(app: App, input: OneRun) -> Result<Outcome<RunView>> {
+    let run = find(&app, input.run).await?;
+    shown(&app, run).await
+}
+
+pub(crate) async fn pause(app: App, input: OneRun) -> Result<Outcome<RunView>> {
+    find(&app, input.run).await?;
+    let run = app.engine.pause_run(input.run).await?;
+    let mut outcome = shown(&app, run).await?;
+    let settled = outcome.data.status == RunStatus::Paused;
+    if !settled {
+        // What is in flight ends first; saying "paused" before would be untrue.
+        let why = "it is stopping: what is in flight ends first, then its status is paused";
+        outcome.hints = vec![Hint::new("get_run", why).with("run", input.run.0)];
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn resume(app: App, input: OneRun) -> Result<Outcome<RunView>> {
+    find(&app, input.run).await?;
+    let run = app.engine.resume_run(input.run).await?;
+    shown(&app, run).await
+}
+
+pub(crate) async fn cancel(app: App, input: OneRun) -> Result<Outcome<RunView>> {
+    find(&app, input.run).await?;
+    let run = app.engine.cancel_run(input.run).await?;
+    shown(&app, run).await
+}
+
+async fn find(app: &App, run: RunId) -> Result<Run> {
+    app.engine.store().run(run).await?.ok_or_else(|| {
+        ApiError::new(Code::RunNotFound, format!("there is no run {run}"))
+            .hint(Hint::new("list_tables", "see which tables there are, then list the runs of one"))
+    })
+}
+
+/// A run with what can be done about it next.
+async fn shown(app: &App, run: Run) -> Result<Outcome<RunView>> {
+    let table = app.engine.store().table(&run.table.to_string()).await?;
+    let view = RunView::of(app, table.as_ref(), run);
+    let hint = next_step(&view);
+    let mut outcome = Outcome::new(view);
+    if let Some(name) = table.map(|table| table.name) {
+        outcome = outcome.meta("table", name);
+    }
+    outcome.hints.extend(hint);
+    Ok(outcome)
+}
+
+fn next_step(run: &RunView) -> Option<Hint> {
+    let (table, column) = (run.table.as_deref()?, run.column.as_deref()?);
+    let hint = match run.status {
+        RunStatus::Queued | RunStatus::Running => {
+            Hint::new("get_run", "watch it until it ends").with("run", run.id.0)
+        }
+        RunStatus::Paused => Hint::new("resume_run", "let it go on, once the reason is dealt with")
+            .with("run", run.id.0),
+        RunStatus::CompletedWithErrors if run.counts.failed > 0 => {
+            Hint::new("retry_failed_cells", "call again for the cells that failed")
+                .with("table", table)
+                .with("column", column)
+        }
+        RunStatus::Cancelled => Hint::new("run_column", "fill the cells that are still empty")
+            .with("table", table)
+            .with("column", column),
+        RunStatus::Completed | RunStatus::CompletedWithErrors => {
+            Hint::new("query_rows", "look at the values").with("table", table)
+        }
+    };
+    Some(hint)
+}

@@ -1,0 +1,145 @@
+//! From a request to the arguments of an operation: path, query and body put together, each checked for its form.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{RawPathParams, Request};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use serde_json::{Map, Value as Json};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Shared;
+use crate::catalog::{Operation, Place, from_text};
+use crate::error::{ApiError, Code, Result};
+
+/// What the memory for bodies is counted in.
+pub(super) const BODY_UNIT_BYTES: usize = 64 * 1024;
+
+/// Units for so many bytes.
+pub(super) fn body_units(bytes: usize) -> usize {
+    bytes.div_ceil(BODY_UNIT_BYTES)
+}
+
+/// The arguments, and the hold on the memory for the body: to be dropped when the operation has ended.
+pub(super) async fn arguments(
+    operation: &Operation,
+    shared: &Shared,
+    path: &RawPathParams,
+    request: Request,
+) -> Result<(Map<String, Json>, Option<OwnedSemaphorePermit>)> {
+    let (parts, body) = request.into_parts();
+    let mut arguments = Map::new();
+    let field = |name: &str, place| {
+        operation.fields.iter().find(|field| field.name == name && field.place == place)
+    };
+    let takes_body = operation.fields.iter().any(|field| field.place == Place::Body);
+    let (given, held) = body_object(shared, &parts, body, takes_body).await?;
+    for (name, value) in given {
+        // What stands in the path is not taken from the body as well: the two might differ.
+        if field(&name, Place::Path).is_some() {
+            return Err(ApiError::field(name, "belongs into the path, not into the body"));
+        }
+        arguments.insert(name, value);
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
+        let value = field(&name, Place::Query)
+            .map_or_else(|| text.as_ref().into(), |field| from_text(field, &text));
+        if field(&name, Place::Path).is_some() || field(&name, Place::Body).is_some() {
+            return Err(ApiError::field(name, "does not belong into the query"));
+        }
+        if arguments.insert(name.clone().into_owned(), value).is_some() {
+            return Err(ApiError::field(name, "is given twice"));
+        }
+    }
+    for (name, text) in path {
+        let value =
+            field(name, Place::Path).map_or_else(|| text.into(), |field| from_text(field, text));
+        arguments.insert(name.to_owned(), value);
+    }
+    Ok((arguments, held))
+}
+
+async fn body_object(
+    shared: &Shared,
+    parts: &Parts,
+    body: Body,
+    takes_body: bool,
+) -> Result<(Map<String, Json>, Option<OwnedSemaphorePermit>)> {
+    let (bytes, held) = read(shared, parts, body).await?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok((Map::new(), held));
+    }
+    // An empty object where nothing is taken is what many clients send.
+    if takes_body {
+        check_type(parts)?;
+    }
+    let json = serde_json::from_slice(&bytes).map_err(|error| not_json(&error))?;
+    match json {
+        Json::Object(object) => Ok((object, held)),
+        _ => Err(ApiError::new(Code::InvalidJson, "the body is JSON, but not an object")),
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    let message = match error.classify() {
+        serde_json::error::Category::Eof => {
+            format!("the body ends in the middle of its JSON: {error}")
+        }
+        _ => format!("the body is not JSON: {error}"),
+    };
+    ApiError::new(Code::InvalidJson, message)
+}
+
+fn check_type(parts: &Parts) -> Result<()> {
+    let Some(given) = parts.headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json");
+    if is_json {
+        return Ok(());
+    }
+    let shown: String = essence.chars().take(80).collect();
+    Err(ApiError::new(Code::UnsupportedMediaType, format!("the body is said to be {shown:?}")))
+}
+
+/// The body, once there is memory for it. One whose length is not said is held to be as long as one may be.
+async fn read(
+    shared: &Shared,
+    parts: &Parts,
+    body: Body,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
+    let bytes_max = shared.app.config.body_bytes_max;
+    let length = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length = length.or_else(|| http_body_length(&body));
+    if length.is_some_and(|length| length > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    let expected = length.unwrap_or(bytes_max);
+    if expected == 0 {
+        return Ok((Bytes::new(), None));
+    }
+    let all = body_units(shared.app.config.bodies_bytes_max);
+    let units = u32::try_from(body_units(expected).min(all)).unwrap_or(u32::MAX);
+    let held = Arc::clone(&shared.bodies).acquire_many_owned(units).await;
+    let held = held.map_err(|_| ApiError::internal("the memory for bodies was closed"))?;
+    // Either it is longer than allowed, or the caller hung up and nobody reads the answer.
+    let bytes = to_bytes(body, bytes_max).await.map_err(|_| too_large(bytes_max))?;
+    Ok((bytes, Some(held)))
+}
+
+/// The length of a body that knows it, as one made in this process does.
+fn http_body_length(body: &Body) -> Option<usize> {
+    use axum::body::HttpBody as _;
+    body.size_hint().exact().and_then(|length| usize::try_from(length).ok())
+}
+
+fn too_large(bytes_max: usize) -> ApiError {
+    ApiError::new(Code::BodyTooLarge, format!("the body is longer than {bytes_max} bytes"))
+}
