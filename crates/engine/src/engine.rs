@@ -206,10 +206,16 @@ impl Engine {
         if let Some(active) = self.active(run) {
             active.ctx.stop(Stop::Cancel);
         }
-        // The fence first: a reply that comes from here on is late.
+        // The fence: a reply that comes from here on is late. The runner may have put it up already.
         self.known_run(run).await?;
         let reason = Some("cancelled by a person".to_owned());
-        Ok(self.inner.store.set_run_status(run, RunStatus::Cancelled, reason).await?)
+        match self.inner.store.set_run_status(run, RunStatus::Cancelled, reason).await {
+            Ok(run) => Ok(run),
+            Err(error) => match self.known_run(run).await? {
+                known if known.status == RunStatus::Cancelled => Ok(known),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// Waits until a run has come to its end or is paused; answers it as it then stands.
