@@ -4,7 +4,7 @@ mod demo;
 mod enrich;
 mod lab;
 mod plan;
-// mod serve;
+mod serve;
 
 use crate::args::Command;
 use crate::exit::{Exit, Failure};
@@ -16,6 +16,6 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Enrich(args) => enrich::run(*args).await,
         Command::Plan(args) => plan::run(&args),
         Command::Lab(args) => lab::run(args).await,
-        Command::Serve(_) => Err(crate::exit::usage("not yet")),
+        Command::Serve(args) => serve::run(args).await,
     }
 }
