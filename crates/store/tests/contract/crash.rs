@@ -59,6 +59,27 @@ fn everything_is_there_after_reopening() {
 }
 
 #[test]
+fn an_id_comes_once_even_if_somebody_deletes_the_last_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let sim = SimClock::new();
+    sim.run(|clock| async {
+        let scene = scene(dir.path(), &sim, clock);
+        let (table, _) = scene.filled(5).await;
+        let shell = rusqlite::Connection::open(dir.path().join("paceline.db")).unwrap();
+        shell.execute("DELETE FROM leads WHERE _ht_id > 3", []).unwrap();
+        let score = [table.columns[1].id];
+        let row = || vec![vec![paceline_model::Value::Int(1)]];
+        let next = scene.store.insert_rows(table.id, &score, row()).await.unwrap();
+        assert_eq!(next, Some((RowId(6), RowId(6))), "cells of 4 and 5 may be on record");
+        // And one that the shell has taken is not given out again.
+        let taken = "INSERT INTO leads (_ht_id, _ht_created_at, _ht_updated_at) VALUES (9, 0, 0)";
+        shell.execute(taken, []).unwrap();
+        let next = scene.store.insert_rows(table.id, &score, row()).await.unwrap();
+        assert_eq!(next, Some((RowId(10), RowId(10))));
+    });
+}
+
+#[test]
 fn a_checkpoint_leaves_nothing_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let sim = SimClock::new();

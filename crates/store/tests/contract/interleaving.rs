@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paceline_clock::{SimClock, Timestamp};
-use paceline_model::{CellState, Run, Scope, Store};
+use paceline_model::{CellState, Run, Scope, Store, TaskReport, TaskStep};
 use paceline_store::SqliteStore;
 use proptest::prelude::*;
 
@@ -28,6 +28,11 @@ enum Step {
         row: i64,
     },
     GiveBack {
+        token: i64,
+        row: i64,
+    },
+    /// Says that the call failed and will be made again.
+    Retry {
         token: i64,
         row: i64,
     },
@@ -52,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (token.clone(), 0..5_usize).prop_map(|(token, max)| Step::Claim { token, max }),
         6 => (token.clone(), row.clone()).prop_map(|(token, row)| Step::Finish { token, row }),
         3 => (token.clone(), row.clone()).prop_map(|(token, row)| Step::GiveBack { token, row }),
+        2 => (token.clone(), row.clone()).prop_map(|(token, row)| Step::Retry { token, row }),
         2 => (token.clone(), row).prop_map(|(token, row)| Step::Intend { token, row }),
         1 => token.prop_map(|token| Step::Renew { token }),
         2 => (1..50_u64).prop_map(|seconds| Step::Wait { seconds }),
@@ -135,6 +141,14 @@ async fn take(scene: &Scene, run: &Run, model: &mut Model, step: &Step) {
             store.record(run.id, token, vec![give_back(row)]).await.unwrap();
             if model.holds(token, row) {
                 model.tasks.insert(row, Held::default());
+            }
+        }
+        Step::Retry { token, row } => {
+            let step = TaskStep::Retry { errors: 1, not_before: now, throttled_since: None };
+            let report = TaskReport { step, ..give_back(row) };
+            store.record(run.id, token, vec![report]).await.unwrap();
+            if model.holds(token, row) {
+                model.tasks.entry(row).or_default().intent = false;
             }
         }
         Step::Intend { token, row } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 use paceline_model::{AttemptClass, CellState, Counts, RowId, RunId, Scope, TaskReport, TaskStep};
 
-use crate::support::{Scene, attempt, claimed, each, finish, numbers};
+use crate::support::{Scene, attempt, claimed, each, finish, give_back, numbers};
 
 /// Token 1 holds rows 1 to 4; rows 2 and 3 were about to be sent, row 3 for the second time.
 async fn interrupted(scene: &Scene) -> (paceline_model::Run, paceline_model::Column, Timestamp) {
@@ -92,5 +92,22 @@ fn recovering_twice_finds_nothing_more() {
         assert_eq!(scene.store.run(run.id).await.unwrap(), before);
         let missing = scene.store.recover_run(RunId(99), true).await.unwrap_err();
         assert_eq!(missing.code(), "NOT_FOUND");
+    });
+}
+
+#[test]
+fn what_is_reported_of_a_call_settles_its_intent() {
+    each(|scene| async move {
+        let (run, city, _) = interrupted(&scene).await;
+        let now = scene.clock.wall();
+        let step = TaskStep::Retry { errors: 2, not_before: now, throttled_since: None };
+        let second = Some(attempt(2, AttemptClass::Transient, now));
+        let retried = TaskReport { row: RowId(3), attempt: second, step };
+        scene.store.record(run.id, 1, vec![give_back(2), retried]).await.unwrap();
+        assert_eq!(claimed(&scene.claim(&run, 2, 1).await), [2]);
+        // Both are held and neither is on its way.
+        assert_eq!(scene.store.recover_run(run.id, false).await.unwrap(), 4);
+        assert_eq!(scene.states(city.id).await, []);
+        assert_eq!(scene.store.attempts(city.id, RowId(2)).await.unwrap(), []);
     });
 }
