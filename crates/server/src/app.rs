@@ -50,7 +50,8 @@ pub struct ServerConfig {
     pub connections_max: usize,
     /// Bytes of one request's body.
     pub body_bytes_max: usize,
-    /// Bytes of the bodies of all requests at work together, at least `body_bytes_max`; further ones wait.
+    /// Bytes of the bodies of all requests at work together, at least `body_bytes_max`; further ones wait. As JSON in
+    /// memory a body takes several times its bytes, up to twenty-five times in the worst case.
     pub bodies_bytes_max: usize,
 }
 
@@ -62,7 +63,7 @@ impl Default for ServerConfig {
             drain_timeout: Duration::from_secs(10),
             connections_max: 1_024,
             body_bytes_max: limits::API_BODY_BYTES_MAX,
-            bodies_bytes_max: 8 * limits::API_BODY_BYTES_MAX,
+            bodies_bytes_max: 2 * limits::API_BODY_BYTES_MAX,
         }
     }
 }

@@ -62,7 +62,7 @@ pub struct Operation {
     pub scope: KeyScope,
     /// What it takes.
     pub fields: &'static [Field],
-    run: fn(App, Map<String, Json>) -> Answer,
+    run: fn(Call) -> Answer,
 }
 
 /// The operation of that name.
@@ -79,7 +79,7 @@ impl Operation {
     ) -> Result<Bytes> {
         let attempted = self.attempt(&arguments);
         let answer = match check::arguments(self.fields, &mut arguments) {
-            Ok(()) => (self.run)(app, arguments).await,
+            Ok(()) => (self.run)(Call { name: self.name, app, arguments }).await,
             Err(error) => Err(error),
         };
         answer.map_err(|error| error.attempting(|| attempted))
@@ -101,24 +101,28 @@ impl Operation {
     }
 }
 
-/// Ties an operation's types to the catalogue's: arguments in, envelope out.
-fn run<I, O, F>(
+/// An operation's call with its arguments checked, before they have the operation's own type.
+struct Call {
     name: &'static str,
     app: App,
     arguments: Map<String, Json>,
-    operation: fn(App, I) -> F,
-) -> Answer
-where
-    I: DeserializeOwned + Send + 'static,
-    O: Serialize + Send,
-    F: Future<Output = Result<Outcome<O>>> + Send + 'static,
-{
-    Box::pin(async move {
-        // What the fields allow and the input does not take is caught here; a test holds the two together.
-        let input = serde_json::from_value(Json::Object(arguments))
-            .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-        let mut outcome = operation(app, input).await?;
-        outcome.meta.insert("operation".to_owned(), name.into());
-        envelope::success(&outcome)
-    })
+}
+
+impl Call {
+    /// Ties the operation's types to the catalogue's: arguments in, envelope out.
+    fn of<I, O, F>(self, operation: fn(App, I) -> F) -> Answer
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send,
+        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+    {
+        Box::pin(async move {
+            // What the fields allow and the input does not take is caught here; a test holds the two together.
+            let input = serde_json::from_value(Json::Object(self.arguments))
+                .map_err(|error| ApiError::field("arguments", error.to_string()))?;
+            let mut outcome = operation(self.app, input).await?;
+            outcome.meta.insert("operation".to_owned(), self.name.into());
+            envelope::success(&outcome)
+        })
+    }
 }

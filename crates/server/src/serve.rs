@@ -24,7 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// stopping them is `Engine::shutdown`.
 ///
 /// # Errors
-/// None at present; a connection that fails ends alone.
+/// None so far: a connection that fails ends alone, and a listener that cannot accept for the moment tries again.
 pub async fn serve(
     listener: TcpListener,
     app: App,

@@ -2,7 +2,7 @@
 
 use paceline_model::{ColumnType, Scope, limits};
 
-use super::{Field, Kind, Operation, Verb, run};
+use super::{Field, Kind, Operation, Verb};
 use crate::KeyScope::{Read, Write};
 use crate::app::{DESCRIPTION_BYTES_MAX, LABEL_BYTES_MAX, RUNS_MAX};
 use crate::ops::{cells, columns, rows, runs, tables};
@@ -16,7 +16,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "List the tables with their sizes",
         scope: Read,
         fields: &[],
-        run: |app, arguments| run("list_tables", app, arguments, tables::list),
+        run: |call| call.of(tables::list),
     },
     Operation {
         name: "create_table",
@@ -33,7 +33,7 @@ pub static CATALOGUE: &[Operation] = &[
                 "its columns, as [{\"name\": \"email\", \"type\": \"email\"}]",
             ),
         ],
-        run: |app, arguments| run("create_table", app, arguments, tables::create),
+        run: |call| call.of(tables::create),
     },
     Operation {
         name: "get_table_schema",
@@ -42,7 +42,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Show a table: its columns, and how the smart ones are filled",
         scope: Read,
         fields: &[TABLE],
-        run: |app, arguments| run("get_table_schema", app, arguments, tables::schema),
+        run: |call| call.of(tables::schema),
     },
     Operation {
         name: "insert_rows",
@@ -54,7 +54,7 @@ pub static CATALOGUE: &[Operation] = &[
             TABLE,
             Field::body("rows", Kind::Rows, "the rows, as [{\"email\": \"a@example.com\"}]"),
         ],
-        run: |app, arguments| run("insert_rows", app, arguments, rows::insert),
+        run: |call| call.of(rows::insert),
     },
     Operation {
         name: "query_rows",
@@ -76,7 +76,7 @@ pub static CATALOGUE: &[Operation] = &[
                 "the columns wanted, separated by commas; all if not given",
             ),
         ],
-        run: |app, arguments| run("query_rows", app, arguments, rows::query),
+        run: |call| call.of(rows::query),
     },
     Operation {
         name: "count_rows",
@@ -85,7 +85,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Count the rows of a table",
         scope: Read,
         fields: &[TABLE],
-        run: |app, arguments| run("count_rows", app, arguments, rows::count),
+        run: |call| call.of(rows::count),
     },
     Operation {
         name: "add_smart_column",
@@ -102,7 +102,7 @@ pub static CATALOGUE: &[Operation] = &[
             Field::body("config", Kind::Object, CONFIG_ABOUT),
             Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
         ],
-        run: |app, arguments| run("add_smart_column", app, arguments, columns::add_smart),
+        run: |call| call.of(columns::add_smart),
     },
     Operation {
         name: "update_smart_column",
@@ -116,7 +116,7 @@ pub static CATALOGUE: &[Operation] = &[
             Field::body("config", Kind::Object, CONFIG_ABOUT).optional(),
             Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
         ],
-        run: |app, arguments| run("update_smart_column", app, arguments, columns::update_smart),
+        run: |call| call.of(columns::update_smart),
     },
     Operation {
         name: "run_column",
@@ -134,7 +134,7 @@ pub static CATALOGUE: &[Operation] = &[
             )
             .optional(),
         ],
-        run: |app, arguments| run("run_column", app, arguments, runs::start),
+        run: |call| call.of(runs::start),
     },
     Operation {
         name: "retry_failed_cells",
@@ -143,7 +143,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Call again for the cells that failed; a paused run of the column goes on first",
         scope: Write,
         fields: &[TABLE, COLUMN],
-        run: |app, arguments| run("retry_failed_cells", app, arguments, runs::retry),
+        run: |call| call.of(runs::retry),
     },
     Operation {
         name: "list_runs",
@@ -159,7 +159,7 @@ pub static CATALOGUE: &[Operation] = &[
                 "runs at the most; 25 if not given",
             ),
         ],
-        run: |app, arguments| run("list_runs", app, arguments, runs::list),
+        run: |call| call.of(runs::list),
     },
     Operation {
         name: "get_run",
@@ -168,7 +168,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Show a run: how far it has come and when it will end",
         scope: Read,
         fields: &[RUN],
-        run: |app, arguments| run("get_run", app, arguments, runs::get),
+        run: |call| call.of(runs::get),
     },
     Operation {
         name: "pause_run",
@@ -177,7 +177,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Pause a run: nothing new starts, what is in flight ends and is kept",
         scope: Write,
         fields: &[RUN],
-        run: |app, arguments| run("pause_run", app, arguments, runs::pause),
+        run: |call| call.of(runs::pause),
     },
     Operation {
         name: "resume_run",
@@ -186,7 +186,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Let a paused run go on where it stood",
         scope: Write,
         fields: &[RUN],
-        run: |app, arguments| run("resume_run", app, arguments, runs::resume),
+        run: |call| call.of(runs::resume),
     },
     Operation {
         name: "cancel_run",
@@ -195,7 +195,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "End a run for good: what still comes back is kept on record and not applied",
         scope: Write,
         fields: &[RUN],
-        run: |app, arguments| run("cancel_run", app, arguments, runs::cancel),
+        run: |call| call.of(runs::cancel),
     },
     Operation {
         name: "explain_cell",
@@ -204,7 +204,7 @@ pub static CATALOGUE: &[Operation] = &[
         summary: "Tell why a cell of a smart column is as it is: state, error and every call made for it",
         scope: Read,
         fields: &[TABLE, COLUMN, Field::path("row", ID, "the row's _ht_id")],
-        run: |app, arguments| run("explain_cell", app, arguments, cells::explain),
+        run: |call| call.of(cells::explain),
     },
 ];
 

@@ -128,3 +128,14 @@ async fn one_connection_more_than_there_are_places_waits_for_one() {
     drop(first);
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 OK"));
 }
+
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_is_closed() {
+    let idle_timeout = std::time::Duration::from_millis(20);
+    let served = served(ServerConfig { idle_timeout, ..ServerConfig::default() }).await;
+    // These end only because the server closes.
+    let never_asked = exchange(served.addr, "GET /heal").await;
+    assert!(!never_asked.contains("200 OK"), "{never_asked}");
+    let asked_once = exchange(served.addr, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(asked_once.starts_with("HTTP/1.1 200 OK\r\n"), "{asked_once}");
+}
