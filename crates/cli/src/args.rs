@@ -2,9 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use paceline_governor::Limit;
+
+use crate::exit::Exit;
+use crate::output;
 
 /// Tables whose columns call APIs, row by row, as fast as those APIs allow and not one call faster.
 #[derive(Debug, Parser)]
@@ -182,4 +187,55 @@ pub(crate) struct ServeArgs {
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,
+}
+
+/// Says what is wrong with the arguments in one line, like every other wrong usage; or shows the help that was asked for.
+pub(crate) fn refusal(error: &clap::Error) -> ExitCode {
+    let asked_for_help = !error.use_stderr();
+    if asked_for_help || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A reader that has gone is no error of ours.
+        let _ = error.print();
+        return if asked_for_help { Exit::Done } else { Exit::Usage }.into();
+    }
+    output::error(&in_one_line(&error.to_string()));
+    Exit::Usage.into()
+}
+
+/// The sentences of an error, without the usage that follows them.
+fn in_one_line(error: &str) -> String {
+    let sentences: Vec<&str> = error
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let text = sentences.join(" ");
+    format!("{}; --help tells more", text.strip_prefix("error: ").unwrap_or(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_fit_together() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_kind_of_wrong_usage_is_one_line_with_what_is_wrong_in_it() {
+        let cases: [(&[&str], &[&str]); 4] = [
+            (&["plan"], &["--calls <N>"]),
+            (&["plan", "--calls", "x\ny"], &["'x y'", "invalid digit"]),
+            (&["enrich", "in.csv", "--colunm", "x"], &["--colunm", "'--column'"]),
+            (&["enrich", "in.csv", "--shape", "round"], &["round", "burst, paced"]),
+        ];
+        for (args, parts) in cases {
+            let args = std::iter::once("paceline").chain(args.iter().copied());
+            let line = in_one_line(&Args::try_parse_from(args).unwrap_err().to_string());
+            assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+            assert!(!line.contains('\n') && !line.contains("Usage") && !line.starts_with("error"));
+        }
+    }
 }

@@ -44,6 +44,11 @@ pub(crate) fn usage(message: impl fmt::Display) -> Failure {
     Failure { exit: Exit::Usage, message: message.to_string() }
 }
 
+/// Ctrl-C before there was anything to go on with.
+pub(crate) fn interrupted(message: impl fmt::Display) -> Failure {
+    Failure { exit: Exit::Interrupted, message: message.to_string() }
+}
+
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         usage(error)

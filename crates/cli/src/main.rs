@@ -18,7 +18,10 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return args::refusal(&error),
+    };
     paceline_engine::install_tls();
     output::start_log(env::log_filter().as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -10,12 +10,14 @@ mod request;
 mod result;
 mod state;
 
+use std::sync::Arc;
+
 use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
 use paceline_model::{Run, RunStatus};
 
 use crate::args::EnrichArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, interrupted, usage};
 use crate::output;
 use crate::progress;
 use crate::signals::Signals;
@@ -29,9 +31,18 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
     let mut signals = Signals::listen()?;
-    let request = Request::check(&args)?;
-    let state = StateDir::open(&request, args.restart)?;
-    let prepared = prepare(&request, &state, &clock, random).await;
+    let request = Arc::new(Request::check(&args)?);
+    let state = Arc::new(StateDir::open(&request, args.restart)?);
+    // In a task of its own: a pipe may be silent for ever, and Ctrl-C must end the wait.
+    let mut preparing =
+        tokio::spawn(prepare(Arc::clone(&request), Arc::clone(&state), clock.clone(), random));
+    let prepared = tokio::select! {
+        prepared = &mut preparing => prepared.map_err(usage)?,
+        () = signals.next() => {
+            preparing.abort();
+            Err(interrupted("interrupted before the first call"))
+        }
+    };
     let (engine, job) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => {
@@ -40,6 +51,9 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
+    if let Some(note) = request.note() {
+        output::note(&note);
+    }
     let before = job.totals(&engine).await?;
     let mut report = Report::new(&before);
     for step in job.steps(&engine, args.retry_failed).await? {
@@ -71,20 +85,20 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
 }
 
 async fn prepare(
-    request: &Request,
-    state: &StateDir,
-    clock: &Clock,
+    request: Arc<Request>,
+    state: Arc<StateDir>,
+    clock: Clock,
     random: Random,
 ) -> Result<(Engine, Job), Failure> {
-    let (store, key) = state.open_store(clock, &random)?;
+    let (store, key) = state.open_store(&clock, &random)?;
     let config = EngineConfig {
         ceilings: request::CEILINGS,
         outbound: OutboundGuard { allow_private: request.allow_private },
         sealer: Some(Sealer::new(&key, random.clone())),
         ..EngineConfig::default()
     };
-    let engine = Engine::new(store, clock.clone(), random, config);
-    let job = Job::open_or_make(&engine, request, state, &key).await?;
+    let engine = Engine::new(store, clock, random, config);
+    let job = Job::open_or_make(&engine, &request, &state, &key).await?;
     Ok((engine, job))
 }
 

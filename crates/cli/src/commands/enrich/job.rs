@@ -75,18 +75,18 @@ impl Job {
         state: &StateDir,
         key: &[u8; 32],
     ) -> Result<Self, Failure> {
-        let made = engine.store().setting(JOB).await?;
-        let job = match made {
+        let spooled = match engine.store().setting(JOB).await? {
             Some(made) => {
                 let made: Made = serde_json::from_str(&made)?;
                 check_same(&made, request, key)?;
                 made.spooled.check_kept()?;
-                Self::load(engine, made.spooled).await?
+                let kept = Self::load(engine, made.spooled).await?;
+                kept.bring_up_to_date(engine, request).await?;
+                kept.spooled
             }
             None => Self::make(engine, request, state, key).await?,
         };
-        job.bring_up_to_date(engine, request).await?;
-        Self::load(engine, job.spooled).await
+        Self::load(engine, spooled).await
     }
 
     async fn load(engine: &Engine, spooled: Spooled) -> Result<Self, Failure> {
@@ -100,7 +100,7 @@ impl Job {
         request: &Request,
         state: &StateDir,
         key: &[u8; 32],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Spooled, Failure> {
         let source = Source::open(&request.input)?;
         let spooled = tokio::task::block_in_place(|| spool(source, &state.spool_path()))?;
         check_new_column(&spooled.columns, &request.column)?;
@@ -114,13 +114,13 @@ impl Job {
             config: request.spec.to_json(),
             rate_limit: request.rate_json.clone(),
         };
-        let column = engine.add_smart_column(&table, spec).await?;
+        engine.add_smart_column(&table, spec).await?;
         import(engine, &table, &spooled, &used).await?;
         let made =
             Made { spooled, column: request.column.clone(), call: call_hash(&request.spec, key) };
         engine.store().set_setting(JOB, &serde_json::to_string(&made)?).await?;
         state.is_ready()?;
-        Ok(Self { table, column, spooled: made.spooled })
+        Ok(made.spooled)
     }
 
     /// Takes over what may change between two runs: the rate, the time-out and the secrets of the headers.

@@ -129,23 +129,46 @@ impl Report {
         lines
     }
 
-    fn what_next(&self, request: &Request, state: &StateDir) -> Option<String> {
+    fn what_next(&self, request: &Request, state: &StateDir) -> Vec<String> {
         let state = state.path.display();
         match &self.end {
-            End::Paused(reason) => Some(format!("paused: {reason}\nrun the same command again to go on, with --retry-failed for the failed cells too (state: {state})")),
-            End::Interrupted => Some(format!("interrupted: run the same command again to go on (state: {state})")),
-            End::Complete if self.after.calls == self.before.calls && self.after.rows > 0 => Some(format!(
+            End::Paused(reason) => {
+                return vec![
+                    format!("paused: {reason}"),
+                    format!(
+                        "run the same command again to go on, with --retry-failed for the failed cells too (state: {state})"
+                    ),
+                ];
+            }
+            End::Interrupted => {
+                return vec![format!(
+                    "interrupted: run the same command again to go on (state: {state})"
+                )];
+            }
+            End::Complete => {}
+        }
+        let mut lines = Vec::new();
+        if self.after.calls == self.before.calls && self.after.rows > 0 {
+            lines.push(format!(
                 "nothing was left to call; {} is written anew. --restart calls everything again",
                 request.output.display()
-            )),
-            End::Complete if self.after.unknown > 0 => Some(
-                "unknown cells may have taken effect and were not repeated; look at the vendor's side".to_owned(),
-            ),
-            End::Complete if self.after.failed > 0 => {
-                Some("run the same command with --retry-failed to call again for the failed cells".to_owned())
-            }
-            End::Complete => None,
+            ));
         }
+        if self.after.unknown > 0 {
+            lines.push(
+                "unknown cells may have taken effect and were not repeated; look at the vendor's side. Their rows stand \
+                 in the output with an empty cell; to call them, enrich a file of just these rows, or everything with \
+                 --restart"
+                    .to_owned(),
+            );
+        }
+        if self.after.failed > 0 {
+            lines.push(
+                "run the same command with --retry-failed to call again for the failed cells"
+                    .to_owned(),
+            );
+        }
+        lines
     }
 
     fn json(&self) -> String {

@@ -12,7 +12,6 @@ use serde_json::{Value as Json, json};
 use crate::args::{EnrichArgs, ShapeArg};
 use crate::exit::{Failure, usage};
 use crate::files::{Format, check_writable};
-use crate::output;
 
 /// What the operator may ask for on the command line.
 pub(crate) const CEILINGS: Ceilings = Ceilings {
@@ -38,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) spec: HttpSpec,
     pub(crate) rate: Rate,
     pub(crate) rate_json: Json,
+    /// Nobody said how fast to call, and the default holds.
+    pub(crate) is_default_rate: bool,
     pub(crate) allow_private: bool,
     pub(crate) json: bool,
 }
@@ -70,8 +71,21 @@ impl Request {
             spec,
             rate,
             rate_json,
+            is_default_rate: args.rate.is_none() && args.limits.is_empty(),
             allow_private: args.allow_private,
             json: args.json,
+        })
+    }
+
+    /// What a person should know before the first call, if anything.
+    pub(crate) fn note(&self) -> Option<String> {
+        let limits = || self.rate.limits.iter().map(Limit::to_string).collect::<Vec<_>>();
+        self.is_default_rate.then(|| {
+            format!(
+                "no --rate and no --limit: calling at the preset {}, {}",
+                DEFAULT_PRESET.as_str(),
+                limits().join(" + ")
+            )
         })
     }
 
@@ -120,20 +134,7 @@ fn headers(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 /// The rate as one object: the preset or object, with what the other flags change of it.
 fn rate_json(args: &EnrichArgs) -> Result<Json, Failure> {
     let mut rate = match args.rate.as_deref() {
-        None if args.limits.is_empty() => {
-            output::note(&format!(
-                "no --rate and no --limit: calling at the preset {}, {}",
-                DEFAULT_PRESET.as_str(),
-                DEFAULT_PRESET
-                    .rate()
-                    .limits
-                    .iter()
-                    .map(Limit::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" + "),
-            ));
-            expand(&DEFAULT_PRESET.rate())
-        }
+        None if args.limits.is_empty() => expand(&DEFAULT_PRESET.rate()),
         None | Some(UNLIMITED) => {
             let plain =
                 Rate { limits: Vec::new(), concurrent_max: CONCURRENCY, ..Preset::Moderate.rate() };

@@ -1,0 +1,104 @@
+//! `paceline lab`: the vendor as a process of its own, spoken to over its socket.
+
+use serde_json::Value as Json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::process::Process;
+use crate::support::Bench;
+
+/// Starts a vendor and answers where it listens.
+async fn listening(bench: &Bench, flags: &[&str]) -> (Process, String) {
+    let args: Vec<&str> = ["lab", "--listen", "127.0.0.1:0"].iter().chain(flags).copied().collect();
+    let process = bench.start(&args);
+    let line = process.prints("listening on ").await;
+    let address = line.strip_prefix("listening on http://").expect("an address").to_owned();
+    (process, address)
+}
+
+/// One call on a connection of its own: the status and the body.
+async fn call(address: &str, method: &str, target: &str) -> (u16, Json) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{method} {target} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_sells_counts_refuses_and_forgets() {
+    let bench = Bench::new();
+    let flags = [
+        "--limit",
+        "2/h",
+        "--policy",
+        "log",
+        "--net-ms",
+        "1..3",
+        "--service-ms",
+        "exp:2",
+        "--seed",
+        "7",
+    ];
+    let (process, address) = listening(&bench, &flags).await;
+    let near = "/geo/nearest?lat=31.95376472&lon=-89.23450472";
+    let (status, nearest) = call(&address, "GET", near).await;
+    assert_eq!((status, &nearest["iata"]), (200, &Json::from("LUL")));
+    assert_eq!(call(&address, "GET", near).await.0, 200);
+    assert_eq!(call(&address, "GET", near).await.0, 429);
+
+    let (_, stats) = call(&address, "GET", "/_lab/stats").await;
+    assert_eq!((&stats["accepted"], &stats["refused"]), (&2.into(), &1.into()));
+    assert_eq!(stats["limits"][0]["busiest"], 2);
+    let (status, stats) = call(&address, "POST", "/_lab/reset").await;
+    assert_eq!((status, &stats["accepted"]), (200, &0.into()));
+    assert_eq!(call(&address, "GET", near).await.0, 200, "a reset opens the window again");
+
+    process.interrupt().await;
+    process.ended().await.exits(0).told("accepted 1, refused 0, duplicates 0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_policy_and_fault_of_the_interface_is_taken() {
+    let bench = Bench::new();
+    for policy in ["fixed", "first_call", "log", "log_counting", "counter", "bucket:20"] {
+        let (process, address) =
+            listening(&bench, &["--limit", "20/min", "--policy", policy, "--fault", "500:1"]).await;
+        assert_eq!(call(&address, "GET", "/echo").await.0, 500, "{policy}");
+        process.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_flags_are_refused_in_one_line() {
+    let cases: [(&[&str], &str); 10] = [
+        (&["--listen", "0.0.0.0:0"], "loopback"),
+        (&["--listen", "[::]:0"], "loopback"),
+        (&["--listen", "localhost"], "--listen"),
+        (&["--limit", "20/fortnight"], "20/fortnight"),
+        (&["--policy", "leaky"], "leaky"),
+        (&["--policy", "bucket:0"], "bucket:0"),
+        (&["--net-ms", "9..1"], "9..1"),
+        (&["--service-ms", "exp:"], "exp:"),
+        (&["--fault", "teapot:1"], "teapot"),
+        (&["--seed", "x"], "--seed"),
+    ];
+    for (flags, part) in cases {
+        let args: Vec<&str> = ["lab"].iter().chain(flags).copied().collect();
+        let ended = Bench::new().run(&args).await.exits(2);
+        let line = ended.complaint();
+        assert!(line.contains(part), "{part:?} is not in: {line}");
+        assert_eq!(ended.stdout, "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_is_named() {
+    let bench = Bench::new();
+    let (_first, address) = listening(&bench, &[]).await;
+    let ended = bench.run(&["lab", "--listen", &address]).await.exits(2);
+    assert!(ended.complaint().contains(&address), "{ended:#?}");
+}

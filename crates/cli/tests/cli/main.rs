@@ -1,0 +1,13 @@
+//! The `paceline` binary as a person and a script meet it: whole commands, real processes, real signals, and a vendor of
+//! the lab in this process whose counts are the judge.
+
+mod bad_input;
+mod breaker;
+mod crash;
+mod happy;
+mod help;
+mod lab;
+mod plan;
+mod process;
+mod stop;
+mod support;
