@@ -104,6 +104,14 @@ fn a_body_over_the_limit_is_refused_whether_or_not_it_says_its_length() {
         let answer = app.send(request(Method::POST, "/api/tables", Some(long.clone()))).await;
         answer.refused(413, "BODY_TOO_LARGE", &["1000 bytes"]);
 
+        // One that says so beforehand is not waited for.
+        let never =
+            Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let mut said = request(Method::POST, "/api/tables", None);
+        said.headers_mut().insert("content-length", "1001".parse().unwrap());
+        *said.body_mut() = never;
+        app.send(said).await.refused(413, "BODY_TOO_LARGE", &["1000 bytes"]);
+
         let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>(long)]);
         let unsaid = Request::builder()
             .method(Method::POST)
@@ -167,5 +175,35 @@ fn a_request_id_is_given_or_kept_if_it_is_harmless() {
         }
         let (one, other) = (app.get("/healthz").await, app.get("/healthz").await);
         assert_ne!(one.headers["x-request-id"], other.headers["x-request-id"]);
+    });
+}
+
+#[test]
+fn bodies_wait_for_one_another_when_they_might_fill_the_memory() {
+    let config = ServerConfig {
+        request_timeout: Duration::from_secs(5),
+        body_bytes_max: 100_000,
+        bodies_bytes_max: 100_000,
+        ..ServerConfig::default()
+    };
+    app_with(config, |app| async move {
+        let mut stalled = request(Method::POST, "/api/tables", None);
+        *stalled.body_mut() =
+            Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let first = tokio::spawn({
+            let app = app.clone();
+            async move { app.send(stalled).await }
+        });
+        app.clock.sleep(Duration::from_secs(1)).await;
+        let columns = json!([{"name": "a", "type": "text"}]);
+        let second = app.post("/api/tables", json!({"name": "t", "columns": columns})).await;
+        second.ok();
+        first.await.unwrap().refused(504, "TIMEOUT", &[]);
+        let waited = app.clock.now() - paceline_clock::Tick::ZERO;
+        assert_eq!(
+            waited,
+            Duration::from_secs(5),
+            "until the first one gave up, which said no length"
+        );
     });
 }

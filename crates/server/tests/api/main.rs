@@ -6,6 +6,7 @@ mod auth;
 mod columns;
 mod contract;
 mod errors;
+mod log;
 mod rows;
 mod runs;
 mod serve;

@@ -271,3 +271,30 @@ fn what_is_not_there_is_said_to_be_missing() {
         assert!(app.vendor.calls().is_empty());
     });
 }
+
+#[test]
+fn another_columns_paused_run_is_left_alone() {
+    app(|app| async move {
+        filled(&app, rate(1, 0)).await;
+        let other = json!({
+            "name": "other",
+            "type": "json",
+            "kind": "http",
+            "config": {"url": "https://vendor.example/other/{{iata}}"},
+        });
+        app.post("/api/tables/airports/smart-columns", other).await.ok();
+        let run = app.send(request(Method::POST, &format!("{COLUMN}/run"), None)).await;
+        let path = format!("/api/runs/{}", run.ok()["id"]);
+        app.send(request(Method::POST, &format!("{path}/pause"), None)).await.ok();
+        app.settled(&run).await;
+
+        let retry = "/api/tables/airports/columns/other/retry";
+        let retried = app.send(request(Method::POST, retry, None)).await;
+        assert_eq!(
+            (&retried.ok()["column"], &retried.meta()["resumed"]),
+            (&json!("other"), &Json::Null)
+        );
+        app.settled(&retried).await;
+        assert_eq!(app.get(&path).await.ok()["status"], "paused");
+    });
+}

@@ -76,6 +76,14 @@ async fn a_request_under_way_gets_its_answer_though_the_server_stops() {
     stream.read_exact(&mut read).await.unwrap();
     assert_eq!(&read, b"HTTP/1.1 100 Continue\r\n\r\n");
     served.stop.send(()).unwrap();
+    let mut attempts = 0..1_000;
+    let refused = loop {
+        if attempts.next().is_none() || TcpStream::connect(served.addr).await.is_err() {
+            break attempts.next().is_some();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(refused, "while it drains, nobody is let in to wait in vain");
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await.unwrap();

@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 use crate::support::TestApp;
 
 #[derive(Clone, Copy, Debug)]
-enum Sick {
+pub(crate) enum Sick {
     Busy,
     Broken,
     Corrupt,
@@ -38,7 +38,7 @@ impl Sick {
     }
 }
 
-fn with_store(sick: Sick, scenario: impl AsyncFnOnce(TestApp)) {
+pub(crate) fn with_store(sick: Sick, scenario: impl AsyncFnOnce(TestApp)) {
     SimClock::new().run(async |clock| {
         scenario(TestApp::over(Arc::new(sick), clock, ServerConfig::default())).await;
     });
