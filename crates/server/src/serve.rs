@@ -1,7 +1,6 @@
 //! Accepting connections, and ending them in an orderly way.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +21,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `shutdown` ends; then what is under way gets [`crate::ServerConfig::drain_timeout`] to end. Runs go on:
 /// stopping them is `Engine::shutdown`.
-///
-/// # Errors
-/// None so far: a connection that fails ends alone, and a listener that cannot accept for the moment tries again.
-pub async fn serve(
-    listener: TcpListener,
-    app: App,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
+/// A connection that fails ends alone, and a listener that cannot accept for the moment tries again.
+pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
     let (clock, config) = (app.clock.clone(), app.config);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
@@ -60,7 +53,6 @@ pub async fn serve(
         () = graceful.shutdown() => {}
         () = clock.sleep(config.drain_timeout) => connections.shutdown().await,
     }
-    Ok(())
 }
 
 async fn accept(
