@@ -1,26 +1,21 @@
 //! The engine's handle: check and make smart columns; start, pause, resume, cancel and follow runs.
 
-use std::collections::HashMap;
+mod launch;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
-use paceline_governor::{Budget, Limit, Rate};
+use paceline_governor::{Budget, Rate};
 use paceline_model::{
-    Column, ColumnId, ColumnType, Lease, NewColumn, NewRun, Run, RunId, RunStatus, Scope,
-    SmartColumn, SmartKind, Store, Table, limits, suggest,
+    Column, ColumnId, ColumnType, NewColumn, NewRun, Run, RunId, RunStatus, Scope, SmartColumn,
+    SmartKind, Store, Table, suggest,
 };
 use serde_json::Value as Json;
 use tokio::sync::watch;
 
-use crate::progress::ProgressState;
-use crate::runner::{self, RunContext, RunParts, Stop};
+use crate::runner::{RunContext, Stop};
 use crate::{EngineConfig, Error, HttpColumn, HttpSpec, Progress, Result};
-
-/// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
-const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
-/// Random bytes that make a directory's idempotency keys its own.
-const KEY_SEED: &str = "idempotency_seed";
 
 /// What a smart column is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +54,8 @@ struct Inner {
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
     active: HashMap<RunId, Active>,
+    /// Runs that are being put together: nobody else may.
+    launching: HashSet<RunId>,
 }
 
 #[derive(Clone)]
@@ -149,7 +146,15 @@ impl Engine {
             .store
             .create_run(NewRun { table: table.id, column: column.id, scope })
             .await?;
-        self.launch(table, &run).await
+        match self.launch(table, &run).await {
+            Ok(run) => Ok(run),
+            Err(error) => {
+                // A run that cannot begin must not stand in the way of the next one.
+                let reason = Some(format!("it could not begin: {error}"));
+                self.inner.store.set_run_status(run.id, RunStatus::Cancelled, reason).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Sets a paused run, or one that an earlier process left behind, to work again. The breaker starts afresh.
@@ -287,108 +292,6 @@ impl Engine {
             return Err(Error::config("rate_limit.budget", problem));
         }
         Ok(rate)
-    }
-
-    /// Puts the parts of a run together and sets it to work.
-    async fn launch(&self, table: &Table, run: &Run) -> Result<Run> {
-        let inner = &self.inner;
-        let column = table.columns.iter().find(|column| column.id == run.column);
-        let column = column
-            .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
-        let (_, smart) = smart_column(table, &column.name)?;
-        let spec = HttpSpec::from_json(&smart.config)?
-            .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
-        let http = HttpColumn::new(&spec, table, &column.name, inner.config.outbound)?;
-        let rate = self.rate(&smart.rate_limit)?;
-        let http = http.with_timeout(spec.timeout_ms.is_none().then_some(rate.timeout).flatten());
-        let records_intents =
-            !http.repeatable || rate.limits.iter().any(|limit| limit.window() >= REMEMBERED_WINDOW);
-
-        let held = inner.store.recover_run(run.id, http.repeatable).await?;
-        let unrecorded = if records_intents { 0 } else { held.min(u64::from(rate.concurrent_max)) };
-        let budget = self.budget(column.id, &rate, unrecorded).await?;
-        budget.reset_breaker();
-        let observer = budget.clone();
-        let provider = inner.config.providers.make(
-            inner.config.outbound,
-            &inner.clock,
-            Arc::new(move |took| observer.saw_network(took)),
-        )?;
-        let key_seed = self.key_seed().await?;
-        let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
-        let progress = Arc::new(ProgressState::new(
-            &run,
-            inner.clock.clone(),
-            budget.clone(),
-            rate.limits.clone(),
-            rate.concurrent_max,
-        ));
-        let ctx = RunContext::new(RunParts {
-            store: Arc::clone(&inner.store),
-            clock: inner.clock.clone(),
-            run: run.id,
-            column: column.clone(),
-            http,
-            provider,
-            budget,
-            policy: rate.retry_policy(),
-            retry_on: rate.retry_on.clone(),
-            lease: Lease { token: inner.token, lease: limits::LEASE },
-            records_intents,
-            concurrent_max: rate.concurrent_max as usize,
-            progress,
-            key_seed,
-        });
-        self.spawn(run.id, ctx);
-        Ok(run)
-    }
-
-    fn spawn(&self, run: RunId, ctx: Arc<RunContext>) {
-        let (finished, done) = watch::channel(false);
-        self.lock().active.insert(run, Active { ctx: Arc::clone(&ctx), done });
-        let engine = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = runner::work(ctx).await {
-                tracing::error!(%run, %error, "a run stopped because the store failed; it goes on at the next start");
-            }
-            engine.lock().active.remove(&run);
-            finished.send_replace(true);
-        });
-    }
-
-    /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record.
-    async fn budget(&self, column: ColumnId, rate: &Rate, unrecorded: u64) -> Result<Budget> {
-        if let Some((known, budget)) = self.lock().budgets.get(&column)
-            && known == rate
-        {
-            return Ok(budget.clone());
-        }
-        let budget = Budget::new(rate.budget_config(), self.inner.clock.clone())
-            .map_err(|error| Error::config("rate_limit", error.to_string()))?;
-        let longest = rate.limits.iter().map(Limit::window).max().unwrap_or_default();
-        let most = rate.limits.iter().map(|limit| limit.count() as usize).max().unwrap_or_default();
-        let now = self.inner.clock.wall();
-        // A margin for the drift that the windows allow.
-        let calls = self
-            .inner
-            .store
-            .calls_since(column, now.before(longest + longest / 1000), most)
-            .await?;
-        budget.remember(calls.iter().map(|call| now.since(call.seen_at)));
-        budget.remember((0..unrecorded).map(|_| Duration::ZERO));
-        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
-        Ok(budget)
-    }
-
-    async fn key_seed(&self) -> Result<String> {
-        if let Some(seed) = self.inner.store.setting(KEY_SEED).await? {
-            return Ok(seed);
-        }
-        let mut bytes = [0; 16];
-        self.inner.random.fill(&mut bytes);
-        let seed: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.inner.store.set_setting(KEY_SEED, &seed).await?;
-        Ok(seed)
     }
 }
 

@@ -1,4 +1,6 @@
-//! The configuration of an `http` smart column, and the request it renders for a row.
+//! An `http` smart column, bound to its table, and the request it renders for a row.
+
+mod spec;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,11 +11,10 @@ use paceline_model::{
     BoundTemplate, CellError, ColumnId, Place, RenderError, Table, Template, TemplateError, Value,
     limits,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json_path::JsonPath;
 
-use crate::secret::{self, MASK, Sealer};
+pub use self::spec::HttpSpec;
 use crate::task::cell_error;
 use crate::{Error, OutboundGuard, Request, Result};
 
@@ -21,34 +22,6 @@ use crate::{Error, OutboundGuard, Request, Result};
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const METHODS: [Method; 6] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD];
-
-/// The configuration as users write it: `url`, `method`, `headers`, `body`, `extract`, `timeout_ms`, `repeatable`.
-/// `url`, header values and `body` are templates.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSpec {
-    /// Where to call.
-    pub url: String,
-    /// How; GET if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// Headers by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// The body: text, or any JSON whose texts are templates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Json>,
-    /// A JSONPath (RFC 9535) into the reply; the whole reply if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extract: Option<String>,
-    /// Time for one call in ms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// Whether a call may be made again when nobody knows whether it took effect. If not given: yes for GET, HEAD, PUT
-    /// and DELETE; for POST and PATCH only if the headers name an `Idempotency-Key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repeatable: Option<bool>,
-}
 
 /// An `http` column, bound to the columns of its table: everything checked that can be checked before a row is seen.
 #[derive(Clone, Debug)]
@@ -64,89 +37,6 @@ pub struct HttpColumn {
     guard: OutboundGuard,
     /// The columns whose values [`HttpColumn::render`] takes, in this order.
     pub(crate) inputs: Vec<ColumnId>,
-}
-
-impl HttpSpec {
-    /// Reads a configuration.
-    ///
-    /// # Errors
-    /// [`Error::Config`] names the field.
-    pub fn from_json(json: &Json) -> Result<Self> {
-        const FIELDS: [&str; 7] =
-            ["url", "method", "headers", "body", "extract", "timeout_ms", "repeatable"];
-        let unknown = json
-            .as_object()
-            .and_then(|fields| fields.keys().find(|name| !FIELDS.contains(&name.as_str())));
-        if let Some(name) = unknown {
-            return Err(Error::Config {
-                field: format!("config.{}", name.chars().take(40).collect::<String>()),
-                problem: format!("there is no such field; the fields are {}", FIELDS.join(", ")),
-                did_you_mean: paceline_model::suggest(name, FIELDS).map(str::to_owned),
-            });
-        }
-        Self::deserialize(json).map_err(|error| Error::config("config", error.to_string()))
-    }
-
-    /// The configuration as JSON, for the store.
-    #[must_use]
-    pub fn to_json(&self) -> Json {
-        serde_json::to_value(self).unwrap_or(Json::Null)
-    }
-
-    /// With the secrets of its headers sealed for `place`. Without a sealer a secret is refused: it would stand in
-    /// the store in plain text.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if there is a secret and no way to seal it.
-    pub fn sealed(mut self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
-        for (name, value) in &mut self.headers {
-            if !secret::is_secret_header(name) || secret::is_sealed(value) {
-                continue;
-            }
-            let sealed = sealer.and_then(|sealer| sealer.seal(value, &header_place(place, name)));
-            *value = sealed.ok_or_else(|| {
-                Error::config(
-                    format!("config.headers.{name}"),
-                    "holds a secret, and there is no key to seal it with",
-                )
-            })?;
-        }
-        Ok(self)
-    }
-
-    /// With the secrets of its headers opened.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if one does not open: the key of the data directory is not the one it was sealed with.
-    pub fn opened(mut self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
-        for (name, value) in &mut self.headers {
-            if !secret::is_sealed(value) {
-                continue;
-            }
-            let opened = sealer.and_then(|sealer| sealer.open(value, &header_place(place, name)));
-            *value = opened.ok_or_else(|| {
-                let problem =
-                    "cannot be opened with this data directory's key; give the header again";
-                Error::config(format!("config.headers.{name}"), problem)
-            })?;
-        }
-        Ok(self)
-    }
-
-    /// As a person or program may see it.
-    #[must_use]
-    pub fn masked(mut self) -> Self {
-        for (name, value) in &mut self.headers {
-            if secret::is_secret_header(name) {
-                MASK.clone_into(value);
-            }
-        }
-        self
-    }
-}
-
-fn header_place(place: &str, name: &str) -> String {
-    format!("{place}.headers.{}", name.to_ascii_lowercase())
 }
 
 impl HttpColumn {

@@ -115,7 +115,7 @@ impl ProviderFactory {
         &self,
         guard: OutboundGuard,
         clock: &Clock,
-        observer: NetworkObserver,
+        observer: Option<NetworkObserver>,
     ) -> crate::Result<Arc<dyn Provider>> {
         match self {
             Self::Http => Ok(Arc::new(HttpProvider::new(guard, clock.clone(), observer)?)),

@@ -1,9 +1,9 @@
 //! A run at work: a feeder that claims tasks under a lease, workers that make the calls, a reporter that writes what
 //! became of them in groups.
 //!
-//! Bounds: as many workers as calls at once; as many reports waiting as that; tasks claimed ahead are at most
-//! [`RunContext::open_max`]. After a kill, what may have been sent and is not on disk is what was in flight, plus at
-//! most twice as many whose report was on its way.
+//! Bounds: as many workers as calls at once; as many calls that are not on disk yet, under way and answered together;
+//! tasks claimed ahead are at most [`RunContext::open_max`]. So after a kill, what may have been sent and is not on disk
+//! is at most what may be in flight (spec R4).
 
 mod queue;
 
@@ -16,7 +16,7 @@ use paceline_model::{
     CellError, Column, Lease, RowId, Run, RunId, RunStatus, Store, Task, TaskReport, TaskStep,
     limits,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::progress::ProgressState;
 use crate::task::{self, Ended};
@@ -61,8 +61,10 @@ pub(crate) struct RunContext {
     pub(crate) records_intents: bool,
     pub(crate) concurrent_max: usize,
     pub(crate) progress: Arc<ProgressState>,
-    /// What makes this directory's idempotency keys its own.
+    /// What makes the idempotency keys of this directory and this call their own.
     pub(crate) key_seed: String,
+    /// One per call that may be sent and not be on disk; the reporter gives back what it has written.
+    unrecorded: Semaphore,
     stop: watch::Sender<Option<Stop>>,
     last_error: Mutex<Option<CellError>>,
     queue: TaskQueue,
@@ -103,6 +105,7 @@ impl RunContext {
             concurrent_max: parts.concurrent_max,
             progress: parts.progress,
             key_seed: parts.key_seed,
+            unrecorded: Semaphore::new(parts.concurrent_max),
             stop: watch::Sender::new(None),
             last_error: Mutex::new(None),
             queue: TaskQueue::default(),
@@ -129,13 +132,12 @@ impl RunContext {
         let _ = stop.wait_for(Option::is_some).await;
     }
 
-    /// What tells a vendor that two attempts are one call: the same for every attempt of one cell and one version of
-    /// its column, and for nothing else in the world.
+    /// What tells a vendor that two attempts are one call: the same for every attempt of one cell at one call, and for
+    /// nothing else in the world. A new rate or a new secret makes no other call of it.
     pub(crate) fn cell_key(&self, row: RowId) -> String {
         let mut hasher = blake3::Hasher::new();
-        let version = self.column.smart.as_ref().map_or(0, |smart| smart.version);
         hasher.update(self.key_seed.as_bytes());
-        for number in [self.column.id.0, row.0, version] {
+        for number in [self.column.id.0, row.0] {
             hasher.update(&number.to_le_bytes());
         }
         let hash = hasher.finalize().to_hex();
@@ -272,13 +274,20 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
             ctx.queue.put_back(task);
             break;
         }
+        // Never closed.
+        if let Ok(slot) = ctx.unrecorded.acquire().await {
+            slot.forget();
+        }
         match task::work(&ctx, task).await {
             Some(ended) => {
                 if reports.send(ended).await.is_err() {
                     break;
                 }
             }
-            None => ctx.queue.ended(1),
+            None => {
+                ctx.unrecorded.add_permits(1);
+                ctx.queue.ended(1);
+            }
         }
     }
 }
@@ -288,8 +297,9 @@ async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended>) {
     let group_max = ctx.concurrent_max.clamp(1, limits::COMMIT_REPORTS_MAX);
     let mut group = Vec::with_capacity(group_max);
     while inbox.recv_many(&mut group, group_max).await > 0 {
+        let written = group.len();
         let mut again = Vec::new();
-        let mut reports = Vec::with_capacity(group.len());
+        let mut reports = Vec::with_capacity(written);
         let mut ended = 0;
         for one in group.drain(..) {
             ended += usize::from(!matches!(one.report.step, TaskStep::Retry { .. }));
@@ -301,6 +311,7 @@ async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended>) {
             // What was not written stays leased and is taken up again by whoever resumes.
             Err(error) => ctx.stop(Stop::Store(error.to_string())),
         }
+        ctx.unrecorded.add_permits(written);
         ctx.queue.again(again, &ctx.clock);
         ctx.queue.ended(ended);
     }

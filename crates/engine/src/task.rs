@@ -37,10 +37,11 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
         Ok(request) => request,
         Err(error) => return Some(finish(&task, None, CellState::Failed, None, Some(error))),
     };
+    // The permit is asked for first: mostly it is there at once, and then the stop signal costs nothing.
     let permit = tokio::select! {
         biased;
-        () = ctx.stopped() => return Some(give_back(&task)),
         permit = ctx.budget.acquire() => permit,
+        () = ctx.stopped() => return Some(give_back(&task)),
     };
     let permit = match permit {
         Ok(permit) => permit,

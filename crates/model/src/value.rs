@@ -89,8 +89,8 @@ impl Value {
 
     fn check_size(&self) -> Result<()> {
         let size_bytes = match self {
-            Self::Text(text) => text.len(),
-            Self::Json(json) => json.to_string().len(),
+            Self::Text(text) | Self::Json(Json::String(text)) => text.len(),
+            Self::Json(json) => written_bytes(json),
             _ => 0,
         };
         if size_bytes > limits::VALUE_BYTES_MAX {
@@ -101,6 +101,24 @@ impl Value {
         }
         Ok(())
     }
+}
+
+/// How long a value is as text, without writing it down.
+fn written_bytes(json: &Json) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut counter, json);
+    counter.0
 }
 
 fn number(n: &serde_json::Number) -> Result<Value> {

@@ -33,27 +33,32 @@ impl HttpProvider {
     pub(crate) fn new(
         guard: OutboundGuard,
         clock: Clock,
-        observer: NetworkObserver,
+        observer: Option<NetworkObserver>,
     ) -> crate::Result<Self> {
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the one door that the lint points to"
         )]
         let builder = reqwest::Client::builder();
-        let client = builder
+        let builder = builder
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
             .dns_resolver(GuardedResolver(guard))
-            .connector_layer(TimedLayer { clock: clock.clone(), observer })
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| {
-                Error::Internal(format!("the HTTP client cannot be set up: {}", chain(&error)))
-            })?;
+            .tcp_nodelay(true);
+        // A layer costs every call a little, so it is only there if somebody learns from it.
+        let builder = match observer {
+            Some(observer) => {
+                builder.connector_layer(TimedLayer { clock: clock.clone(), observer })
+            }
+            None => builder,
+        };
+        let client = builder.build().map_err(|error| {
+            Error::Internal(format!("the HTTP client cannot be set up: {}", chain(&error)))
+        })?;
         Ok(Self { client, clock })
     }
 

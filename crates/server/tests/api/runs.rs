@@ -298,3 +298,19 @@ fn another_columns_paused_run_is_left_alone() {
         assert_eq!(app.get(&path).await.ok()["status"], "paused");
     });
 }
+#[test]
+fn two_that_resume_at_once_set_one_run_to_work_once() {
+    app(|app| async move {
+        filled(&app, rate(1, 0)).await;
+        let run = app.send(request(Method::POST, &format!("{COLUMN}/run"), None)).await;
+        let path = format!("/api/runs/{}", run.ok()["id"]);
+        app.send(request(Method::POST, &format!("{path}/pause"), None)).await.ok();
+        app.settled(&run).await;
+        let resume = || app.send(request(Method::POST, &format!("{path}/resume"), None));
+        let (one, other) = tokio::join!(resume(), resume());
+        assert_eq!((one.ok()["id"].clone(), other.ok()["id"].clone()), (json!(1), json!(1)));
+        let ended = app.settled(&run).await;
+        assert_eq!(ended.ok()["counts"]["completed"], 3);
+        assert_eq!(app.vendor.calls().len(), 3);
+    });
+}
