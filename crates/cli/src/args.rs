@@ -209,7 +209,7 @@ fn in_one_line(error: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let text = sentences.join(" ");
+    let text = sentences.join(" ").replace(" tip: ", "; tip: ");
     format!("{}; --help tells more", text.strip_prefix("error: ").unwrap_or(&text))
 }
 

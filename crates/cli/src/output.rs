@@ -1,5 +1,4 @@
 //! What is printed: results to stdout, everything for people to stderr. The only file that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door to the terminal")]
 
 use std::io::{IsTerminal, Write};
 
@@ -10,14 +9,24 @@ pub(crate) fn result(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// A line for a person, to stderr.
-pub(crate) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Lines for a person, to stderr.
+pub(crate) fn note(lines: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", harmless(lines, Some('\n')));
 }
 
 /// What went wrong, in one line, to stderr.
 pub(crate) fn error(message: &str) {
-    note(&format!("paceline: {message}"));
+    note(&in_one_line(&format!("paceline: {message}")));
+}
+
+/// Text of others (a vendor's reply, say) as a part of one line.
+pub(crate) fn in_one_line(text: &str) -> String {
+    harmless(text, None)
+}
+
+/// Without control characters, which could make a terminal show anything. They become blanks.
+fn harmless(text: &str, kept: Option<char>) -> String {
+    text.chars().map(|c| if c.is_control() && Some(c) != kept { ' ' } else { c }).collect()
 }
 
 /// Whether a person looks at stderr.
@@ -62,6 +71,12 @@ pub(crate) fn duration(ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_elses_text_breaks_a_line_or_speaks_to_the_terminal() {
+        assert_eq!(in_one_line("a\r\nb\u{1b}[31m\u{9b}c \u{e9}"), "a  b [31m c \u{e9}");
+        assert_eq!(harmless("a\nb\u{7}", Some('\n')), "a\nb ");
+    }
 
     #[test]
     fn numbers_and_times_as_people_say_them() {

@@ -1,5 +1,7 @@
 //! What works: every way in and out, what is told, what is kept, and what a second run does.
 
+use std::os::unix::fs::PermissionsExt;
+
 use paceline_lab::VendorConfig;
 use serde_json::Value as Json;
 use tokio::io::AsyncWriteExt;
@@ -130,6 +132,8 @@ async fn a_secret_stands_in_no_output_and_in_no_file_of_the_state() {
     assert!(matches!(ended.code, Some(0 | 3)), "{ended:#?}");
     assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET), "{ended:#?}");
     assert!(bench.files_holding(SECRET).is_empty(), "{:?}", bench.files_holding(SECRET));
+    let folder = std::fs::metadata(bench.path("out.csv.paceline")).unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700, "the copy of the input is private too");
     // The search itself finds what is there.
     assert!(!bench.files_holding("/geo/nearest").is_empty());
 }
@@ -165,7 +169,10 @@ async fn another_job_over_old_state_is_refused_with_the_way_out() {
     bench.write("airports.csv", airports(11));
     let refused = bench.enrich(&request).await.exits(2);
     let line = refused.complaint();
-    assert!(line.contains("airports.csv changed") && line.contains("--restart"), "{line}");
+    assert!(
+        line.contains("the content of airports.csv changed") && line.contains("--restart"),
+        "{line}"
+    );
     assert_eq!((bench.read("out.csv"), lab.stats().accepted), (out, 10));
 
     // Another rate is no other job.
@@ -177,6 +184,42 @@ async fn another_job_over_old_state_is_refused_with_the_way_out() {
     bench.enrich(&request.with(&["--restart"])).await.exits(0);
     assert_eq!(lab.stats().accepted, 10 + 11, "everything is called again");
     bench.assert_out_is_right(11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_down_the_same_pipe_is_another_job() {
+    let (bench, lab) = (Bench::new(), lab(VendorConfig::default()).await);
+    let request = Enrich::of("-", "out.csv", &nearest_url(&lab)).with(&[
+        "--extract",
+        "$.name",
+        "--rate",
+        "unlimited",
+        "--json",
+    ]);
+    let piped = async |content: &str| {
+        let mut process = bench.start_piped(&request);
+        // A command that refuses may be gone before it has read everything.
+        let _ = process.stdin().write_all(content.as_bytes()).await;
+        process.ended().await
+    };
+    piped(&airports(10)).await.exits(0);
+    let refused = piped(&airports(11)).await.exits(2);
+    assert!(refused.complaint().contains("standard input changed"), "{refused:#?}");
+    // The same again, or nothing at all, is the same job.
+    for content in [airports(10), String::new()] {
+        assert_eq!(piped(&content).await.exits(0).count("completed"), 10);
+    }
+    assert_eq!(lab.stats().accepted, 10);
+    bench.assert_out_is_right(10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_rows_is_a_table() {
+    let (bench, lab) = (Bench::with_airports(0), lab(VendorConfig::default()).await);
+    let request = Enrich::nearest(&lab).with(&["--rate", "unlimited", "--json"]);
+    let ended = bench.enrich(&request).await.exits(0);
+    assert_eq!((ended.count("rows"), ended.count("calls")), (0, 0));
+    bench.assert_out_is_right(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

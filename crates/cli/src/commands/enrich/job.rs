@@ -1,5 +1,7 @@
 //! The enrichment as the engine sees it: a table with the columns that templates refer to, and one smart column.
 
+use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 
 use paceline_clock::Timestamp;
@@ -149,7 +151,7 @@ impl Job {
         match last {
             None => steps.push(Step::Begin(Scope::All)),
             Some(run) if run.status == RunStatus::Cancelled => {
-                steps.push(Step::Begin(Scope::Empty))
+                steps.push(Step::Begin(Scope::Empty));
             }
             Some(run) if !run.status.is_final() => steps.push(Step::GoOn(run)),
             Some(_) => {}
@@ -204,8 +206,21 @@ fn used_columns(request: &Request, spooled: &Spooled) -> Result<Vec<usize>, Fail
         created_at: Timestamp::default(),
     };
     let guard = OutboundGuard { allow_private: request.allow_private };
-    let column = HttpColumn::new(&request.spec, &table, COLUMN, guard)?;
+    let column = HttpColumn::new(&request.spec, &table, COLUMN, guard)
+        .map_err(|error| usage(in_flags(&error)))?;
     Ok(column.inputs().iter().map(|id| id.0 as usize).collect())
+}
+
+/// What is wrong with the call, with the flag in place of the field that it sets.
+fn in_flags(error: &paceline_engine::Error) -> String {
+    let paceline_engine::Error::Config { field, problem, .. } = error else {
+        return error.to_string();
+    };
+    match field.strip_prefix("config.").map(|field| field.strip_prefix("headers.").ok_or(field)) {
+        Some(Err(field)) => format!("--{}: {problem}", field.replace('_', "-")),
+        Some(Ok(header)) => format!("--header {header}: {problem}"),
+        None => format!("--header {field}: {problem}"),
+    }
 }
 
 fn inner_name(index: usize) -> String {
@@ -242,21 +257,18 @@ async fn import(
     Ok(())
 }
 
-/// Everything that decides what is called for a row, but the secrets of its headers: a new key must not make a job
-/// another one.
+/// Of everything that decides what is called for a row, but not of the secrets of its headers: a new key must not make a
+/// job another one.
 fn call_hash(spec: &HttpSpec, key: &[u8; 32]) -> String {
-    let mut spec = spec.clone().masked();
-    spec.timeout_ms = None;
-    blake3::keyed_hash(key, spec.to_json().to_string().as_bytes()).to_hex().to_string()
+    blake3::keyed_hash(key, spec.identity().as_bytes()).to_hex().to_string()
 }
 
 /// Refuses a command that is not the one the state was made from, with the way out.
 fn check_same(made: &Made, request: &Request, key: &[u8; 32]) -> Result<(), Failure> {
     let mut changed = Vec::new();
-    if is_readable_twice(request)
-        && Source::open(&request.input)?.fingerprint()? != made.spooled.fingerprint
-    {
-        changed.push(format!("the content of {}", request.input.display()));
+    let given = tokio::task::block_in_place(|| fingerprint(&request.input))?;
+    if given.is_some_and(|given| given != made.spooled.fingerprint) {
+        changed.push(format!("the content of {}", made.spooled.name));
     }
     if made.column != request.column {
         changed.push("--column".to_owned());
@@ -275,7 +287,13 @@ fn check_same(made: &Made, request: &Request, key: &[u8; 32]) -> Result<(), Fail
     )))
 }
 
-/// A pipe can only be read once; then its kept copy counts.
-fn is_readable_twice(request: &Request) -> bool {
-    request.input.is_file()
+/// What is in the input, to be compared with the kept copy. Nothing, where it is not given a second time: whoever goes on
+/// with what came down a pipe need not send it again.
+fn fingerprint(input: &Path) -> Result<Option<String>, Failure> {
+    if input == Path::new("-") && std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let given = Source::open(input)?.fingerprint()?;
+    let is_nothing = given == blake3::hash(b"").to_hex().as_str();
+    Ok((!is_nothing || input.is_file()).then_some(given))
 }

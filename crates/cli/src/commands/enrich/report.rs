@@ -134,7 +134,7 @@ impl Report {
         match &self.end {
             End::Paused(reason) => {
                 return vec![
-                    format!("paused: {reason}"),
+                    format!("paused: {}", output::in_one_line(reason)),
                     format!(
                         "run the same command again to go on, with --retry-failed for the failed cells too (state: {state})"
                     ),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ impl StateDir {
     fn lock(path: &Path) -> Result<File, Failure> {
         let cannot = |error| usage(format!("cannot keep state in {}: {error}", path.display()));
         for _ in 0..TRIES_MAX {
-            match fs::create_dir(path) {
+            // The copy of the input is as private as the input may be.
+            match fs::DirBuilder::new().mode(0o700).create(path) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(cannot(error));
                 }
