@@ -56,7 +56,7 @@ fn main() -> Outcome<()> {
     println!(
         "| case | policy | rows | refused | elapsed s | bound s | elapsed/bound | utilisation |"
     );
-    println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
     for case in &CASES {
         let input = airports(dir.path(), case.rows)?;
         let bound = bound_s(case);
@@ -78,12 +78,13 @@ fn main() -> Outcome<()> {
             let done = enrich(&input, &lab.url, &args)?;
             let elapsed = done.number("elapsed_ms") / 1e3;
             println!(
-                "| {} | {policy} | {} | {} | {elapsed:.2} | {bound:.2} | {:.3} | {:.3} |",
+                "| {} | {policy} | {} | {} | {elapsed:.2} | {bound:.2} | {:.3} | {:.3} | {:.0} |",
                 case.name,
                 case.rows,
                 done.report["throttled"],
                 elapsed / bound,
                 done.number("utilisation"),
+                done.memory_bytes as f64 / 1e6,
             );
         }
     }

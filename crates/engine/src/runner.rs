@@ -62,7 +62,7 @@ pub(crate) struct RunContext {
     pub(crate) concurrent_max: usize,
     pub(crate) progress: Arc<ProgressState>,
     /// What makes the idempotency keys of this directory and this call their own.
-    pub(crate) key_seed: String,
+    key_seed: [u8; blake3::KEY_LEN],
     /// One per call that may be sent and not be on disk; the reporter gives back what it has written.
     unrecorded: Semaphore,
     stop: watch::Sender<Option<Stop>>,
@@ -104,7 +104,7 @@ impl RunContext {
             records_intents: parts.records_intents,
             concurrent_max: parts.concurrent_max,
             progress: parts.progress,
-            key_seed: parts.key_seed,
+            key_seed: *blake3::hash(parts.key_seed.as_bytes()).as_bytes(),
             unrecorded: Semaphore::new(parts.concurrent_max),
             stop: watch::Sender::new(None),
             last_error: Mutex::new(None),
@@ -135,12 +135,9 @@ impl RunContext {
     /// What tells a vendor that two attempts are one call: the same for every attempt of one cell at one call, and for
     /// nothing else in the world. A new rate or a new secret makes no other call of it.
     pub(crate) fn cell_key(&self, row: RowId) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.key_seed.as_bytes());
-        for number in [self.column.id.0, row.0] {
-            hasher.update(&number.to_le_bytes());
-        }
-        let hash = hasher.finalize().to_hex();
+        let version = self.column.smart.as_ref().map_or(0, |smart| smart.version);
+        let numbers = [self.column.id.0, row.0, version].map(i64::to_le_bytes);
+        let hash = blake3::keyed_hash(&self.key_seed, numbers.as_flattened()).to_hex();
         format!("pl-{}", &hash[..32])
     }
 
