@@ -135,8 +135,8 @@ impl RunContext {
     /// What tells a vendor that two attempts are one call: the same for every attempt of one cell at one call, and for
     /// nothing else in the world. A new rate or a new secret makes no other call of it.
     pub(crate) fn cell_key(&self, row: RowId) -> String {
-        let version = self.column.smart.as_ref().map_or(0, |smart| smart.version);
-        let numbers = [self.column.id.0, row.0, version].map(i64::to_le_bytes);
+        // Not the column's version: a new rate or secret raises that too. The call itself is in the seed.
+        let numbers = [self.column.id.0, row.0].map(i64::to_le_bytes);
         let hash = blake3::keyed_hash(&self.key_seed, numbers.as_flattened()).to_hex();
         format!("pl-{}", &hash[..32])
     }
