@@ -107,6 +107,9 @@ pub(crate) struct EnrichArgs {
     /// Print one JSON object as the last line of stdout
     #[arg(long)]
     pub(crate) json: bool,
+    /// The demo's: the report is its result
+    #[arg(skip)]
+    pub(crate) report_on_stdout: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -57,6 +57,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, Failure> {
         restart: false,
         allow_private: true,
         json: args.json,
+        report_on_stdout: !args.json,
     };
     let exit = enrich::run(request).await?;
     let stats = lab.shutdown().await;

@@ -106,10 +106,10 @@ impl Reader<'_> {
             let did_you_mean = nearest(name, known());
             let meant = did_you_mean
                 .as_ref()
-                .map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+                .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)"));
             let all = known().collect::<Vec<_>>().join(", ");
             let shown: String = name.chars().take(40).collect();
-            let problem = format!("there is no such field{meant} The fields are {all}");
+            let problem = format!("there is no such field{meant}; the fields are {all}");
             self.faults.push(RateError { field: shown, problem, did_you_mean });
         }
     }

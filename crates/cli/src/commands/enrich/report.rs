@@ -94,8 +94,9 @@ impl Report {
     }
 
     pub(crate) fn print(&self, request: &Request, state: &StateDir) {
+        let print = if request.report_on_stdout { output::result } else { output::note };
         for line in self.lines(request, state) {
-            output::note(&line);
+            print(&line);
         }
         if request.json {
             output::result(&self.json());

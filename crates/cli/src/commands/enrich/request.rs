@@ -41,6 +41,7 @@ pub(crate) struct Request {
     pub(crate) is_default_rate: bool,
     pub(crate) allow_private: bool,
     pub(crate) json: bool,
+    pub(crate) report_on_stdout: bool,
 }
 
 impl Request {
@@ -74,6 +75,7 @@ impl Request {
             is_default_rate: args.rate.is_none() && args.limits.is_empty(),
             allow_private: args.allow_private,
             json: args.json,
+            report_on_stdout: args.report_on_stdout,
         })
     }
 
