@@ -54,7 +54,7 @@ const CASES: [Case; 3] = [
 fn main() -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     println!(
-        "| case | policy | rows | refused | elapsed s | bound s | elapsed/bound | utilisation |"
+        "| case | policy | rows | refused | elapsed s | bound s | elapsed/bound | utilisation | MB |"
     );
     println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
     for case in &CASES {

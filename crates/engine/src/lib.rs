@@ -28,7 +28,7 @@ pub use error::{Error, Result};
 pub use http_column::{HttpColumn, HttpSpec};
 pub use outbound::{OutboundError, OutboundGuard};
 pub use progress::Progress;
-pub use provider::{CallError, CallEvents, Provider, ProviderFactory, Reply, Request};
+pub use provider::{CallError, CallEvents, ConnectHook, Provider, ProviderFactory, Reply, Request};
 pub use runner::Stop;
 pub use secret::Sealer;
 

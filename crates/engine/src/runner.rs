@@ -13,8 +13,7 @@ use std::time::Duration;
 use paceline_clock::Clock;
 use paceline_governor::{Budget, RetryPolicy, Trip};
 use paceline_model::{
-    CellError, Column, Lease, RowId, Run, RunId, RunStatus, Store, Task, TaskReport, TaskStep,
-    limits,
+    CellError, Column, Lease, Run, RunId, RunStatus, Store, Task, TaskReport, TaskStep, limits,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -132,13 +131,17 @@ impl RunContext {
         let _ = stop.wait_for(Option::is_some).await;
     }
 
-    /// What tells a vendor that two attempts are one call: the same for every attempt of one cell at one call, and for
-    /// nothing else in the world. A new rate or a new secret makes no other call of it.
-    pub(crate) fn cell_key(&self, row: RowId) -> String {
+    /// What tells a vendor that two attempts are one call: the same for every attempt of one cell at one call with the
+    /// same inputs, and for nothing else in the world. A new rate or a new secret makes no other call of it.
+    pub(crate) fn cell_key(&self, task: &Task) -> String {
         // Not the column's version: a new rate or secret raises that too. The call itself is in the seed.
-        let numbers = [self.column.id.0, row.0].map(i64::to_le_bytes);
-        let hash = blake3::keyed_hash(&self.key_seed, numbers.as_flattened()).to_hex();
-        format!("pl-{}", &hash[..32])
+        let mut hasher = blake3::Hasher::new_keyed(&self.key_seed);
+        hasher.update([self.column.id.0, task.row.0].map(i64::to_le_bytes).as_flattened());
+        for input in &task.inputs {
+            let text = input.to_text();
+            hasher.update(&text.len().to_le_bytes()).update(text.as_bytes());
+        }
+        format!("pl-{}", &hasher.finalize().to_hex()[..32])
     }
 
     pub(crate) fn note_error(&self, error: &CellError) {

@@ -12,7 +12,7 @@ use paceline_model::{
 };
 
 use crate::runner::{RunContext, Stop};
-use crate::{CallError, CallEvents, Reply, Request, extract};
+use crate::{CallError, CallEvents, ConnectHook, Reply, Request, extract};
 
 /// What became of a task. `again` is the task as it will be tried next.
 pub(crate) struct Ended {
@@ -33,7 +33,7 @@ struct Verdict {
 
 /// Works on one task until the next thing to report. `None`: it is not ours any more.
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
-    let request = match ctx.http.render(&task.inputs, &ctx.cell_key(task.row)) {
+    let request = match ctx.http.render(&task.inputs, &ctx.cell_key(&task)) {
         Ok(request) => request,
         Err(error) => return Some(finish(&task, None, CellState::Failed, None, Some(error))),
     };
@@ -310,6 +310,10 @@ impl CallEvents for Events<'_> {
     fn sent(&mut self) {
         self.permit.sent();
         self.sent = Some(self.clock.now());
+    }
+
+    fn on_connect(&self) -> ConnectHook {
+        self.permit.on_connect()
     }
 
     fn head(&mut self) {

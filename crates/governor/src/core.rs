@@ -111,6 +111,12 @@ impl Core {
         }
     }
 
+    /// The call has to make a connection first, and how long that takes nobody knows: its slot is held until its
+    /// response's head is here, whatever the guard.
+    pub fn connecting(&mut self, slot: Slot) {
+        self.flights.hold(slot);
+    }
+
     /// The response's head is here: the vendor has counted the call by now.
     pub fn seen(&mut self, slot: Slot, now: Tick) {
         self.advance(now);

@@ -29,6 +29,18 @@ impl Permit {
         }
     }
 
+    /// What is to be called if the call has to make a connection first: its slot is then held until its response's head
+    /// is here. May be called from anywhere, at any time; after the end of the permit it does nothing.
+    #[must_use]
+    pub fn on_connect(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let (shared, slot) = (Arc::clone(&self.shared), self.slot);
+        Arc::new(move || {
+            if let Some(slot) = slot {
+                shared.with_core(|core, _| core.connecting(slot));
+            }
+        })
+    }
+
     /// The response's head is here.
     pub fn seen(&mut self) {
         if let Some(slot) = self.slot {

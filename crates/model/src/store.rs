@@ -75,8 +75,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         reason: Option<String>,
     ) -> Result<Run>;
 
-    /// Claims up to `max` tasks of a run: first those nobody holds (given back, or their lease has run out), then due
-    /// rows not claimed before, in the order of their ids. `inputs` are the columns whose values the tasks carry.
+    /// Claims up to `max` tasks of a run: first those nobody holds (given back, or the lease of another holder has run
+    /// out), then due rows not claimed before, in the order of their ids, up to the last row there was when the run was
+    /// made. `inputs` are the columns whose values the tasks carry. Never the caller's own tasks: a machine that slept
+    /// must not call twice. Never a task with a standing intent: only a report or [`Store::recover_run`] settles that.
     async fn claim_tasks(
         &self,
         run: RunId,

@@ -15,7 +15,7 @@ use paceline_governor::Transport;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower::{Layer, Service};
 
-use super::{CallError, CallEvents, NetworkObserver, Provider, Reply, Request};
+use super::{CallError, CallEvents, ConnectHook, NetworkObserver, Provider, Reply, Request};
 use crate::{Error, OutboundGuard};
 
 /// A connection that was not made by then will not be.
@@ -24,9 +24,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 const USER_AGENT: &str = concat!("paceline/", env!("CARGO_PKG_VERSION"));
 
+tokio::task_local! {
+    /// The call that is being made: its request's future is what polls the connector.
+    static CONNECTING: ConnectHook;
+}
+
 pub(crate) struct HttpProvider {
     client: reqwest::Client,
     clock: Clock,
+    /// Whether somebody wants to know of connections.
+    learns: bool,
 }
 
 impl HttpProvider {
@@ -49,6 +56,7 @@ impl HttpProvider {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true);
+        let learns = observer.is_some();
         // A layer costs every call a little, so it is only there if somebody learns from it.
         let builder = match observer {
             Some(observer) => {
@@ -59,7 +67,7 @@ impl HttpProvider {
         let client = builder.build().map_err(|error| {
             Error::Internal(format!("the HTTP client cannot be set up: {}", chain(&error)))
         })?;
-        Ok(Self { client, clock })
+        Ok(Self { client, clock, learns })
     }
 
     async fn exchange(
@@ -74,8 +82,14 @@ impl HttpProvider {
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
+        let hook = self.learns.then(|| events.on_connect());
         events.sent();
-        let response = builder.send().await.map_err(|error| transport(&error))?;
+        let sending = builder.send();
+        let response = match hook {
+            Some(hook) => CONNECTING.scope(hook, sending).await,
+            None => sending.await,
+        };
+        let response = response.map_err(|error| transport(&error))?;
         events.head();
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -251,6 +265,8 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         let TimedLayer { clock, observer } = self.layer.clone();
         let started = clock.now();
+        // A connection that nobody waits for has no call to tell.
+        let _ = CONNECTING.try_with(|hook| hook());
         let connecting = self.inner.call(request);
         Box::pin(async move {
             let result = connecting.await;
@@ -259,5 +275,57 @@ where
             }
             result
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use paceline_lab::{Lab, VendorConfig};
+
+    use super::*;
+
+    struct Counting(Arc<AtomicUsize>);
+
+    impl CallEvents for Counting {
+        fn sent(&mut self) {}
+        fn head(&mut self) {}
+        fn on_connect(&self) -> ConnectHook {
+            let count = Arc::clone(&self.0);
+            Arc::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_call_that_makes_a_connection_is_told_and_the_next_one_is_not() {
+        crate::install_tls();
+        let clock = Clock::system();
+        let any = ([127, 0, 0, 1], 0).into();
+        let lab = Lab::start(VendorConfig::default(), clock.clone(), any).await.unwrap();
+        let timed = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&timed);
+        let observer: NetworkObserver = Arc::new(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
+        let guard = OutboundGuard { allow_private: true };
+        let provider = HttpProvider::new(guard, clock, Some(observer)).unwrap();
+        let told = Arc::new(AtomicUsize::new(0));
+        for _ in 0..3 {
+            let request = Request {
+                method: reqwest::Method::GET,
+                url: format!("http://{}/echo", lab.addr()).parse().unwrap(),
+                headers: Vec::new(),
+                body: None,
+                timeout: Duration::from_secs(10),
+                reply_bytes_max: 10_000,
+            };
+            let reply = provider.call(request, &mut Counting(Arc::clone(&told))).await.unwrap();
+            assert_eq!(reply.status, 200);
+        }
+        assert_eq!((told.load(Ordering::Relaxed), timed.load(Ordering::Relaxed)), (1, 1));
     }
 }

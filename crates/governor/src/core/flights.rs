@@ -14,6 +14,8 @@ struct Flight {
     generation: u32,
     live: bool,
     sent_at: Option<Tick>,
+    /// Only its response tells when it was counted.
+    held: bool,
     /// One bit per rule: whether its window has the stamp.
     stamped: u32,
 }
@@ -41,6 +43,7 @@ impl Flights {
             generation: flight.generation.wrapping_add(1),
             live: true,
             sent_at: None,
+            held: false,
             stamped: 0,
         };
         Slot { index, generation: flight.generation }
@@ -63,16 +66,23 @@ impl Flights {
         (flight.stamped != u32::MAX).then_some(flight.sent_at)
     }
 
+    /// From now on only the response tells when it was counted.
+    pub(super) fn hold(&mut self, slot: Slot) {
+        if let Some(flight) = self.get_mut(slot) {
+            flight.held = true;
+        }
+    }
+
     /// Marks that every window has the stamp; answers which had it before.
     pub(super) fn mark_all_stamped(&mut self, slot: Slot) -> u32 {
         self.get_mut(slot)
             .map_or(u32::MAX, |flight| std::mem::replace(&mut flight.stamped, u32::MAX))
     }
 
-    /// Marks that one window has the stamp; false if it had, or the slot has ended.
+    /// Marks that one window has the stamp; false if it had, or is not to have it yet, or the slot has ended.
     pub(super) fn mark_stamped(&mut self, slot: Slot, rule: usize) -> bool {
         match self.get_mut(slot) {
-            Some(flight) if flight.stamped & (1 << rule) == 0 => {
+            Some(flight) if !flight.held && flight.stamped & (1 << rule) == 0 => {
                 flight.stamped |= 1 << rule;
                 true
             }

@@ -197,3 +197,14 @@ fn an_earlier_process_is_remembered() {
         Some(ms(1_000) + Duration::from_millis(3_601_800))
     );
 }
+
+#[test]
+fn a_call_that_makes_a_connection_is_held_until_its_answer() {
+    let mut core = core(&["1/s"], |config| config.guard = Guard::Fixed(Duration::from_millis(10)));
+    let slot = core.admit(ms(0)).unwrap();
+    core.sent(slot, ms(0));
+    core.connecting(slot);
+    assert!(core.admit(ms(2_000)).is_err(), "it may be counted any moment now");
+    core.seen(slot, ms(2_000));
+    assert_eq!(core.admit(ms(2_500)).unwrap_err().until, Some(Tick::from_nanos(3_000_500_000)));
+}

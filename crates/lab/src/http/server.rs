@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use paceline_clock::Clock;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -80,7 +81,7 @@ impl Lab {
     ) -> Result<Running, StartError> {
         let vendor = Arc::new(Vendor::new(config, clock.clone())?);
         let listen = |source| StartError::Listen { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(listen)?;
+        let listener = bind(addr).map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         // Built now, so that the first call does not pay for it.
         let _ = Airports::all();
@@ -131,6 +132,15 @@ impl Served {
     async fn stopped(&mut self) {
         let _ = self.stopped.wait_for(|stopped| *stopped).await;
     }
+}
+
+/// Listens with room for every connection there may be: one that finds no room is tried again a second later by the
+/// kernel, and that is a delay that no law asked for.
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX))
 }
 
 async fn accept(listener: TcpListener, served: Served, clock: Clock) {
