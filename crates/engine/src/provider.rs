@@ -87,12 +87,12 @@ pub trait CallEvents: Send {
     fn sent(&mut self);
     /// The response's head is here.
     fn head(&mut self);
-    /// What is to be called if a connection has to be made for this call.
+    /// What is to be called if a connection has to be made for this call; see [`ConnectHook`].
     fn on_connect(&self) -> ConnectHook;
 }
 
-/// Told when a connection has to be made for a call.
-pub type ConnectHook = Arc<dyn Fn() + Send + Sync>;
+/// Told `false` when a connection has to be made for a call, and `true` when it is there.
+pub type ConnectHook = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// Makes calls. Shared by all calls of one column.
 #[async_trait]

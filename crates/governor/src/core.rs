@@ -111,10 +111,19 @@ impl Core {
         }
     }
 
-    /// The call has to make a connection first, and how long that takes nobody knows: its slot is held until its
-    /// response's head is here, whatever the guard.
+    /// The call has to make a connection first, and how long that takes nobody knows: its slot is held until it is
+    /// [connected](Core::connected) or its response's head is here, whatever the guard.
     pub fn connecting(&mut self, slot: Slot) {
         self.flights.hold(slot);
+    }
+
+    /// The connection that the call waited for is there: it leaves now.
+    pub fn connected(&mut self, slot: Slot, now: Tick) {
+        if self.flights.release(slot, now) {
+            for rule in &mut self.rules {
+                rule.sent(slot, now);
+            }
+        }
     }
 
     /// The response's head is here: the vendor has counted the call by now.

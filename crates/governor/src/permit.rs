@@ -29,15 +29,18 @@ impl Permit {
         }
     }
 
-    /// What is to be called if the call has to make a connection first: its slot is then held until its response's head
-    /// is here. May be called from anywhere, at any time; after the end of the permit it does nothing.
+    /// What is to be called with `false` if the call has to make a connection first, and with `true` when that is there:
+    /// in between its slot is held, whatever the guard. May be called from anywhere, at any time; after the end of the
+    /// permit it does nothing.
     #[must_use]
-    pub fn on_connect(&self) -> Arc<dyn Fn() + Send + Sync> {
+    pub fn on_connect(&self) -> Arc<dyn Fn(bool) + Send + Sync> {
         let (shared, slot) = (Arc::clone(&self.shared), self.slot);
-        Arc::new(move || {
-            if let Some(slot) = slot {
-                shared.with_core(|core, _| core.connecting(slot));
+        Arc::new(move |connected| match slot {
+            Some(slot) if connected => {
+                shared.with_core_then_pump(|core, now| core.connected(slot, now));
             }
+            Some(slot) => shared.with_core(|core, _| core.connecting(slot)),
+            None => {}
         })
     }
 

@@ -266,11 +266,12 @@ where
         let TimedLayer { clock, observer } = self.layer.clone();
         let started = clock.now();
         // A connection that nobody waits for has no call to tell.
-        let _ = CONNECTING.try_with(|hook| hook());
+        let _ = CONNECTING.try_with(|hook| hook(false));
         let connecting = self.inner.call(request);
         Box::pin(async move {
             let result = connecting.await;
             if result.is_ok() {
+                let _ = CONNECTING.try_with(|hook| hook(true));
                 observer(clock.now() - started);
             }
             result
@@ -294,7 +295,7 @@ mod tests {
         fn head(&mut self) {}
         fn on_connect(&self) -> ConnectHook {
             let count = Arc::clone(&self.0);
-            Arc::new(move || {
+            Arc::new(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
             })
         }
@@ -326,6 +327,6 @@ mod tests {
             let reply = provider.call(request, &mut Counting(Arc::clone(&told))).await.unwrap();
             assert_eq!(reply.status, 200);
         }
-        assert_eq!((told.load(Ordering::Relaxed), timed.load(Ordering::Relaxed)), (1, 1));
+        assert_eq!((told.load(Ordering::Relaxed), timed.load(Ordering::Relaxed)), (2, 1));
     }
 }

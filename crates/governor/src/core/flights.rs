@@ -79,6 +79,25 @@ impl Flights {
             .map_or(u32::MAX, |flight| std::mem::replace(&mut flight.stamped, u32::MAX))
     }
 
+    /// What held it is over, and it leaves now; false if nothing held it, or it has ended.
+    pub(super) fn release(&mut self, slot: Slot, now: Tick) -> bool {
+        match self.get_mut(slot) {
+            Some(flight) if flight.held => {
+                flight.held = false;
+                flight.sent_at = Some(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it left at this moment, and not (also) at a later one.
+    pub(super) fn left_at(&self, slot: Slot, sent_at: Tick) -> bool {
+        self.flights.get(slot.index as usize).is_some_and(|f| {
+            f.generation == slot.generation && f.live && f.sent_at == Some(sent_at)
+        })
+    }
+
     /// Marks that one window has the stamp; false if it had, or is not to have it yet, or the slot has ended.
     pub(super) fn mark_stamped(&mut self, slot: Slot, rule: usize) -> bool {
         match self.get_mut(slot) {
@@ -98,12 +117,6 @@ impl Flights {
         self.live -= 1;
         self.free.push(slot.index);
         Some(sent_at)
-    }
-
-    pub(super) fn is_live(&self, slot: Slot) -> bool {
-        self.flights
-            .get(slot.index as usize)
-            .is_some_and(|f| f.generation == slot.generation && f.live)
     }
 
     fn get_mut(&mut self, slot: Slot) -> Option<&mut Flight> {

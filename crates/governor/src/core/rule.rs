@@ -126,7 +126,7 @@ impl Rule {
     ) {
         let bound = self.guard.bound(latency);
         while let Some(&(slot, sent_at)) = self.unanswered.front() {
-            if flights.is_live(slot) {
+            if flights.left_at(slot, sent_at) {
                 let Some(bound) = bound else { break };
                 let counted_at = sent_at + bound;
                 if counted_at > now {

@@ -208,3 +208,17 @@ fn a_call_that_makes_a_connection_is_held_until_its_answer() {
     core.seen(slot, ms(2_000));
     assert_eq!(core.admit(ms(2_500)).unwrap_err().until, Some(Tick::from_nanos(3_000_500_000)));
 }
+
+#[test]
+fn a_connection_that_is_made_lets_the_guard_count_from_there() {
+    let mut core = core(&["1/s"], |config| config.guard = Guard::Fixed(Duration::from_millis(10)));
+    let slot = core.admit(ms(0)).unwrap();
+    core.sent(slot, ms(0));
+    core.connecting(slot);
+    assert!(core.admit(ms(300)).is_err());
+    core.connected(slot, ms(300));
+    assert_eq!(core.admit(ms(301)).unwrap_err().until, Some(Tick::from_nanos(1_310_500_000)));
+    assert!(core.admit(Tick::from_nanos(1_310_500_000)).is_ok());
+    core.seen(slot, ms(2_000));
+    assert_eq!(core.status(ms(2_000)).limits[0].used, 1, "stamped once");
+}
