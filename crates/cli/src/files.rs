@@ -1,6 +1,6 @@
 //! The tables that `paceline enrich IN -o OUT` reads and writes: CSV, TSV and JSONL.
 //!
-//! In reading order: a [`Source`] is [spooled](spool) once, which checks every row and keeps a copy, so that IN may be
+//! In reading order: a [`Source`] is [spooled](spool()) once, which checks every row and keeps a copy, so that IN may be
 //! a pipe or be edited while a run of hours goes on; [`Spooled::batches`] hands out the columns that templates refer to;
 //! [`write_output`] reads the copy again and writes every row, in order, with the new column added. All of it is
 //! streaming: memory does not grow with the number of rows.

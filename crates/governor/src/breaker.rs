@@ -13,9 +13,9 @@ const BUCKETS: usize = 60;
 /// When the breaker trips.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerConfig {
-    /// The window that failures are counted over. [B]: 60 s.
+    /// The window that failures are counted over. (seed B): 60 s.
     pub window: Duration,
-    /// Trips when more than this share of the calls failed. [B]: 0.5.
+    /// Trips when more than this share of the calls failed. (seed B): 0.5.
     pub failure_ratio: f64,
     /// Calls in the window before it may trip.
     pub calls_min: u32,

@@ -1,13 +1,13 @@
 //! Every limit, default and time-out of the product on one page, each with its unit and where it comes from.
-//! `[B]` is the seed's platform table; the others are ours. Relations between neighbours are checked when this compiles.
+//! "(seed B)" is the seed's platform table; the others are ours. Relations between neighbours are checked when this compiles.
 
 use std::time::Duration;
 
-/// Bytes of a table or column name. [B] (hypertab.md a4)
+/// Bytes of a table or column name. (seed B) (hypertab.md a4)
 pub const NAME_BYTES_MAX: usize = 64;
 /// Columns of one table; "no hard cap, about 2,000 in practice" (hypertab.md a4), SQLite's own default is 2,000.
 pub const TABLE_COLUMNS_MAX: usize = 1_900;
-/// Rows of one insert call. [B]
+/// Rows of one insert call. (seed B)
 pub const INSERT_ROWS_MAX: usize = 10_000;
 /// Rows of one page of a query over REST when the caller names no limit. (hypertab.md a4)
 pub const PAGE_ROWS_DEFAULT: usize = 25;
@@ -32,9 +32,9 @@ pub const JSON_DEPTH_MAX: usize = 64;
 /// Bytes of an error message that is kept with a cell or an attempt.
 pub const ERROR_BYTES_MAX: usize = 500;
 
-/// Calls at once of one smart column. [B] ("Platform connection limit"); the operator may raise it.
+/// Calls at once of one smart column. (seed B) ("Platform connection limit"); the operator may raise it.
 pub const COLUMN_CONCURRENT_MAX: u32 = 6;
-/// Calls per second of one smart column. [B]; the operator may raise it.
+/// Calls per second of one smart column. (seed B); the operator may raise it.
 pub const COLUMN_RATE_MAX: f64 = 1_000.0;
 /// Calls at once on the command line, where the person is the operator.
 pub const CLI_CONCURRENT_MAX: u32 = 1_024;

@@ -26,11 +26,11 @@ const OPTIONAL: [&str; 8] = [
     "max_wait_ms",
 ];
 
-/// [B]
+/// (seed B)
 const RATE_MIN: f64 = 0.1;
-/// [B]
+/// (seed B)
 const RETRIES_MAX: u64 = 10;
-/// [B], in ms
+/// (seed B), in ms
 const RETRY_DELAY: (u64, u64) = (100, 60_000);
 /// An hour, in ms.
 const SPACING_MAX: u64 = 3_600_000;

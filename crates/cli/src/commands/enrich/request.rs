@@ -19,7 +19,7 @@ pub(crate) const CEILINGS: Ceilings = Ceilings {
     rate_max: limits::CLI_RATE_MAX,
     rate_optional: true,
 };
-/// Calls at once where nothing else is said. [B]
+/// Calls at once where nothing else is said. (seed B)
 const CONCURRENCY: u32 = 6;
 /// The preset where nothing is said about the rate: the one for strict APIs.
 const DEFAULT_PRESET: Preset = Preset::Conservative;
