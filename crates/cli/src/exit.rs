@@ -30,6 +30,8 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
+    /// Another process holds what was to be opened; it may let go.
+    pub(crate) is_busy: bool,
     message: String,
 }
 
@@ -41,12 +43,17 @@ impl fmt::Display for Failure {
 
 /// Wrong usage or input, or a machine that does not let us work: nothing was done.
 pub(crate) fn usage(message: impl fmt::Display) -> Failure {
-    Failure { exit: Exit::Usage, message: message.to_string() }
+    Failure { exit: Exit::Usage, is_busy: false, message: message.to_string() }
+}
+
+/// Another process holds what was to be opened.
+pub(crate) fn busy(message: impl fmt::Display) -> Failure {
+    Failure { is_busy: true, ..usage(message) }
 }
 
 /// Ctrl-C before there was anything to go on with.
 pub(crate) fn interrupted(message: impl fmt::Display) -> Failure {
-    Failure { exit: Exit::Interrupted, message: message.to_string() }
+    Failure { exit: Exit::Interrupted, ..usage(message) }
 }
 
 impl<E: std::error::Error> From<E> for Failure {

@@ -7,6 +7,7 @@ mod exit;
 mod files;
 mod keys;
 mod output;
+mod patience;
 mod progress;
 mod signals;
 

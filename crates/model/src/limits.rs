@@ -57,9 +57,6 @@ pub const COMMIT_REPORTS_MAX: usize = 1_000;
 pub const ATTEMPTS_PER_CELL_MAX: u32 = 20;
 /// Changes kept per table for readers that resume; older ones answer with a gap.
 pub const CHANGES_KEPT: i64 = 100_000;
-/// How long a throttled cell waits before it fails visibly, at least (spec G8); windows longer than a quarter of
-/// this stretch it, so that an hour's window cannot fail a cell that waits its turn.
-pub const THROTTLE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 const _: () = {
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);

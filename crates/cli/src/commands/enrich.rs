@@ -19,6 +19,7 @@ use paceline_model::{Run, RunStatus};
 use crate::args::EnrichArgs;
 use crate::exit::{Exit, Failure, interrupted, usage};
 use crate::output;
+use crate::patience::patiently;
 use crate::progress;
 use crate::signals::Signals;
 use job::Job;
@@ -32,7 +33,8 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     let random = Random::system();
     let mut signals = Signals::listen()?;
     let request = Arc::new(Request::check(&args)?);
-    let state = Arc::new(StateDir::open(&request, args.restart)?);
+    let state = patiently(&clock, || StateDir::open(&request, args.restart)).await?;
+    let state = Arc::new(state);
     // In a task of its own: a pipe may be silent for ever, and Ctrl-C must end the wait.
     let mut preparing =
         tokio::spawn(prepare(Arc::clone(&request), Arc::clone(&state), clock.clone(), random));

@@ -10,7 +10,7 @@ use paceline_clock::{Clock, Random};
 use paceline_store::SqliteStore;
 
 use super::request::Request;
-use crate::exit::{Failure, usage};
+use crate::exit::{Failure, busy, usage};
 use crate::keys;
 
 /// A file that says that a folder is ours to throw away. Whoever works in the folder holds its lock.
@@ -82,7 +82,7 @@ impl StateDir {
                 // The folder was removed by whoever had the lock.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(usage(format!(
+                    return Err(busy(format!(
                         "another paceline process works on this output (its state is in {}); wait for it or stop it",
                         path.display()
                     )));
