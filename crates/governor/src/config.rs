@@ -6,6 +6,8 @@ use crate::{BreakerConfig, Limit};
 
 /// Limits of one budget; each is checked on every call.
 const LIMITS_MAX: usize = 16;
+/// A vendor that asks for a longer wait is broken, and a person must look.
+const HINT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Waiters of one budget when nothing else is said.
 const QUEUE_MAX: usize = 100_000;
 
@@ -72,6 +74,10 @@ pub struct BudgetConfig {
     pub guard: Guard,
     /// Whether a 429 lowers the rate (spec G8). `Retry-After` holds the budget in any case.
     pub cool_down_on_429: bool,
+    /// Whether the RateLimit headers hold calls back where they leave less than the limits.
+    pub heed_hints: bool,
+    /// The longest wait that the vendor may ask for; a longer one is taken for this.
+    pub hint_max: Duration,
     /// When the breaker trips.
     pub breaker: BreakerConfig,
     /// Waiters at the most; one more is refused.
@@ -88,6 +94,8 @@ impl BudgetConfig {
             shape: Shape::default(),
             guard: Guard::default(),
             cool_down_on_429: true,
+            heed_hints: true,
+            hint_max: HINT_MAX,
             breaker: BreakerConfig::default(),
             queue_max: QUEUE_MAX,
         }

@@ -4,8 +4,16 @@
 //! its response's head (or its failure) is here; [`Core::finish`] how it ended. A slot that was never sent is
 //! [given back](Core::give_back) and leaves no trace.
 
+mod adapt;
 mod flights;
+mod learn;
+mod pacer;
 mod rule;
+mod snapshot;
+mod spread;
+mod status;
+mod throttle;
+mod told;
 
 use std::time::Duration;
 
@@ -13,26 +21,36 @@ use paceline_clock::Tick;
 
 use crate::config::BudgetConfig;
 use crate::guard::Latency;
-use crate::status::{LimitStatus, Status};
-use crate::{Breaker, BreakerState, ConfigError, Outcome, OutcomeClass, Trip};
+use crate::limit::Unit;
+use crate::{Breaker, BreakerState, ConfigError, Limit, Outcome, OutcomeClass, Trip};
 use flights::Flights;
 pub use flights::Slot;
-use rule::Rule;
+pub use learn::Cause;
+use rule::{Held, Rule};
+pub use snapshot::Snapshot;
+pub use throttle::Explanation;
+use throttle::Throttles;
+use told::Told;
 
 /// A failure after sending is taken to be counted this much later than it was seen, where no bound is known.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
 
 /// What stands in the way of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// This limit's window is full; the number is its place in the configuration.
     Limit(usize),
+    /// This limit's window has room, but its calls are spread: the shape asks for it, or the vendor was learnt to.
+    Spread(usize),
     /// As many calls as allowed are under way.
     Concurrency,
     /// The last call was too short a while ago.
     Spacing,
     /// The vendor asked to wait.
     RetryAfter,
+    /// The vendor said that nothing is left until its window starts anew.
+    Quota,
     /// The breaker refuses.
     Breaker(Trip),
 }
@@ -57,8 +75,8 @@ pub struct Core {
     /// Nothing is sent before this: the vendor asked for it. It only ever grows.
     gate: Tick,
     last_sent: Option<Tick>,
-    last_drop: Option<Tick>,
-    throttled: u64,
+    told: Told,
+    throttles: Throttles,
 }
 
 impl Core {
@@ -75,8 +93,8 @@ impl Core {
             latency: Latency::default(),
             gate: Tick::ZERO,
             last_sent: None,
-            last_drop: None,
-            throttled: 0,
+            told: Told::default(),
+            throttles: Throttles::default(),
             config,
         })
     }
@@ -86,27 +104,46 @@ impl Core {
     /// # Errors
     /// [`Refusal`]: not now.
     pub fn admit(&mut self, now: Tick) -> Result<Slot, Refusal> {
+        self.admit_tokens(now, 0)
+    }
+
+    /// As [`Core::admit`], for a call that is expected to take so many tokens; limits of tokens reserve them.
+    ///
+    /// Check with [`Core::never_fits`] first: a call that is heavier than a whole limit is never admitted.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not now.
+    pub fn admit_tokens(&mut self, now: Tick, tokens: u32) -> Result<Slot, Refusal> {
         self.advance(now);
-        if let Some(refusal) = self.refusal(now) {
+        if let Some(refusal) = self.refusal(now, tokens) {
             return Err(refusal);
         }
         if let Err(trip) = self.breaker.admit(now) {
             return Err(Refusal { reason: Reason::Breaker(trip), until: None });
         }
+        let slot = self.flights.take(tokens);
         for rule in &mut self.rules {
-            rule.take(now);
+            rule.take(slot, tokens, now);
         }
+        self.told.take(tokens);
         // Spacing counts from the grant until the sending is known.
         self.last_sent = Some(now);
-        Ok(self.flights.take())
+        Ok(slot)
+    }
+
+    /// The limit that a call of so many tokens can never keep, if there is one.
+    #[must_use]
+    pub fn never_fits(&self, tokens: u32) -> Option<Limit> {
+        let too_heavy = |limit: &&Limit| limit.unit() == Unit::Tokens && tokens > limit.count();
+        self.config.limits.iter().find(too_heavy).copied()
     }
 
     /// The call leaves now.
     pub fn sent(&mut self, slot: Slot, now: Tick) {
-        if self.flights.sent(slot, now) {
+        if let Some(tokens) = self.flights.sent(slot, now) {
             self.last_sent = self.last_sent.max(Some(now));
             for rule in &mut self.rules {
-                rule.sent(slot, now);
+                rule.sent(slot, tokens, now);
             }
         }
     }
@@ -119,9 +156,9 @@ impl Core {
 
     /// The connection that the call waited for is there: it leaves now.
     pub fn connected(&mut self, slot: Slot, now: Tick) {
-        if self.flights.release(slot, now) {
+        if let Some(tokens) = self.flights.release(slot, now) {
             for rule in &mut self.rules {
-                rule.sent(slot, now);
+                rule.sent(slot, tokens, now);
             }
         }
     }
@@ -134,6 +171,16 @@ impl Core {
                 self.latency.saw_head(now - sent_at);
             }
             self.stamp(slot, now);
+        }
+    }
+
+    /// The call took so many tokens, as its response says: what was reserved too much is free again, what was reserved
+    /// too little is charged (spec G13). Say this before [`Core::finish`].
+    pub fn settle(&mut self, slot: Slot, tokens: u32) {
+        if let Some((reserved, stamped)) = self.flights.settle(slot, tokens) {
+            for (index, rule) in self.rules.iter_mut().enumerate() {
+                rule.settle(slot, stamped & (1 << index) != 0, reserved, tokens);
+            }
         }
     }
 
@@ -150,40 +197,46 @@ impl Core {
     /// Answers whether this made the breaker trip.
     pub fn finish(&mut self, slot: Slot, outcome: &Outcome, now: Tick) -> bool {
         self.failed(slot, now);
-        let Some(sent_at) = self.flights.end(slot) else {
+        let Some(ended) = self.flights.end(slot) else {
             return false;
         };
         if let Some(wait) = outcome.retry_after
             && outcome.class != OutcomeClass::Success
         {
-            self.gate = self.gate.max(now + wait);
+            self.hold_until(now + wait.min(self.config.hint_max));
         }
         match outcome.class {
-            OutcomeClass::Success => self.rules.iter_mut().for_each(Rule::good),
-            OutcomeClass::Throttled => self.throttle(sent_at, outcome.retry_after, now),
+            OutcomeClass::Success => self.good(slot),
+            OutcomeClass::Throttled => self.throttle(slot, ended, outcome.retry_after, now),
             _ => {}
         }
         self.breaker.record(now, outcome)
     }
 
-    /// The call's owner is gone: it may have been sent, and how it ended nobody knows. It teaches the breaker nothing.
-    pub fn abandon(&mut self, slot: Slot, now: Tick) {
+    /// The call is over, and what its outcome teaches another budget learns: this one only frees its place.
+    pub(crate) fn finish_silently(&mut self, slot: Slot, now: Tick) {
         self.failed(slot, now);
         self.flights.end(slot);
         self.breaker.probe_lost(now);
+    }
+
+    /// The call's owner is gone: it may have been sent, and how it ended nobody knows. It teaches the breaker nothing.
+    pub fn abandon(&mut self, slot: Slot, now: Tick) {
+        self.finish_silently(slot, now);
     }
 
     /// Nothing left this machine: the call gives its place back as if it had never been. With an outcome (no
     /// connection came about, say) the breaker still learns of it. Answers whether this made it trip.
     pub fn give_back(&mut self, slot: Slot, outcome: Option<&Outcome>, now: Tick) -> bool {
         self.advance(now);
+        let tokens = self.flights.tokens(slot);
         let stamped = self.flights.mark_all_stamped(slot);
         if self.flights.end(slot).is_none() {
             return false;
         }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if stamped & (1 << index) == 0 {
-                rule.give_back(slot);
+                rule.give_back(slot, tokens);
             }
         }
         match outcome {
@@ -198,7 +251,7 @@ impl Core {
     /// A call of an earlier process, counted by the vendor at `counted_at` at the latest.
     pub fn remember(&mut self, counted_at: Tick) {
         for rule in &mut self.rules {
-            rule.remember(counted_at);
+            rule.remember(counted_at, 0);
         }
     }
 
@@ -223,31 +276,18 @@ impl Core {
 
     /// When the next call could be admitted if nothing else happens; `None` if now, or if that hangs on an answer.
     pub fn next_slot(&mut self, now: Tick) -> Option<Tick> {
-        self.advance(now);
-        self.refusal(now).and_then(|refusal| refusal.until)
+        self.next_slot_tokens(now, 0)
     }
 
-    /// A snapshot for people and programs.
-    pub fn status(&mut self, now: Tick) -> Status {
+    /// As [`Core::next_slot`], for a call of so many tokens.
+    pub fn next_slot_tokens(&mut self, now: Tick, tokens: u32) -> Option<Tick> {
         self.advance(now);
-        let limits = self.config.limits.iter().enumerate().map(|(index, limit)| {
-            let rule = &self.rules[index];
-            LimitStatus {
-                limit: *limit,
-                used: rule.used(),
-                allowed: rule.allowed(),
-                guard_ms: rule.bound(&self.latency).map(|bound| bound.as_secs_f64() * 1e3),
-            }
-        });
-        Status {
-            limits: limits.collect(),
-            in_flight: self.flights.len(),
-            waiting: 0,
-            next_slot: self.refusal(now).and_then(|refusal| refusal.until),
-            held_by: self.refusal(now).map(|refusal| refusal.reason),
-            throttled: self.throttled,
-            breaker: self.breaker.state(),
-        }
+        self.refusal(now, tokens).and_then(|refusal| refusal.until)
+    }
+
+    /// Nothing is sent before this.
+    fn hold_until(&mut self, until: Tick) {
+        self.gate = self.gate.max(until);
     }
 
     fn advance(&mut self, now: Tick) {
@@ -257,7 +297,7 @@ impl Core {
     }
 
     /// Whatever stands in the way the longest.
-    fn refusal(&self, now: Tick) -> Option<Refusal> {
+    fn refusal(&self, now: Tick, tokens: u32) -> Option<Refusal> {
         let mut worst: Option<Refusal> = None;
         let mut hold = |reason, until: Option<Tick>| {
             // No end in sight is longer than any end.
@@ -269,6 +309,9 @@ impl Core {
         if now < self.gate {
             hold(Reason::RetryAfter, Some(self.gate));
         }
+        if let Some(until) = self.told.refuses(tokens, now) {
+            hold(Reason::Quota, Some(until));
+        }
         if let Some(last) = self.last_sent
             && now < last + self.config.spacing_min
         {
@@ -278,35 +321,29 @@ impl Core {
             hold(Reason::Concurrency, None);
         }
         for rule in &self.rules {
-            if let Some(until) = rule.refuses(now, &self.latency) {
-                hold(Reason::Limit(rule.limit_index()), until);
+            match rule.refuses(tokens, now, &self.latency) {
+                Some(Held::Full(until)) => hold(Reason::Limit(rule.limit_index()), until),
+                Some(Held::Spread(until)) => hold(Reason::Spread(rule.limit_index()), until),
+                None => {}
             }
         }
         worst
     }
 
     fn stamp(&mut self, slot: Slot, at: Tick) {
+        let tokens = self.flights.tokens(slot);
         let done = self.flights.mark_all_stamped(slot);
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if done & (1 << index) == 0 {
-                rule.stamp(at);
+                rule.stamp_call(slot, tokens, at);
             }
         }
     }
 
-    /// A 429: the window that refused gets fewer slots, once per round trip, and a wider guard (theory, "Adapting").
-    fn throttle(&mut self, sent_at: Option<Tick>, asked: Option<Duration>, now: Tick) {
-        self.throttled += 1;
-        let since_last = self.last_drop.is_none_or(|last| sent_at.is_some_and(|sent| sent > last));
-        if !since_last || self.rules.is_empty() {
-            return;
-        }
-        self.last_drop = Some(now);
-        let index = rule::likely_refuser(&self.rules[..self.config.limits.len()], asked);
-        let rule = &mut self.rules[index];
-        rule.undeserved(&self.latency);
-        if self.config.cool_down_on_429 {
-            rule.cool_down();
+    fn good(&mut self, slot: Slot) {
+        self.throttles.good();
+        for rule in &mut self.rules {
+            rule.good(slot, &self.latency);
         }
     }
 }

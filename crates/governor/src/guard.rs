@@ -69,6 +69,12 @@ impl WindowGuard {
         }
     }
 
+    /// How long after its sending a call gets its stamp, on average, in seconds.
+    pub(crate) fn stamped_after_s(&self, latency: &Latency) -> f64 {
+        let mean_s = latency.mean_s.unwrap_or_default();
+        self.bound(latency).map_or(mean_s, |bound| bound.as_secs_f64().min(mean_s))
+    }
+
     fn learnt(&self, latency: &Latency) -> Duration {
         self.raised
             .max(latency.network)

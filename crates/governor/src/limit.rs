@@ -1,4 +1,4 @@
-//! A limit: so many calls per window.
+//! A limit: so many calls, or tokens, per window.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,10 @@ use std::time::Duration;
 
 /// The longest window: a month of the longest kind.
 const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
-/// The most calls in one window; a log of their stamps takes 8 bytes each.
-const COUNT_MAX: u32 = 1_000_000;
+/// The most calls in one window.
+const CALLS_MAX: u32 = 1_000_000;
+/// The most tokens in one window: above what any vendor sells, and its logs are in buckets anyway.
+const TOKENS_MAX: u32 = 1_000_000_000;
 /// What may stand after the slash, and how long it is.
 const UNITS: [(&str, Duration); 15] = [
     ("ms", Duration::from_millis(1)),
@@ -27,18 +29,31 @@ const UNITS: [(&str, Duration); 15] = [
     ("days", Duration::from_secs(86_400)),
 ];
 
-/// At most `count` calls in every window of this length. Written `20/min`, `60/h`, `10/s`, `500/15min`.
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Every call weighs 1.
+    #[default]
+    Calls,
+    /// A call weighs the tokens it takes: reserved by estimate, settled by the true usage (spec G13).
+    Tokens,
+}
+
+/// At most `count` calls (or tokens) in every window of this length. Written `20/min`, `60/h`, `10/s`, `500/15min`,
+/// `90000 tokens/min`.
 ///
 /// ```
-/// use paceline_governor::Limit;
+/// use paceline_governor::{Limit, Unit};
 /// let limit: Limit = "500/15min".parse().unwrap();
 /// assert_eq!((limit.count(), limit.window().as_secs()), (500, 900));
+/// assert_eq!("90000 tokens/min".parse::<Limit>().unwrap().unit(), Unit::Tokens);
 /// assert!("20/fortnight".parse::<Limit>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
     count: u32,
     window: Duration,
+    unit: Unit,
 }
 
 /// A limit that cannot be: what was written, what is wrong with it, and what to write.
@@ -55,15 +70,31 @@ impl Limit {
     /// # Errors
     /// Names the range that was left.
     pub fn new(count: u32, window: Duration) -> Result<Self, LimitError> {
+        Self::of(count, Unit::Calls, window)
+    }
+
+    /// `count` (1 to 1,000,000,000) tokens per `window` (1 ms to 31 days).
+    ///
+    /// # Errors
+    /// Names the range that was left.
+    pub fn tokens(count: u32, window: Duration) -> Result<Self, LimitError> {
+        Self::of(count, Unit::Tokens, window)
+    }
+
+    fn of(count: u32, unit: Unit, window: Duration) -> Result<Self, LimitError> {
         let error =
             |problem: String| LimitError { written: format!("{count} per {window:?}"), problem };
-        if !(1..=COUNT_MAX).contains(&count) {
-            return Err(error(format!("the count must be from 1 to {COUNT_MAX}")));
+        let count_max = match unit {
+            Unit::Calls => CALLS_MAX,
+            Unit::Tokens => TOKENS_MAX,
+        };
+        if !(1..=count_max).contains(&count) {
+            return Err(error(format!("the count must be from 1 to {count_max}")));
         }
         if window < Duration::from_millis(1) || window > WINDOW_MAX {
             return Err(error("the window must be from 1 ms to 31 days".to_owned()));
         }
-        Ok(Self { count, window })
+        Ok(Self { count, window, unit })
     }
 
     /// A rate as one limit: a whole number of calls per second as it stands, any other as one call per `1/rate` seconds,
@@ -73,13 +104,13 @@ impl Limit {
         if !rate.is_finite() || rate <= 0.0 {
             return None;
         }
-        if rate.fract() == 0.0 && rate <= f64::from(COUNT_MAX) {
+        if rate.fract() == 0.0 && rate <= f64::from(CALLS_MAX) {
             return Self::new(rate as u32, Duration::from_secs(1)).ok();
         }
         Self::new(1, Duration::try_from_secs_f64(1.0 / rate).ok()?).ok()
     }
 
-    /// How many calls.
+    /// How many calls or tokens.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
@@ -91,7 +122,21 @@ impl Limit {
         self.window
     }
 
-    /// Calls per second in the long run.
+    /// What it counts.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// How much of this limit one call takes.
+    pub(crate) fn weight(&self, tokens: u32) -> u32 {
+        match self.unit {
+            Unit::Calls => 1,
+            Unit::Tokens => tokens,
+        }
+    }
+
+    /// Calls (or tokens) per second in the long run.
     #[must_use]
     pub fn rate_per_second(&self) -> f64 {
         f64::from(self.count) / self.window.as_secs_f64()
@@ -110,18 +155,22 @@ impl FromStr for Limit {
             .trim()
             .split_once('/')
             .ok_or_else(|| error("write a count, a slash and a unit, as in 20/min or 500/15min"))?;
+        let (count, unit) = match count.trim().strip_suffix("tokens") {
+            Some(count) => (count, Unit::Tokens),
+            None => (count, Unit::Calls),
+        };
         let count: u32 = count.trim().parse().map_err(|_| {
             error("the count before the slash must be a whole number from 1 to 1000000")
         })?;
         let window = window.trim().to_ascii_lowercase();
         let digits = window.bytes().take_while(u8::is_ascii_digit).count();
-        let (times, unit) = window.split_at(digits);
+        let (times, length) = window.split_at(digits);
         let times: u32 = match times {
             "" => 1,
             times => times.parse().map_err(|_| error("the window is too long; at most 31 days"))?,
         };
-        let unit = unit.trim();
-        let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+        let length = length.trim();
+        let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == length) else {
             return Err(error(
                 "the unit after the slash must be ms, s, min, h or d, with a number before it if wanted, as in 15min",
             ));
@@ -129,34 +178,37 @@ impl FromStr for Limit {
         let window = length
             .checked_mul(times)
             .ok_or_else(|| error("the window is too long; at most 31 days"))?;
-        Self::new(count, window).map_err(|problem| error(&problem.problem))
+        Self::of(count, unit, window).map_err(|problem| error(&problem.problem))
     }
 }
 
 impl fmt::Display for Limit {
-    /// As it is written: `20/min`, `500/15min`.
+    /// As it is written: `20/min`, `500/15min`, `90000 tokens/min`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tokens = match self.unit {
+            Unit::Calls => "",
+            Unit::Tokens => " tokens",
+        };
+        write!(f, "{}{tokens}/", self.count)?;
         let nanos = self.window.as_nanos();
         let units = [
             ("d", 86_400_000_000_000),
             ("h", 3_600_000_000_000),
             ("min", 60_000_000_000),
             ("s", 1_000_000_000),
+            ("ms", 1_000_000),
         ];
         for (unit, length) in units {
             if nanos.is_multiple_of(length) {
                 let times = nanos / length;
-                return if times == 1 {
-                    write!(f, "{}/{unit}", self.count)
+                return if times == 1 && unit != "ms" {
+                    f.write_str(unit)
                 } else {
-                    write!(f, "{}/{times}{unit}", self.count)
+                    write!(f, "{times}{unit}")
                 };
             }
         }
-        if nanos.is_multiple_of(1_000_000) {
-            return write!(f, "{}/{}ms", self.count, nanos / 1_000_000);
-        }
-        write!(f, "{}/{:.3}ms", self.count, self.window.as_secs_f64() * 1e3)
+        write!(f, "{:.3}ms", self.window.as_secs_f64() * 1e3)
     }
 }
 
@@ -170,6 +222,7 @@ mod tests {
         {
             assert_eq!(text.parse::<Limit>().unwrap().to_string(), text);
         }
+        assert_eq!("90000tokens/min".parse::<Limit>().unwrap().to_string(), "90000 tokens/min");
         assert_eq!("20 / Minute".parse::<Limit>().unwrap().to_string(), "20/min");
     }
 
@@ -186,6 +239,8 @@ mod tests {
             ("20/32d", "31 days"),
             ("20/99999999999d", "31 days"),
             ("9999999/s", "from 1 to"),
+            ("2000000000 tokens/s", "from 1 to 1000000000"),
+            ("20 token/s", "whole number"),
             ("20/", "must be ms"),
         ];
         for (text, wanted) in cases {

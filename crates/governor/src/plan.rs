@@ -110,7 +110,7 @@ fn last_start(calls: u64, windows: &mut [Window]) -> (Duration, Vec<Duration>) {
         let mut by = None;
         for (index, window) in windows.iter_mut().enumerate() {
             window.advance(now);
-            if let Room::At(at) = window.room()
+            if let Room::At(at) = window.room(1)
                 && at > start
             {
                 start = at;
@@ -123,7 +123,7 @@ fn last_start(calls: u64, windows: &mut [Window]) -> (Duration, Vec<Duration>) {
         now = start;
         for window in windows.iter_mut() {
             window.advance(now);
-            window.add(now);
+            window.add(now, 1);
         }
     }
     (now - Tick::ZERO, waited)

@@ -2,7 +2,7 @@
 
 use paceline_clock::Tick;
 
-use crate::{BreakerState, Limit, Reason};
+use crate::{BreakerState, Explanation, Limit, Reason};
 
 /// One limit of a budget, now.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +15,20 @@ pub struct LimitStatus {
     pub allowed: usize,
     /// How long after its sending a call may be counted, in ms; `None` while only the response tells (strict).
     pub guard_ms: Option<f64>,
+    /// What shape `auto` learnt about the enforcer behind it.
+    pub learnt: Learnt,
+}
+
+/// What shape `auto` learnt about the enforcer behind one limit. By default it believes that any burst inside the limit is
+/// accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learnt {
+    /// Calls that go at once at the most: the vendor is a token bucket smaller than its limit.
+    pub burst_max: Option<u64>,
+    /// Calls are spread evenly: the vendor weighs the last window too.
+    pub sliding_counter: bool,
+    /// Slots are held a second longer: the vendor keeps time in whole seconds.
+    pub whole_seconds: bool,
 }
 
 /// A budget, now.
@@ -32,6 +46,8 @@ pub struct Status {
     pub held_by: Option<Reason>,
     /// Calls that the vendor refused for their rate, since the budget was made.
     pub throttled: u64,
+    /// Why it did, oldest first; the last 16.
+    pub explanations: Vec<Explanation>,
     /// Where the breaker stands.
     pub breaker: BreakerState,
 }

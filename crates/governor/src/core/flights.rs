@@ -9,15 +9,32 @@ pub struct Slot {
     generation: u32,
 }
 
+impl Slot {
+    /// Its place in a table with one line per call under way.
+    pub(super) fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Flight {
     generation: u32,
     live: bool,
-    sent_at: Option<Tick>,
     /// Only its response tells when it was counted.
     held: bool,
     /// One bit per rule: whether its window has the stamp.
     stamped: u32,
+    /// What it weighs under limits of tokens.
+    tokens: u32,
+    /// How many calls were admitted before it.
+    number: u64,
+    sent_at: Option<Tick>,
+}
+
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub sent_at: Option<Tick>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -25,6 +42,7 @@ pub(super) struct Flights {
     flights: Vec<Flight>,
     free: Vec<u32>,
     live: usize,
+    admitted: u64,
 }
 
 impl Flights {
@@ -32,7 +50,12 @@ impl Flights {
         self.live
     }
 
-    pub(super) fn take(&mut self) -> Slot {
+    /// How many calls were admitted in all.
+    pub(super) fn admitted(&self) -> u64 {
+        self.admitted
+    }
+
+    pub(super) fn take(&mut self, tokens: u32) -> Slot {
         self.live += 1;
         let index = self.free.pop().unwrap_or_else(|| {
             self.flights.push(Flight::default());
@@ -42,28 +65,44 @@ impl Flights {
         *flight = Flight {
             generation: flight.generation.wrapping_add(1),
             live: true,
-            sent_at: None,
             held: false,
             stamped: 0,
+            tokens,
+            number: self.admitted,
+            sent_at: None,
         };
+        self.admitted += 1;
         Slot { index, generation: flight.generation }
     }
 
-    /// Notes when the call left; false if that was known, or the slot has ended.
-    pub(super) fn sent(&mut self, slot: Slot, now: Tick) -> bool {
-        match self.get_mut(slot) {
-            Some(flight) if flight.sent_at.is_none() => {
-                flight.sent_at = Some(now);
-                true
-            }
-            _ => false,
-        }
+    /// Notes when the call left and answers its tokens; `None` if that was known, or the slot has ended.
+    pub(super) fn sent(&mut self, slot: Slot, now: Tick) -> Option<u32> {
+        let flight = self.get_mut(slot).filter(|flight| flight.sent_at.is_none())?;
+        flight.sent_at = Some(now);
+        Some(flight.tokens)
     }
 
     /// When the call left, if that is known; the outer `None` if every window has its stamp, or it has ended.
     pub(super) fn unseen(&mut self, slot: Slot) -> Option<Option<Tick>> {
         let flight = self.get_mut(slot)?;
         (flight.stamped != u32::MAX).then_some(flight.sent_at)
+    }
+
+    /// Calls admitted after this one; `None` if it has ended.
+    pub(super) fn admitted_after(&mut self, slot: Slot) -> Option<u64> {
+        let admitted = self.admitted;
+        self.get_mut(slot).map(|flight| admitted - flight.number - 1)
+    }
+
+    /// What it weighs under limits of tokens.
+    pub(super) fn tokens(&mut self, slot: Slot) -> u32 {
+        self.get_mut(slot).map_or(0, |flight| flight.tokens)
+    }
+
+    /// Sets what it weighs; answers what it weighed before and which windows have its stamp.
+    pub(super) fn settle(&mut self, slot: Slot, tokens: u32) -> Option<(u32, u32)> {
+        let flight = self.get_mut(slot)?;
+        Some((std::mem::replace(&mut flight.tokens, tokens), flight.stamped))
     }
 
     /// From now on only the response tells when it was counted.
@@ -79,16 +118,12 @@ impl Flights {
             .map_or(u32::MAX, |flight| std::mem::replace(&mut flight.stamped, u32::MAX))
     }
 
-    /// What held it is over, and it leaves now; false if nothing held it, or it has ended.
-    pub(super) fn release(&mut self, slot: Slot, now: Tick) -> bool {
-        match self.get_mut(slot) {
-            Some(flight) if flight.held => {
-                flight.held = false;
-                flight.sent_at = Some(now);
-                true
-            }
-            _ => false,
-        }
+    /// What held it is over, and it leaves now: answers its tokens; `None` if nothing held it, or it has ended.
+    pub(super) fn release(&mut self, slot: Slot, now: Tick) -> Option<u32> {
+        let flight = self.get_mut(slot).filter(|flight| flight.held)?;
+        flight.held = false;
+        flight.sent_at = Some(now);
+        Some(flight.tokens)
     }
 
     /// Whether it left at this moment, and not (also) at a later one.
@@ -109,14 +144,14 @@ impl Flights {
         }
     }
 
-    /// Ends the slot: the outer `None` if it had ended already, the inner if it was never sent.
-    pub(super) fn end(&mut self, slot: Slot) -> Option<Option<Tick>> {
+    /// Ends the slot; `None` if it had ended already.
+    pub(super) fn end(&mut self, slot: Slot) -> Option<Ended> {
         let flight = self.get_mut(slot)?;
         flight.live = false;
-        let sent_at = flight.sent_at;
+        let ended = Ended { sent_at: flight.sent_at };
         self.live -= 1;
         self.free.push(slot.index);
-        Some(sent_at)
+        Some(ended)
     }
 
     fn get_mut(&mut self, slot: Slot) -> Option<&mut Flight> {

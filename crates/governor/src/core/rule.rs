@@ -1,39 +1,58 @@
-//! One rule of a budget: a window with its guard. A configured limit is a rule; so is a derived pace.
+//! One rule of a budget: a window with its guard, and how calls are spread over it. A configured limit is a rule; so is a
+//! derived pace.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use paceline_clock::Tick;
 
+use super::adapt::Share;
 use super::flights::{Flights, Slot};
+use super::learn::{Cause, Facts, Learner, Refused};
+use super::spread::Spread;
 use crate::config::{BudgetConfig, Shape};
 use crate::guard::{Latency, WindowGuard};
-use crate::window::{Room, Window};
+use crate::limit::Unit;
+use crate::window::{Room, Window, with_drift};
 use crate::{Guard, Limit};
 
-/// One 429 takes this share of the slots.
-const COOL_DOWN: f64 = 0.5;
+/// Good answers between two looks at the latency that the spread is tuned to.
+const TUNE_EVERY: u32 = 32;
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     /// Which configured limit it keeps.
-    limit: usize,
+    index: usize,
+    limit: Limit,
     window: Window,
     guard: WindowGuard,
-    /// Share of the slots in use, 1 unless a 429 lowered it.
-    share: f64,
+    /// How much of the window is in use after 429s.
+    share: Share,
     /// Sent calls whose stamp the guard's bound may bring before their answer, in the order of their sending.
-    unanswered: VecDeque<(Slot, Tick)>,
-    /// Counter-safe only: slots of the first burst that are left; the pace holds once they are gone.
-    burst: Option<Burst>,
+    unanswered: VecDeque<Sent>,
+    /// `counter_safe`, asked for or learnt.
+    spread: Option<Spread>,
+    /// What shape `auto` learns about the enforcer.
+    learner: Option<Box<Learner>>,
+    /// Limits of tokens: the stamp of each call under way that has one, by the slot's index.
+    stamps: Vec<Tick>,
+    answers: u32,
 }
 
-/// What `counter_safe` adds to a window: after its first burst and one window's pause, one call per window/count.
-#[derive(Clone, Debug)]
-struct Burst {
-    left: usize,
-    pace: Duration,
-    last: Option<Tick>,
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    slot: Slot,
+    at: Tick,
+    weight: u32,
+}
+
+/// What holds a call back, and until when; `None` if only an answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// The window is full.
+    Full(Option<Tick>),
+    /// The window has room, but calls are spread.
+    Spread(Option<Tick>),
 }
 
 /// The rules that keep a configuration: one per limit, and one more for a pace.
@@ -42,30 +61,14 @@ pub(super) fn rules(config: &BudgetConfig) -> Vec<Rule> {
         .limits
         .iter()
         .enumerate()
-        .map(|(index, limit)| {
-            let burst = (config.shape == Shape::CounterSafe).then(|| Burst {
-                left: limit.count() as usize,
-                pace: limit.window() / limit.count(),
-                last: None,
-            });
-            Rule::new(
-                index,
-                Window::with_drift(limit),
-                WindowGuard::new(config.guard, limit.window()),
-                burst,
-            )
-        })
+        .map(|(index, limit)| Rule::of(index, *limit, config))
         .collect();
     if config.shape == Shape::Paced
         && let Some((index, slowest)) = slowest(&config.limits)
     {
         let pace = slowest.window() / slowest.count();
-        rules.push(Rule::new(
-            index,
-            Window::exact(1, pace),
-            WindowGuard::new(pace_guard(config.guard), pace),
-            None,
-        ));
+        let guard = WindowGuard::new(pace_guard(config.guard), pace);
+        rules.push(Rule::new(index, *slowest, Window::exact(1, pace), guard));
     }
     rules
 }
@@ -80,36 +83,76 @@ fn pace_guard(guard: Guard) -> Guard {
 }
 
 fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
-    limits.iter().enumerate().min_by(|a, b| a.1.rate_per_second().total_cmp(&b.1.rate_per_second()))
+    limits
+        .iter()
+        .enumerate()
+        .filter(|(_, limit)| limit.unit() == Unit::Calls)
+        .min_by(|a, b| a.1.rate_per_second().total_cmp(&b.1.rate_per_second()))
 }
 
 /// Which rule refused, most likely: the shortest window that the vendor's wait fits in, for nobody asks to wait longer
-/// than its window; the shortest of all without a wait, for that is the one a late arrival breaks.
-pub(super) fn likely_refuser(rules: &[Rule], asked: Option<Duration>) -> usize {
+/// than its window, and first of all one that was used in a way that it never was before.
+pub(super) fn likely_refuser(rules: &[Rule], slot: Slot, asked: Option<Duration>) -> usize {
     let asked = asked.unwrap_or_default();
-    let by_length = |fits: bool| {
-        let candidates =
-            rules.iter().enumerate().filter(move |(_, rule)| !fits || rule.window.hold() >= asked);
-        candidates.min_by_key(|(_, rule)| rule.window.hold()).map(|(index, _)| index)
-    };
-    by_length(true).or_else(|| by_length(false)).unwrap_or(0)
+    let told = |rule: &Rule| rule.learner.as_ref().is_some_and(|l| l.tells_of_a_bucket(slot));
+    let rank = |rule: &Rule| (rule.window.hold() < asked, !told(rule), rule.window.hold());
+    rules.iter().enumerate().min_by_key(|(_, rule)| rank(rule)).map_or(0, |(index, _)| index)
 }
 
 impl Rule {
-    fn new(limit: usize, window: Window, guard: WindowGuard, burst: Option<Burst>) -> Self {
-        Self { limit, window, guard, share: 1.0, unanswered: VecDeque::new(), burst }
+    fn of(index: usize, limit: Limit, config: &BudgetConfig) -> Self {
+        let guard = WindowGuard::new(config.guard, limit.window());
+        let mut rule = Self::new(index, limit, Window::with_drift(&limit), guard);
+        if limit.unit() == Unit::Calls {
+            match config.shape {
+                Shape::CounterSafe => rule.spread_out(u64::from(limit.count())),
+                Shape::Auto => {
+                    let learner = Learner::new(limit.count(), limit.window());
+                    rule.learner = Some(Box::new(learner));
+                }
+                Shape::Burst | Shape::Paced => {}
+            }
+        }
+        rule
+    }
+
+    fn new(index: usize, limit: Limit, window: Window, guard: WindowGuard) -> Self {
+        Self {
+            index,
+            limit,
+            window,
+            guard,
+            share: Share::default(),
+            unanswered: VecDeque::new(),
+            spread: None,
+            learner: None,
+            stamps: Vec::new(),
+            answers: 0,
+        }
+    }
+
+    fn spread_out(&mut self, burst: u64) {
+        self.spread = Some(Spread::new(self.window.full(), self.window.hold(), burst));
     }
 
     pub(super) fn limit_index(&self) -> usize {
-        self.limit
+        self.index
     }
 
-    pub(super) fn used(&self) -> usize {
-        self.window.used()
+    pub(super) fn limit(&self) -> &Limit {
+        &self.limit
     }
 
-    pub(super) fn allowed(&self) -> usize {
-        self.window.allowed()
+    pub(super) fn window(&self) -> &Window {
+        &self.window
+    }
+
+    pub(super) fn learner(&self) -> Option<&Learner> {
+        self.learner.as_deref()
+    }
+
+    pub(super) fn share(&self) -> &Share {
+        &self.share
     }
 
     pub(super) fn bound(&self, latency: &Latency) -> Option<Duration> {
@@ -119,123 +162,227 @@ impl Rule {
     /// Stamps what must have been counted by now, and forgets what has left the window.
     pub(super) fn advance(
         &mut self,
-        index: usize,
+        rule: usize,
         now: Tick,
         latency: &Latency,
         flights: &mut Flights,
     ) {
         let bound = self.guard.bound(latency);
-        while let Some(&(slot, sent_at)) = self.unanswered.front() {
-            if flights.left_at(slot, sent_at) {
+        while let Some(&Sent { slot, at, weight }) = self.unanswered.front() {
+            if flights.left_at(slot, at) {
                 let Some(bound) = bound else { break };
-                let counted_at = sent_at + bound;
+                let counted_at = at + bound;
                 if counted_at > now {
                     break;
                 }
-                if flights.mark_stamped(slot, index) {
-                    self.stamp(counted_at);
+                if flights.mark_stamped(slot, rule) {
+                    self.stamp(slot, counted_at, weight);
                 }
             }
             self.unanswered.pop_front();
         }
         self.window.advance(now);
-        if self.window.used() == 0
-            && let Some(burst) = &mut self.burst
-            && burst.last.is_none_or(|last| last + self.window.hold() * 2 <= now)
+        if let Some(learner) = &mut self.learner {
+            learner.advance(now);
+        }
+        if let Some(spread) = &mut self.spread
+            && self.window.used() == 0
         {
-            // Two windows of rest, and a sliding counter has forgotten everything.
-            burst.left = self.window.full();
+            spread.idle(now);
         }
     }
 
-    /// `Some(until)` if it stands in the way.
-    pub(super) fn refuses(&self, now: Tick, latency: &Latency) -> Option<Option<Tick>> {
-        let room = match self.window.room() {
-            Room::Now => None,
-            Room::At(at) => Some(Some(at)),
-            Room::AfterUnstamped(nth) => {
-                Some(self.unstamped_free_at(nth, latency).filter(|at| *at > now))
+    /// Whether it stands in the way of a call with so many tokens.
+    pub(super) fn refuses(&self, tokens: u32, now: Tick, latency: &Latency) -> Option<Held> {
+        match self.window.room(self.limit.weight(tokens)) {
+            Room::Now => {}
+            Room::At(at) => return Some(Held::Full(Some(at))),
+            Room::AfterUnstamped(weight) => {
+                let until = self.unstamped_free_at(weight, latency).filter(|at| *at > now);
+                return Some(Held::Full(until));
             }
-        };
-        room.or_else(|| self.pace_until(now).map(Some))
+        }
+        let unstamped = self.window.unstamped();
+        let spread = self.spread.as_ref().and_then(|spread| spread.refuses(unstamped, now));
+        let learner = || self.learner.as_ref().and_then(|learner| learner.refuses(unstamped, now));
+        spread.or_else(learner).map(|until| {
+            // A bound may bring the stamp that is waited for.
+            let stamped = || {
+                let sent = self.unanswered.front()?;
+                Some(sent.at + self.guard.bound(latency)?).filter(|at| *at > now)
+            };
+            Held::Spread(until.or_else(stamped))
+        })
     }
 
-    /// When the slot of the `nth` unstamped call comes free if its answer does not come first. Calls that have ended
-    /// may stand among them, so this may be early; asking again then does no harm.
-    fn unstamped_free_at(&self, nth: usize, latency: &Latency) -> Option<Tick> {
+    /// When so much of what has no stamp comes free if the answers do not come first. Calls that have ended may stand
+    /// among them, so this may be early; asking again then does no harm.
+    fn unstamped_free_at(&self, mut weight: u64, latency: &Latency) -> Option<Tick> {
         let bound = self.guard.bound(latency)?;
-        let (_, sent_at) = self.unanswered.get(nth)?;
-        Some(*sent_at + bound + self.window.hold())
-    }
-
-    /// Counter-safe: until when the pace holds a call back.
-    fn pace_until(&self, now: Tick) -> Option<Tick> {
-        let burst = self.burst.as_ref()?;
-        if burst.left > 0 {
-            return None;
+        for sent in &self.unanswered {
+            if u64::from(sent.weight) >= weight {
+                return Some(sent.at + bound + self.window.hold());
+            }
+            weight -= u64::from(sent.weight);
         }
-        burst.last.map(|last| last + burst.pace).filter(|until| now < *until)
+        None
     }
 
-    pub(super) fn take(&mut self, now: Tick) {
-        self.window.take();
-        if let Some(burst) = &mut self.burst {
-            burst.left = burst.left.saturating_sub(1);
-            burst.last = burst.last.max(Some(now));
+    pub(super) fn take(&mut self, slot: Slot, tokens: u32, now: Tick) {
+        self.window.take(self.limit.weight(tokens));
+        if let Some(spread) = &mut self.spread {
+            spread.take(now);
+        }
+        if let Some(learner) = &mut self.learner {
+            learner.take(slot, self.window.unstamped(), now);
         }
     }
 
-    pub(super) fn sent(&mut self, slot: Slot, now: Tick) {
-        self.unanswered.push_back((slot, now));
+    pub(super) fn sent(&mut self, slot: Slot, tokens: u32, now: Tick) {
+        self.unanswered.push_back(Sent { slot, at: now, weight: self.limit.weight(tokens) });
     }
 
-    pub(super) fn stamp(&mut self, at: Tick) {
-        self.window.stamp(at);
-        if let Some(burst) = &mut self.burst {
-            burst.last = burst.last.max(Some(at));
+    pub(super) fn stamp_call(&mut self, slot: Slot, tokens: u32, at: Tick) {
+        self.stamp(slot, at, self.limit.weight(tokens));
+    }
+
+    fn stamp(&mut self, slot: Slot, at: Tick, weight: u32) {
+        self.window.stamp(at, weight);
+        if let Some(spread) = &mut self.spread {
+            spread.stamp(at);
+        }
+        if let Some(learner) = &mut self.learner {
+            learner.stamp(at);
+        }
+        if self.limit.unit() == Unit::Tokens {
+            let index = slot.index();
+            if index >= self.stamps.len() {
+                self.stamps.resize(index + 1, Tick::ZERO);
+            }
+            self.stamps[index] = at;
         }
     }
 
-    pub(super) fn give_back(&mut self, slot: Slot) {
-        self.window.give_back();
-        if self.unanswered.back().is_some_and(|(last, _)| *last == slot) {
+    /// A call turns out to weigh something else than was reserved.
+    pub(super) fn settle(&mut self, slot: Slot, stamped: bool, from: u32, to: u32) {
+        if self.limit.unit() != Unit::Tokens {
+            return;
+        }
+        if !stamped {
+            self.window.settle_unstamped(from, to);
+            for sent in self.unanswered.iter_mut().filter(|sent| sent.slot == slot) {
+                sent.weight = to;
+            }
+        } else if let Some(stamp) = self.stamps.get(slot.index()) {
+            self.window.settle_stamped(*stamp, from, to);
+        }
+    }
+
+    pub(super) fn give_back(&mut self, slot: Slot, tokens: u32) {
+        self.window.give_back(self.limit.weight(tokens));
+        if self.unanswered.back().is_some_and(|last| last.slot == slot) {
             self.unanswered.pop_back();
         }
-        if let Some(burst) = &mut self.burst
-            && burst.left > 0
-        {
-            burst.left += 1;
+        if let Some(spread) = &mut self.spread {
+            spread.give_back();
         }
     }
 
-    pub(super) fn remember(&mut self, counted_at: Tick) {
-        self.window.add(counted_at);
-        if let Some(burst) = &mut self.burst {
-            burst.left = burst.left.saturating_sub(1);
-            burst.last = burst.last.max(Some(counted_at));
+    pub(super) fn remember(&mut self, counted_at: Tick, tokens: u32) {
+        self.remember_weight(counted_at, self.limit.weight(tokens));
+    }
+
+    pub(super) fn remember_weight(&mut self, counted_at: Tick, weight: u32) {
+        self.window.add(counted_at, weight);
+        if let Some(spread) = &mut self.spread {
+            spread.take(counted_at);
+            spread.stamp(counted_at);
+        }
+        if let Some(learner) = &mut self.learner {
+            learner.stamp(counted_at);
         }
     }
 
-    /// A good answer: the guard comes down slowly, and the slots grow back, all of them over one window's worth of
-    /// answers.
-    pub(super) fn good(&mut self) {
-        self.guard.good(self.window.full());
-        if self.share < 1.0 {
-            self.share = (self.share + COOL_DOWN / self.window.full() as f64).min(1.0);
+    /// Takes over what an earlier process learnt.
+    pub(super) fn relearn(&mut self, facts: Facts) {
+        if let Some(learner) = &mut self.learner {
+            learner.relearn(facts);
+            self.apply_learnt();
+        }
+    }
+
+    /// A good answer: the guard comes down slowly, the slots grow back, and what was given up is tried again.
+    pub(super) fn good(&mut self, slot: Slot, latency: &Latency) {
+        self.guard.good(self.limit.count() as usize);
+        if self.share.good(self.window.full()) {
             self.apply_share();
         }
+        if self.learner.as_mut().is_some_and(|learner| learner.accepted(slot)) {
+            self.apply_learnt();
+        }
+        self.answers = self.answers.wrapping_add(1);
+        if self.answers % TUNE_EVERY == 1
+            && let Some(spread) = &mut self.spread
+        {
+            spread.tune(self.guard.stamped_after_s(latency));
+        }
     }
 
-    pub(super) fn undeserved(&mut self, latency: &Latency) {
-        self.guard.undeserved(latency);
+    /// A call was refused: what explains it, and what follows from that.
+    pub(super) fn throttled(
+        &mut self,
+        slot: Slot,
+        asked: Option<Duration>,
+        latency: &Latency,
+    ) -> Cause {
+        let bounded = self.guard.bound(latency).is_some();
+        let cause = match &mut self.learner {
+            Some(learner) => learner.explain(Refused { slot, asked, bounded }),
+            None if bounded => Cause::LateArrival,
+            None => Cause::SomebodyElse,
+        };
+        if cause == Cause::LateArrival {
+            self.guard.undeserved(latency);
+        }
+        self.apply_learnt();
+        cause
+    }
+
+    /// A call was refused in the same round trip as one that was explained.
+    pub(super) fn throttled_again(&mut self, slot: Slot) {
+        if let Some(learner) = &mut self.learner {
+            learner.refused_again(slot);
+        }
+    }
+
+    /// A vendor that says nothing of when to come back is given this long.
+    pub(super) fn pause(&self) -> Duration {
+        let pace = self.window.hold().div_f64(self.window.full().max(1) as f64);
+        pace.saturating_mul(1 << self.share.streak().min(6)).min(self.window.hold())
     }
 
     pub(super) fn cool_down(&mut self) {
-        self.share = (self.share * COOL_DOWN).max(1.0 / self.window.full() as f64);
+        self.share.cool_down(self.window.full());
+        self.apply_share();
+    }
+
+    /// The vendor names its limit: fewer slots than configured at once, never more.
+    pub(super) fn told_count(&mut self, count: u64) {
+        self.window.set_full(count);
         self.apply_share();
     }
 
     fn apply_share(&mut self) {
-        self.window.set_allowed((self.window.full() as f64 * self.share) as usize);
+        self.window.set_allowed((self.window.full() as f64 * self.share.get()) as u64);
+    }
+
+    fn apply_learnt(&mut self) {
+        let Some(learner) = &self.learner else { return };
+        self.window.set_hold(with_drift(self.limit.window() + learner.extra_hold()));
+        match (learner.counter(), &self.spread) {
+            (true, None) => self.spread_out(0),
+            (false, Some(_)) => self.spread = None,
+            _ => {}
+        }
     }
 }

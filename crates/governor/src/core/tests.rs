@@ -9,7 +9,8 @@ fn ms(millis: u64) -> Tick {
 
 fn core(limits: &[&str], change: impl FnOnce(&mut BudgetConfig)) -> Core {
     let limits = limits.iter().map(|text| text.parse::<Limit>().unwrap());
-    let mut config = BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits) };
+    let mut config =
+        BudgetConfig { guard: Guard::Strict, shape: Shape::Burst, ..BudgetConfig::new(limits) };
     change(&mut config);
     Core::new(config).unwrap()
 }
@@ -145,10 +146,10 @@ fn a_429_halves_the_slots_once_per_round_trip_and_they_grow_back() {
     core.sent(later, ms(20_000));
     core.finish(later, &Outcome::of(OutcomeClass::Throttled), ms(20_001));
     assert_eq!(core.status(ms(20_001)).limits[0].allowed, 2);
-    for n in 0..20 {
+    for n in 0..80 {
         call(&mut core, ms(30_000 + n * 2_000)).unwrap();
     }
-    assert_eq!(core.status(ms(90_000)).limits[0].allowed, 8);
+    assert_eq!(core.status(ms(200_000)).limits[0].allowed, 8);
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! How much of a window is in use: a 429 halves it, good answers bring it back in steps.
+
+/// One 429 takes this share of the slots.
+const COOL_DOWN: f64 = 0.5;
+/// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
+const AGAIN_MIN: u64 = 50;
+/// Good answers for a whole recovery at the most.
+const RECOVERY_MAX: u64 = 20_000;
+/// Good answers in a row after which one 429 is forgotten.
+const FORGETS_AFTER: u32 = 1_000;
+/// From here on it is the whole: sums of small steps fall short of it.
+const WHOLE: f64 = 1.0 - 1e-9;
+
+/// The share of a window's slots in use.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Share {
+    share: f64,
+    /// 429s not forgotten yet.
+    streak: u32,
+    clean: u32,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { share: 1.0, streak: 0, clean: 0 }
+    }
+}
+
+impl Share {
+    pub(super) fn get(&self) -> f64 {
+        self.share
+    }
+
+    pub(super) fn streak(&self) -> u32 {
+        self.streak
+    }
+
+    /// A call was refused: half of `slots`, and at least one.
+    pub(super) fn cool_down(&mut self, slots: u64) {
+        self.share = (self.share * COOL_DOWN).max(1.0 / slots.max(1) as f64);
+        self.streak = self.streak.saturating_add(1);
+        self.clean = 0;
+    }
+
+    /// A call was accepted. Answers whether the share grew.
+    ///
+    /// After a first 429 all of `slots` are back with as many good answers; if that was too soon, the next recovery takes its
+    /// time, so that somebody else's use of the key does not cost a refusal every window.
+    pub(super) fn good(&mut self, slots: u64) -> bool {
+        self.clean += 1;
+        if self.clean >= FORGETS_AFTER {
+            self.clean = 0;
+            self.streak = self.streak.saturating_sub(1);
+        }
+        if self.share >= 1.0 {
+            return false;
+        }
+        let answers = match self.streak {
+            0 | 1 => slots,
+            again => slots.max(AGAIN_MIN).saturating_mul(1 << (again - 2).min(20)),
+        };
+        let answers = answers.clamp(1, RECOVERY_MAX.max(slots));
+        let share = self.share + COOL_DOWN / answers as f64;
+        self.share = if share > WHOLE { 1.0 } else { share };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recovery(share: &mut Share, slots: u64) -> u64 {
+        (1..)
+            .find(|_| {
+                share.good(slots);
+                share.get() >= 1.0
+            })
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn the_first_recovery_is_quick_and_each_further_one_takes_twice_as_long() {
+        let mut share = Share::default();
+        let mut took = Vec::new();
+        for _ in 0..4 {
+            share.cool_down(8);
+            took.push(recovery(&mut share, 8));
+        }
+        assert_eq!(took, [8, 50, 100, 200]);
+    }
+
+    #[test]
+    fn never_below_one_slot_and_forgotten_in_time() {
+        let mut share = Share::default();
+        (0..10).for_each(|_| share.cool_down(8));
+        assert_eq!(share.get(), 1.0 / 8.0);
+        (0..12_000).for_each(|_| {
+            share.good(8);
+        });
+        assert_eq!(share.streak(), 0);
+    }
+}

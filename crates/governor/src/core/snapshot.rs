@@ -1,0 +1,133 @@
+//! A budget's memory as a value (spec G11): what is inside its windows and what was learnt of the vendor. Times are kept as
+//! ages, so that a snapshot means the same to a process with another clock.
+
+use std::time::Duration;
+
+use paceline_clock::Tick;
+use serde::{Deserialize, Serialize};
+
+use super::Core;
+use super::learn::Facts;
+use super::rule::Rule;
+use crate::Limit;
+
+/// The memory of a budget at one moment; [`Core::restore`] puts it into another one.
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline_clock::Tick;
+/// use paceline_governor::{BudgetConfig, Core, Snapshot};
+///
+/// let config = BudgetConfig::new(["1/h".parse().unwrap()]);
+/// let mut before = Core::new(config.clone()).unwrap();
+/// let slot = before.admit(Tick::from_millis(0)).unwrap();
+/// before.seen(slot, Tick::from_millis(5));
+/// let saved = serde_json::to_string(&before.snapshot(Tick::from_millis(10))).unwrap();
+///
+/// // Another process, 40 minutes later: it gets no fresh hour.
+/// let snapshot: Snapshot = serde_json::from_str(&saved).unwrap();
+/// let mut after = Core::new(config).unwrap();
+/// after.restore(&snapshot, Duration::from_secs(2400), Tick::from_millis(1));
+/// assert!(after.admit(Tick::from_millis(1)).is_err());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    limits: Vec<Window>,
+    /// Until nothing may be sent, from the snapshot on.
+    gate_us: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Window {
+    /// As it is written.
+    limit: String,
+    /// (age, weight) of what was counted, oldest first.
+    counted_us: Vec<(u64, u32)>,
+    /// What was under way weighs: it may have been counted at any time since.
+    under_way: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learnt: Option<Facts>,
+}
+
+impl Snapshot {
+    /// Whether there is nothing in it that a new budget would not have.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let nothing = |window: &Window| {
+            window.counted_us.is_empty() && window.under_way == 0 && window.learnt.is_none()
+        };
+        self.gate_us == 0 && self.limits.iter().all(nothing)
+    }
+}
+
+impl Core {
+    /// What this budget remembers.
+    pub fn snapshot(&mut self, now: Tick) -> Snapshot {
+        self.advance(now);
+        let limits = self.rules[..self.config.limits.len()].iter();
+        Snapshot {
+            limits: limits.map(|rule| window_of(rule, now)).collect(),
+            gate_us: micros(self.gate.since(now)),
+        }
+    }
+
+    /// Takes over what another budget remembered `elapsed` ago; if that is not known, zero is the careful answer.
+    ///
+    /// Limits are matched as they are written; a new one takes over the log of the shortest window that is not
+    /// shorter than its own, or of the longest there is.
+    pub fn restore(&mut self, snapshot: &Snapshot, elapsed: Duration, now: Tick) {
+        for rule in &mut self.rules {
+            if let Some((window, same)) = snapshot.log_for(rule.limit()) {
+                let elapsed_us = micros(elapsed);
+                for (age_us, weight) in &window.counted_us {
+                    let age = Duration::from_micros(age_us.saturating_add(elapsed_us));
+                    rule.remember_weight(now.before(age), *weight);
+                }
+                if window.under_way > 0 {
+                    rule.remember_weight(now, window.under_way);
+                }
+                if let Some(facts) = window.learnt.filter(|_| same) {
+                    rule.relearn(facts);
+                }
+            }
+        }
+        let gate = Duration::from_micros(snapshot.gate_us).min(self.config.hint_max);
+        self.hold_until(now + gate.saturating_sub(elapsed));
+        self.advance(now);
+    }
+}
+
+impl Snapshot {
+    /// The log that a limit takes over, and whether it is its own.
+    fn log_for(&self, limit: &Limit) -> Option<(&Window, bool)> {
+        let written = limit.to_string();
+        if let Some(window) = self.limits.iter().find(|window| window.limit == written) {
+            return Some((window, true));
+        }
+        let logs = self.limits.iter().filter_map(|window| {
+            let of: Limit = window.limit.parse().ok()?;
+            (of.unit() == limit.unit()).then_some((of.window(), window))
+        });
+        logs.min_by_key(|(length, _)| {
+            let too_short = *length < limit.window();
+            (too_short, if too_short { Duration::MAX - *length } else { *length })
+        })
+        .map(|(_, window)| (window, false))
+    }
+}
+
+fn window_of(rule: &Rule, now: Tick) -> Window {
+    let window = rule.window();
+    Window {
+        limit: rule.limit().to_string(),
+        counted_us: window.entries().map(|(at, weight)| (micros(now.since(at)), weight)).collect(),
+        under_way: u32::try_from(window.unstamped()).unwrap_or(u32::MAX),
+        learnt: rule.learner().and_then(|learner| learner.facts()),
+    }
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}

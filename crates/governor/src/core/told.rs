@@ -1,0 +1,120 @@
+//! What the vendor says is left (the RateLimit header families): heeded at once where it is less than we believe, and
+//! never to send more than configured.
+
+use std::time::Duration;
+
+use paceline_clock::Tick;
+
+use crate::limit::Unit;
+
+/// Quotas of one vendor that are kept at once; what comes beyond is not heeded.
+const QUOTAS_MAX: usize = 8;
+/// Two resets of one quota that lie this close are the same one, told in whole seconds.
+const SAME_RESET: Duration = Duration::from_secs(2);
+
+/// One quota as one response tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub unit: Unit,
+    /// Which quota: its size, as far as the vendor names it.
+    pub limit: Option<u64>,
+    /// Calls (or tokens) left, less those of ours that the vendor may not have counted yet.
+    pub left: u64,
+    /// When it is full again.
+    pub until: Tick,
+    /// The call that was told, by the number of its admission.
+    pub number: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    quotas: Vec<Left>,
+}
+
+impl Told {
+    /// A response told of a quota.
+    pub(super) fn heard(&mut self, told: Left, now: Tick) {
+        self.quotas.retain(|quota| quota.until > now);
+        let same = |quota: &Left| (quota.unit, quota.limit) == (told.unit, told.limit);
+        let Some(at) = self.quotas.iter().position(same) else {
+            if self.quotas.len() < QUOTAS_MAX {
+                self.quotas.push(told);
+            }
+            return;
+        };
+        let known = &mut self.quotas[at];
+        if told.number >= known.number && told.until > known.until + SAME_RESET {
+            *known = told;
+            return;
+        }
+        // The same reset can only have less left (what was sent in between is taken off already), and an earlier call
+        // knows less than a later one.
+        known.left = known.left.min(told.left);
+        known.number = known.number.max(told.number);
+    }
+
+    /// A call goes.
+    pub(super) fn take(&mut self, tokens: u32) {
+        for quota in &mut self.quotas {
+            quota.left = quota.left.saturating_sub(weight(quota.unit, tokens));
+        }
+    }
+
+    /// Until when a call is held back, if it is.
+    pub(super) fn refuses(&self, tokens: u32, now: Tick) -> Option<Tick> {
+        let empty =
+            |quota: &&Left| quota.until > now && quota.left < weight(quota.unit, tokens).max(1);
+        self.quotas.iter().filter(empty).map(|quota| quota.until).max()
+    }
+}
+
+fn weight(unit: Unit, tokens: u32) -> u64 {
+    match unit {
+        Unit::Calls => 1,
+        Unit::Tokens => u64::from(tokens),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(left: u64, until_ms: u64, number: u64) -> Left {
+        let until = Tick::from_millis(until_ms);
+        Left { unit: Unit::Calls, limit: Some(10), left, until, number }
+    }
+
+    #[test]
+    fn what_is_left_goes_down_with_every_call_and_comes_back_with_the_reset() {
+        let at = Tick::from_millis;
+        let mut told = Told::default();
+        told.heard(left(2, 60_000, 1), at(0));
+        told.take(1);
+        assert_eq!(told.refuses(1, at(1)), None);
+        told.take(1);
+        assert_eq!(told.refuses(1, at(1)), Some(at(60_000)));
+        assert_eq!(told.refuses(1, at(60_000)), None);
+    }
+
+    #[test]
+    fn only_a_later_reset_brings_more() {
+        let at = Tick::from_millis;
+        let mut told = Told::default();
+        told.heard(left(0, 60_000, 5), at(0));
+        told.heard(left(9, 60_500, 6), at(1));
+        assert!(told.refuses(1, at(2)).is_some(), "the same window in whole seconds");
+        told.heard(left(9, 90_000, 4), at(3));
+        assert!(told.refuses(1, at(4)).is_some(), "an earlier call knows less");
+        told.heard(left(9, 120_000, 7), at(5));
+        assert_eq!(told.refuses(1, at(6)), None, "a new window");
+    }
+
+    #[test]
+    fn no_more_quotas_than_there_is_room_for() {
+        let mut told = Told::default();
+        for limit in 0..100 {
+            told.heard(Left { limit: Some(limit), ..left(0, 1_000, 1) }, Tick::ZERO);
+        }
+        assert_eq!(told.quotas.len(), QUOTAS_MAX);
+    }
+}
