@@ -1,0 +1,173 @@
+//! Rows of the matrix, each run once in a process however many tests ask for it.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use paceline_governor::{Guard, Limit, PlanRequest, Shape, plan};
+
+use crate::drive::{self, Run};
+use crate::scenario::{
+    Case, Enforcement, GUARDS, LONG, Latency, RetryAfter, SHAPES, SHORT, VENDORS, Vendor,
+};
+
+/// The governor holds every window longer than it is by a part in so many: the drift of two clocks (limiter-theory.md,
+/// "The stamp"). The bound allows it that; the optimum does not.
+const DRIFT_DIVISOR: u32 = 2_000;
+
+/// One row: a vendor's limits under one latency, one shape and one guard.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) vendor: &'static Vendor,
+    pub(crate) latency: Latency,
+    pub(crate) shape: Shape,
+    pub(crate) guard: Guard,
+    cells: [Vec<Cell>; 2],
+}
+
+/// One cell: the worst of all its runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) enforcement: Enforcement,
+    pub(crate) calls: u32,
+    pub(crate) runs: u32,
+    /// Refused calls of the worst run, and of all runs together.
+    pub(crate) refused: u64,
+    pub(crate) refused_in_all: u64,
+    /// Of the worst run, those after a third of the calls.
+    pub(crate) refused_settled: u64,
+    /// T* / time of the last start.
+    pub(crate) of_optimum: f64,
+    /// The same, but T* with every window as long as strictness makes it.
+    pub(crate) of_bound: f64,
+    /// The rate between whole windows against L/(W+g).
+    pub(crate) of_rate: f64,
+    /// Runs that did not end.
+    pub(crate) endless: u32,
+}
+
+impl Row {
+    pub(crate) fn cells(&self, size: usize) -> &[Cell] {
+        &self.cells[size]
+    }
+
+    pub(crate) fn both(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().flatten()
+    }
+
+    fn measure(vendor: &'static Vendor, latency: Latency, shape: Shape, guard: Guard) -> Self {
+        let cells = [SHORT, LONG].map(|size| {
+            let of = |enforcement: Enforcement| {
+                let case = |run| Case {
+                    vendor,
+                    enforcement,
+                    latency,
+                    shape,
+                    guard,
+                    retry_after: RetryAfter::default(),
+                    calls: vendor.calls[size],
+                    run,
+                };
+                Cell::measure((0..enforcement.runs(vendor, latency)).map(case))
+            };
+            Enforcement::ALL.map(of).to_vec()
+        });
+        Self { vendor, latency, shape, guard, cells }
+    }
+}
+
+impl Cell {
+    fn measure(cases: impl Iterator<Item = Case>) -> Self {
+        let cells = cases.map(|case| Self::of_run(&case, &drive::run(&case)));
+        cells.reduce(Self::worse).unwrap()
+    }
+
+    fn of_run(case: &Case, run: &Run) -> Self {
+        let vendor = case.vendor;
+        let share = |wanted: Duration, spent: Duration| match (wanted, spent) {
+            (Duration::ZERO, _) | (_, Duration::ZERO) => 1.0,
+            _ => wanted.as_secs_f64() / spent.as_secs_f64(),
+        };
+        let strict = |window: Duration| window + window / DRIFT_DIVISOR + run.seen_after;
+        let bound = |calls| optimum(vendor, calls, strict);
+        let (from, to) = whole_windows(vendor, case.calls);
+        let time_of = |call: u32| run.sent.get(call as usize).copied().unwrap_or_default();
+        Self {
+            enforcement: case.enforcement,
+            calls: case.calls,
+            runs: 1,
+            refused: run.refused,
+            refused_in_all: run.refused,
+            refused_settled: run.refused_settled,
+            of_optimum: share(optimum(vendor, case.calls, |window| window), run.last_start()),
+            of_bound: share(bound(case.calls), run.last_start()),
+            of_rate: share(
+                bound(to + 1).saturating_sub(bound(from + 1)),
+                time_of(to).saturating_sub(time_of(from)),
+            ),
+            endless: u32::from(!run.ended),
+        }
+    }
+
+    fn worse(self, other: Self) -> Self {
+        Self {
+            runs: self.runs + other.runs,
+            refused: self.refused.max(other.refused),
+            refused_in_all: self.refused_in_all + other.refused_in_all,
+            refused_settled: self.refused_settled.max(other.refused_settled),
+            of_optimum: self.of_optimum.min(other.of_optimum),
+            of_bound: self.of_bound.min(other.of_bound),
+            of_rate: self.of_rate.min(other.of_rate),
+            endless: self.endless + other.endless,
+            ..self
+        }
+    }
+}
+
+/// T*: when the last of so many calls may start at the earliest, if each window is as long as `held` makes it.
+fn optimum(vendor: &Vendor, calls: u32, held: impl Fn(Duration) -> Duration) -> Duration {
+    let limits = vendor.parsed().into_iter();
+    let request = PlanRequest {
+        calls: u64::from(calls),
+        limits: limits.map(|l| Limit::new(l.count(), held(l.window())).unwrap()).collect(),
+        concurrency: None,
+        service: Duration::ZERO,
+    };
+    Duration::from_secs_f64(plan(&request).unwrap().last_start_ms / 1e3)
+}
+
+/// Two calls that each begin a window of the largest count that the job fills more than once: between them the rate
+/// can be read off without the burst at the beginning and the part of a window at the end.
+fn whole_windows(vendor: &Vendor, calls: u32) -> (u32, u32) {
+    let counts = vendor.parsed().into_iter().map(|limit| limit.count());
+    let count = counts.filter(|count| *count * 2 < calls).max().unwrap_or(1);
+    let windows = (calls - 1) / count;
+    (windows / 3 * count, windows * count)
+}
+
+/// Where a row is kept.
+fn place(vendor: usize, latency: usize, shape: usize, guard: usize) -> usize {
+    ((vendor * Latency::ALL.len() + latency) * SHAPES.len() + shape) * GUARDS.len() + guard
+}
+
+const ROWS: usize = VENDORS.len() * Latency::ALL.len() * SHAPES.len() * GUARDS.len();
+static KEPT: [OnceLock<Row>; ROWS] = [const { OnceLock::new() }; ROWS];
+
+/// The rows that `wanted` accepts, vendor by vendor.
+pub(crate) fn rows(
+    wanted: impl Fn(&'static Vendor, Latency, Shape, Guard) -> bool,
+) -> Vec<&'static Row> {
+    let mut found = Vec::new();
+    for (v, vendor) in VENDORS.iter().enumerate() {
+        for (l, latency) in Latency::ALL.into_iter().enumerate() {
+            for (s, shape) in SHAPES.into_iter().enumerate() {
+                for (g, guard) in GUARDS.into_iter().enumerate() {
+                    if wanted(vendor, latency, shape, guard) {
+                        let measure = || Row::measure(vendor, latency, shape, guard);
+                        found.push(KEPT[place(v, l, s, g)].get_or_init(measure));
+                    }
+                }
+            }
+        }
+    }
+    found
+}
