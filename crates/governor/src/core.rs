@@ -142,6 +142,7 @@ impl Core {
     pub fn sent(&mut self, slot: Slot, now: Tick) {
         if let Some(tokens) = self.flights.sent(slot, now) {
             self.last_sent = self.last_sent.max(Some(now));
+            self.latency.sent(now);
             for rule in &mut self.rules {
                 rule.sent(slot, tokens, now);
             }
@@ -206,9 +207,9 @@ impl Core {
             self.hold_until(now + wait.min(self.config.hint_max));
         }
         match outcome.class {
-            OutcomeClass::Success => self.good(slot),
+            OutcomeClass::Success => self.good(slot, now),
             OutcomeClass::Throttled => self.throttle(slot, ended, outcome.retry_after, now),
-            _ => {}
+            _ => self.dropped(slot),
         }
         self.breaker.record(now, outcome)
     }
@@ -216,7 +217,9 @@ impl Core {
     /// The call is over, and what its outcome teaches another budget learns: this one only frees its place.
     pub(crate) fn finish_silently(&mut self, slot: Slot, now: Tick) {
         self.failed(slot, now);
-        self.flights.end(slot);
+        if self.flights.end(slot).is_some() {
+            self.dropped(slot);
+        }
         self.breaker.probe_lost(now);
     }
 
@@ -239,6 +242,7 @@ impl Core {
                 rule.give_back(slot, tokens);
             }
         }
+        self.dropped(slot);
         match outcome {
             Some(outcome) => self.breaker.record(now, outcome),
             None => {
@@ -291,6 +295,7 @@ impl Core {
     }
 
     fn advance(&mut self, now: Tick) {
+        self.latency.advance(now);
         for (index, rule) in self.rules.iter_mut().enumerate() {
             rule.advance(index, now, &self.latency, &mut self.flights);
         }
@@ -340,10 +345,15 @@ impl Core {
         }
     }
 
-    fn good(&mut self, slot: Slot) {
+    /// How the call ended says nothing about the vendor's limits.
+    fn dropped(&mut self, slot: Slot) {
+        self.rules.iter_mut().for_each(|rule| rule.dropped(slot));
+    }
+
+    fn good(&mut self, slot: Slot, now: Tick) {
         self.throttles.good();
         for rule in &mut self.rules {
-            rule.good(slot, &self.latency);
+            rule.good(slot, now, &self.latency);
         }
     }
 }

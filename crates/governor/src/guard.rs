@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use paceline_clock::Tick;
+
 use crate::Guard;
 
 /// Windows from here on are kept strictly until the latency is known (spec G3: "every window of a minute or more").
@@ -33,9 +35,27 @@ pub(crate) struct Latency {
     mean_s: Option<f64>,
     /// The longest network part (connect, TLS) seen, decaying.
     network: Duration,
+    /// When the first call was sent.
+    first_sent: Option<Tick>,
+    /// How long no answer has come since then.
+    waited: Duration,
 }
 
 impl Latency {
+    /// A call leaves.
+    pub(crate) fn sent(&mut self, now: Tick) {
+        self.first_sent.get_or_insert(now);
+    }
+
+    /// Time passes.
+    pub(crate) fn advance(&mut self, now: Tick) {
+        if self.mean_s.is_none()
+            && let Some(first_sent) = self.first_sent
+        {
+            self.waited = now.since(first_sent);
+        }
+    }
+
     /// A response's head came this long after its call was sent.
     pub(crate) fn saw_head(&mut self, after: Duration) {
         const WEIGHT: f64 = 0.05;
@@ -63,10 +83,21 @@ impl WindowGuard {
             Guard::Auto => match latency.mean_s {
                 Some(mean_s) if mean_s <= COST_SHARE * self.window.as_secs_f64() => None,
                 Some(_) => Some(self.learnt(latency)),
+                // No answer for as long as a bound may ever be, nor a refusal: the vendor thinks.
+                None if latency.waited > self.window.mul_f64(BOUND_SHARE_MAX) => {
+                    Some(self.learnt(latency))
+                }
                 // Nothing is known yet, and the first calls are the slowest, for they make the connections.
                 None => (self.window < STRICT_FROM).then_some(self.window),
             },
         }
+    }
+
+    /// When it will make do without a first answer; `None` if it has one, or needs none.
+    pub(crate) fn knows_at(&self, latency: &Latency) -> Option<Tick> {
+        let unknown = self.guard == Guard::Auto && latency.mean_s.is_none();
+        let first_sent = latency.first_sent.filter(|_| unknown)?;
+        Some(first_sent + self.window.mul_f64(BOUND_SHARE_MAX) + Duration::from_nanos(1))
     }
 
     /// How long after its sending a call gets its stamp, on average, in seconds.

@@ -1,10 +1,15 @@
 //! What shape `auto` learns about the enforcer behind one limit (limiter-theory.md, "The shape").
 //!
-//! It starts from the belief that any burst inside the limit is accepted, and proves it step by step: at most half as many calls
-//! again as were accepted at once before go out at once, so that a vendor with a small bucket refuses a few calls and
-//! not a whole window's worth. Each 429 that the limit itself did not deserve is held against every belief that is left; the
-//! plan that follows is the fastest one that is safe under all of them. Beliefs that were given up are tried again after many
-//! good answers, each time after twice as many, so that finding out costs less than one call in two hundred.
+//! It believes that the vendor accepts whatever keeps the limit, and goes to prove it: a call on ground where a vendor of
+//! another kind might refuse (a token bucket smaller than the limit, a sliding counter of some phase, a clock of whole
+//! seconds) goes out with few others there, see [`Probe`]. An accepted call rules out the vendors that must have refused it. A
+//! refused one that the limit itself did not deserve is explained by those that are left, and the plan that follows is the
+//! fastest one that is safe under them. A belief that was given up is tried again after many good answers, each time after
+//! twice as many, so that finding out costs less than one call in two hundred.
+
+mod phases;
+mod probe;
+mod seconds;
 
 use std::time::Duration;
 
@@ -14,20 +19,18 @@ use serde::{Deserialize, Serialize};
 use super::flights::Slot;
 use super::pacer::Pacer;
 use crate::window::with_drift;
+use phases::{Mask, Phases};
+use probe::Probe;
+use seconds::Seconds;
 
-/// A call that nobody has refused this long after its sending is taken for accepted while the first burst is proved: a
-/// refusal comes back at once, an answer may take its time.
-const PRESUMED_AFTER: Duration = Duration::from_millis(300);
-/// Calls that may go at once before anything is known.
-const FIRST_BURST: f64 = 2.0;
-/// So many times what was accepted at once may go at once next.
-const GROWTH: f64 = 1.5;
 /// Good answers before a lost belief is tried again, at first and at the most.
 const PATIENCE: (u32, u32) = (200, 100_000);
+/// So many times as long where the trial may cost more than one call.
+const DEAR: u32 = 5;
 /// A window this long costs little when it is held a second longer, so that is believed before anything slower.
 const SECONDS_ARE_CHEAP: Duration = Duration::from_secs(10);
-/// Slices of a window that recent calls are counted in.
-const SLICES: usize = 4;
+/// Late arrivals explain so many refusals in a row; then something else must.
+const LATE_MAX: u32 = 2;
 
 /// Why the vendor refused a call that its limit, as configured, had room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,19 @@ pub enum Cause {
     SomebodyElse,
 }
 
+/// A refusal, with what it says beside itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    pub slot: Slot,
+    /// When it was seen, and the calls under way then.
+    pub now: Tick,
+    pub unstamped: u64,
+    /// The wait that it asked for.
+    pub asked: Option<Duration>,
+    /// Whether the guard's bound may have been too short; false if only answers stamp.
+    pub bounded: bool,
+}
+
 /// What is kept of a learner over a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -61,36 +77,59 @@ pub(super) struct Facts {
     patience: u32,
 }
 
-/// What the vendor's refusal says beside itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refused {
-    pub slot: Slot,
-    /// The wait that it asked for.
-    pub asked: Option<Duration>,
-    /// Whether the guard's bound may have been too short; false if only answers stamp.
-    pub bounded: bool,
+/// The ground that a call went out on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ground {
+    at: Tick,
+    /// Calls in the vendor's bucket with it, at most.
+    level: f32,
+    /// Counters that might, and that must, refuse it.
+    may_refuse: Mask,
+    must_refuse: Mask,
+    /// Whether it is unproved that the vendor takes so many at once, is no counter, keeps fine time; and in which epoch.
+    unproved: [bool; 3],
+    epochs: [u16; 3],
+    /// A slot was used again within a second.
+    at_edge: bool,
+}
+
+const BUCKET: usize = 0;
+const COUNTER: usize = 1;
+const SECONDS: usize = 2;
+
+/// Accepted calls per call that may be out on each ground. A first burst is what a short job waits for; on the other two
+/// grounds an even pace goes on meanwhile.
+const ACCEPTED_PER_CALL: [u32; 3] = [2, 8, 8];
+
+/// Which part of its ground a call is on.
+fn part_of(kind: usize, at: Tick) -> u8 {
+    if kind == SECONDS { seconds::part(at) } else { 0 }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Learner {
     count: u64,
     window: Duration,
+    probes: [Probe; 3],
+    /// By the slot's index.
+    grounds: Vec<Ground>,
     bucket: Pacer,
-    /// How full the vendor's bucket may have been with each call that is under way, by the slot's index.
-    levels: Vec<f32>,
-    /// The most that was accepted at once.
+    /// The most that was accepted at once: for certain, and if the calls that were under way had arrived.
+    certain: f64,
     proven: f64,
-    /// The call that would prove the most, and when it left.
-    newest: Option<(Tick, f64)>,
+    /// The most that nobody has refused, and the most that is out.
+    presumed: f64,
+    reach: f64,
     /// Calls at once that the vendor takes, if fewer than its limit.
     depth: Option<u64>,
+    phases: Phases,
+    /// The vendor is taken for a counter.
     counter: bool,
+    fine: Seconds,
+    /// The vendor is taken to keep whole seconds.
     seconds: bool,
     /// How often in a row a late arrival was the explanation.
     late: u32,
-    /// Calls by slice of the window: two windows and the slice under way.
-    recent: [u32; 2 * SLICES + 1],
-    recent_slice: u64,
     clean: u32,
     patience: u32,
     /// A lost belief is being tried again.
@@ -99,19 +138,23 @@ pub(super) struct Learner {
 
 impl Learner {
     pub(super) fn new(count: u32, window: Duration) -> Self {
+        let hold = with_drift(window);
         Self {
             count: u64::from(count),
             window,
-            bucket: Pacer::new(with_drift(window) / count),
-            levels: Vec::new(),
-            proven: if count <= FIRST_BURST as u32 { f64::from(count) } else { 0.0 },
-            newest: None,
+            probes: ACCEPTED_PER_CALL.map(Probe::new),
+            grounds: Vec::new(),
+            bucket: Pacer::new(hold / count),
+            certain: 1.0,
+            proven: 1.0,
+            presumed: 1.0,
+            reach: 0.0,
             depth: None,
+            phases: Phases::new(u64::from(count), window),
             counter: false,
+            fine: Seconds::new(u64::from(count), hold),
             seconds: false,
             late: 0,
-            recent: [0; 2 * SLICES + 1],
-            recent_slice: 0,
             clean: 0,
             patience: PATIENCE.0,
             trying: false,
@@ -135,98 +178,140 @@ impl Learner {
     /// What is worth keeping over a restart; `None` if that is nothing.
     pub(super) fn facts(&self) -> Option<Facts> {
         let facts = Facts {
-            proven: self.proven as u32,
+            proven: self.certain as u32,
             depth: self.depth.and_then(|depth| u32::try_from(depth).ok()),
             counter: self.counter,
             seconds: self.seconds,
             patience: self.patience,
         };
-        (self.proven > 0.0 || facts.depth.is_some() || facts.counter || facts.seconds)
+        (facts.proven > 1 || facts.depth.is_some() || facts.counter || facts.seconds)
             .then_some(facts)
     }
 
     /// Takes over what an earlier process learnt.
     pub(super) fn relearn(&mut self, facts: Facts) {
         self.depth = facts.depth.map(|depth| u64::from(depth.max(1))).filter(|d| *d < self.count);
-        self.proven = f64::from(facts.proven).min(self.depth.unwrap_or(self.count) as f64);
+        self.certain = f64::from(facts.proven).clamp(1.0, self.depth.unwrap_or(self.count) as f64);
+        self.proven = self.certain;
+        self.presumed = self.certain;
         self.counter = facts.counter;
         self.seconds = facts.seconds;
         self.patience = facts.patience.clamp(PATIENCE.0, PATIENCE.1);
     }
 
-    /// Whether the whole limit is known to be accepted at once.
-    fn settled(&self) -> bool {
+    /// Whether the vendor is known to take the whole limit at once.
+    fn takes_all_at_once(&self) -> bool {
         self.depth.is_none() && self.proven >= self.count as f64
     }
 
-    /// Until when it holds a call back; the outer `None` if it does not, the inner if that hangs on a stamp.
+    /// Until when it holds a call back; the outer `None` if it does not, the inner if that hangs on a stamp or an answer.
     pub(super) fn refuses(&self, unstamped: u64, now: Tick) -> Option<Option<Tick>> {
-        if self.settled() {
+        let mut held = None;
+        if !self.takes_all_at_once() {
+            let depth = self.depth.unwrap_or(self.count).min(self.count);
+            let opens = match self.bucket.opens_at(depth, unstamped) {
+                Some(at) if at <= now => None,
+                opens => Some(opens),
+            };
+            held = opens.or_else(|| self.probing(BUCKET, unstamped, now));
+        }
+        held.or_else(|| self.probing(COUNTER, unstamped, now))
+            .or_else(|| self.probing(SECONDS, unstamped, now))
+    }
+
+    /// Whether a call is held back because too many are out on ground that is as unproved as its own.
+    fn probing(&self, kind: usize, unstamped: u64, now: Tick) -> Option<Option<Tick>> {
+        if self.probes[kind].open(part_of(kind, now)) {
             return None;
         }
-        let proving = (self.proven * GROWTH).max(FIRST_BURST) as u64;
-        let depth = self.depth.unwrap_or(u64::MAX).min(proving).min(self.count);
-        let opens = self.bucket.opens_at(depth, unstamped);
-        if opens.is_some_and(|at| at <= now) {
-            return None;
-        }
-        let presumed = self
-            .newest
-            .filter(|_| self.depth.is_none_or(|depth| depth > proving))
-            .map(|(at, _)| at + PRESUMED_AFTER)
-            .filter(|at| *at > now);
-        Some(match (opens, presumed) {
-            (Some(opens), Some(presumed)) => Some(opens.min(presumed)),
-            (opens, presumed) => opens.or(presumed),
+        let drains = match kind {
+            // It is on proved ground again once so much has drained.
+            BUCKET => {
+                let unproved = self.bucket.level(unstamped + 1, now) > self.presumed + 1e-6;
+                unproved.then(|| self.bucket.opens_at(self.presumed as u64, unstamped))
+            }
+            COUNTER => {
+                let unproved = !self.counter && self.phases.verdicts(now).may_refuse != 0;
+                unproved.then(|| Some(now + self.phases.slice()))
+            }
+            _ => {
+                let unproved = !self.seconds && self.fine.at_edge(unstamped);
+                unproved.then(|| self.fine.fine_at().filter(|at| *at > now))
+            }
+        }?;
+        let presumed = self.probes[kind].presumes_at().filter(|at| *at > now);
+        Some(match (drains, presumed) {
+            (Some(drains), Some(presumed)) => Some(drains.min(presumed)),
+            (drains, presumed) => drains.or(presumed),
         })
     }
 
     pub(super) fn advance(&mut self, now: Tick) {
-        if let Some((at, level)) = self.newest
-            && at + PRESUMED_AFTER <= now
-        {
-            self.newest = None;
-            self.prove(level);
+        self.fine.advance(now);
+        if self.probes[BUCKET].presume(now) > 0 {
+            self.presumed = self.presumed.max(self.reach);
+            self.reach = 0.0;
         }
+        self.probes[COUNTER].presume(now);
+        self.probes[SECONDS].presume(now);
     }
 
     /// A call goes; `unstamped` are those under way with it.
     pub(super) fn take(&mut self, slot: Slot, unstamped: u64, now: Tick) {
-        self.count_recent(now);
-        let level = if self.settled() { 0.0 } else { self.bucket.level(unstamped, now) };
+        let mut ground = Ground { at: now, ..Ground::default() };
+        if !self.takes_all_at_once() {
+            let level = self.bucket.level(unstamped, now);
+            ground.level = level as f32;
+            ground.unproved[BUCKET] = level > self.presumed + 1e-6;
+            self.reach = self.reach.max(level);
+        }
+        let verdicts = self.phases.verdicts(now);
+        ground.may_refuse = verdicts.may_refuse;
+        ground.must_refuse = verdicts.must_refuse;
+        ground.unproved[COUNTER] = !self.counter && verdicts.may_refuse != 0;
+        ground.at_edge = self.fine.at_edge(unstamped.saturating_sub(1));
+        ground.unproved[SECONDS] = !self.seconds && ground.at_edge;
+        self.phases.count(now);
+        for kind in [BUCKET, COUNTER, SECONDS] {
+            if ground.unproved[kind] {
+                ground.epochs[kind] = self.probes[kind].take(part_of(kind, now), now);
+            }
+        }
         let index = slot.index();
-        if index >= self.levels.len() {
-            self.levels.resize(index + 1, 0.0);
+        if index >= self.grounds.len() {
+            self.grounds.resize(index + 1, Ground::default());
         }
-        self.levels[index] = level as f32;
-        if level > self.proven && self.newest.is_none_or(|(_, newest)| level > newest) {
-            self.newest = Some((now, level));
-        }
+        self.grounds[index] = ground;
     }
 
     pub(super) fn stamp(&mut self, at: Tick) {
-        if !self.settled() {
+        self.fine.stamp(at);
+        if !self.takes_all_at_once() {
             self.bucket.stamp(at);
         }
     }
 
-    fn level_of(&self, slot: Slot) -> f64 {
-        self.levels.get(slot.index()).copied().map_or(0.0, f64::from)
-    }
-
-    fn prove(&mut self, level: f64) {
-        self.proven = self.proven.max(level.min(self.count as f64));
+    fn ground(&self, slot: Slot) -> Ground {
+        self.grounds.get(slot.index()).copied().unwrap_or_default()
     }
 
     /// A call was accepted. Answers whether a belief is tried again from now on.
-    pub(super) fn accepted(&mut self, slot: Slot) -> bool {
-        let level = self.level_of(slot);
-        self.prove(level);
-        if self.newest.is_some_and(|(_, newest)| newest <= level) {
-            self.newest = None;
+    pub(super) fn accepted(&mut self, slot: Slot, now: Tick) -> bool {
+        let ground = self.ground(slot);
+        if !self.takes_all_at_once() {
+            self.certain = self.certain.max(self.bucket.level(0, now));
+            self.proven = self.proven.max(f64::from(ground.level)).max(self.certain);
+            self.presumed = self.presumed.max(self.proven);
+        }
+        self.phases.rule_out(ground.must_refuse);
+        for kind in [BUCKET, COUNTER, SECONDS] {
+            if ground.unproved[kind] {
+                self.probes[kind].accepted(ground.epochs[kind], part_of(kind, ground.at));
+            }
         }
         self.clean = self.clean.saturating_add(1);
-        if self.clean < self.patience {
+        let dear = self.depth.is_none() && (self.counter || self.seconds);
+        if self.clean < self.patience.saturating_mul(if dear { DEAR } else { 1 }) {
             return false;
         }
         self.clean = 0;
@@ -235,17 +320,28 @@ impl Learner {
         self.trying
     }
 
+    /// A call ended and says nothing about the vendor.
+    pub(super) fn dropped(&mut self, slot: Slot) {
+        let ground = self.ground(slot);
+        for kind in [BUCKET, COUNTER, SECONDS] {
+            if ground.unproved[kind] {
+                self.probes[kind].dropped(ground.epochs[kind]);
+            }
+        }
+    }
+
     /// Takes back the latest loss, a step of it at least.
     fn try_again(&mut self) -> bool {
         if let Some(depth) = self.depth {
+            if self.proven + 0.5 < depth as f64 {
+                // Nobody went as deep as that since the last step.
+                return false;
+            }
             let deeper = depth + (depth / 8).max(1);
             self.depth = Some(deeper).filter(|depth| *depth < self.count);
-            self.proven = self.proven.min(deeper as f64);
-            if self.depth.is_none() {
-                self.proven = self.count as f64;
-            }
         } else if self.counter {
             self.counter = false;
+            self.phases.start_over();
         } else if self.seconds {
             self.seconds = false;
         } else {
@@ -254,90 +350,68 @@ impl Learner {
         true
     }
 
-    /// A call was refused together with one that was explained already: only what it says of a bucket is new.
-    pub(super) fn refused_again(&mut self, slot: Slot) {
-        if let Some(depth) = self.depth {
-            let level = self.level_of(slot) as u64;
-            if level > 1 && level <= depth && level as f64 > self.proven {
-                self.depth = Some(level - 1);
-            }
+    /// The explanations that are left for a refusal, the one that costs least first.
+    pub(super) fn cause(&self, refused: Refused) -> Cause {
+        let ground = self.ground(refused.slot);
+        // All that may have arrived before it.
+        let level = self.bucket.level(refused.unstamped, refused.now).max(f64::from(ground.level));
+        let interval = self.window.div_f64(self.count as f64);
+        // A bucket has room again after one interval; headers tell whole seconds.
+        let next_drop =
+            refused.asked.is_none_or(|asked| asked <= interval + Duration::from_secs(1));
+        if next_drop && !self.takes_all_at_once() && level > self.proven + 0.5 {
+            let most = (level.ceil() as u64).saturating_sub(1).max(1);
+            return Cause::SmallBucket { depth: ((self.certain + 0.5) as u64).clamp(1, most) };
         }
-        self.newest = None;
+        // Whoever keeps time in whole seconds, or counted a late call, has room again within a second.
+        let soon = refused.asked.is_none_or(|asked| asked <= Duration::from_secs(1));
+        if refused.bounded && soon && ground.at_edge && self.late < LATE_MAX {
+            return Cause::LateArrival;
+        }
+        let seconds = soon && ground.at_edge && !self.seconds;
+        let counter = ground.may_refuse != 0 && !self.counter;
+        if seconds && (self.window >= SECONDS_ARE_CHEAP || !counter) {
+            return Cause::WholeSeconds;
+        }
+        if counter {
+            return Cause::SlidingCounter;
+        }
+        match self.depth.filter(|depth| *depth > 1 && next_drop) {
+            Some(depth) => Cause::SmallBucket { depth: depth - 1 },
+            None => Cause::SomebodyElse,
+        }
     }
 
-    /// Whether the refusal tells of a bucket: more was under way at once than ever was accepted.
-    pub(super) fn tells_of_a_bucket(&self, slot: Slot) -> bool {
-        !self.settled() && self.level_of(slot) > self.proven + 0.5
+    /// Believes it from now on.
+    pub(super) fn believe(&mut self, cause: Cause) {
+        match cause {
+            Cause::SmallBucket { depth } => {
+                self.depth = Some(depth);
+                self.certain = self.certain.min(depth as f64);
+                self.proven = self.certain;
+                self.presumed = self.certain;
+                self.probes[BUCKET].refused();
+                self.reach = 0.0;
+            }
+            Cause::LateArrival => self.late += 1,
+            Cause::WholeSeconds => {
+                self.seconds = true;
+                self.probes[SECONDS].refused();
+            }
+            Cause::SlidingCounter => {
+                self.counter = true;
+                self.probes[COUNTER].refused();
+            }
+            Cause::SomebodyElse => {}
+        }
     }
 
-    /// Explains a refusal, and changes the plan to the fastest one that is safe under every belief that is left.
-    pub(super) fn explain(&mut self, refused: Refused) -> Cause {
+    /// A call was refused: what was proved in a row starts over.
+    pub(super) fn refused(&mut self, slot: Slot) {
+        self.dropped(slot);
         self.clean = 0;
         if std::mem::take(&mut self.trying) {
             self.patience = self.patience.saturating_mul(2).min(PATIENCE.1);
         }
-        self.newest = None;
-        let level = self.level_of(refused.slot);
-        if self.tells_of_a_bucket(refused.slot) {
-            return self.bucket_of((level as u64).saturating_sub(1));
-        }
-        // Whoever keeps time in whole seconds, or counted a late call, has room again within a second.
-        let soon = refused.asked.is_none_or(|asked| asked <= Duration::from_secs(1));
-        let edge = self.recent_calls(SLICES + 1) > self.count;
-        let edge_of_second = self.recent_calls(self.slices_of_a_second()) > self.count;
-        if refused.bounded && soon && edge && self.late < 2 {
-            self.late += 1;
-            return Cause::LateArrival;
-        }
-        let seconds = soon && edge_of_second && !self.seconds;
-        let counter = self.recent_calls(2 * SLICES) > self.count && !self.counter;
-        if seconds && (self.window >= SECONDS_ARE_CHEAP || !counter) {
-            self.seconds = true;
-            return Cause::WholeSeconds;
-        }
-        if counter {
-            self.counter = true;
-            return Cause::SlidingCounter;
-        }
-        if let Some(depth) = self.depth.filter(|depth| *depth > 1) {
-            return self.bucket_of((level as u64).min(depth).saturating_sub(1));
-        }
-        Cause::SomebodyElse
-    }
-
-    fn bucket_of(&mut self, depth: u64) -> Cause {
-        let depth = depth.max(1);
-        self.depth = Some(depth);
-        self.proven = self.proven.min(depth as f64);
-        Cause::SmallBucket { depth }
-    }
-
-    fn slice_of(&self, now: Tick) -> u64 {
-        now.as_nanos() / (self.window.as_nanos() as u64 / SLICES as u64).max(1)
-    }
-
-    fn slices_of_a_second(&self) -> usize {
-        let slice_s = self.window.as_secs_f64() / SLICES as f64;
-        SLICES + ((1.0 / slice_s).ceil() as usize).clamp(1, SLICES)
-    }
-
-    fn count_recent(&mut self, now: Tick) {
-        let slice = self.slice_of(now);
-        let length = self.recent.len() as u64;
-        for passed in (self.recent_slice + 1..=slice).take(self.recent.len()) {
-            self.recent[(passed % length) as usize] = 0;
-        }
-        self.recent_slice = self.recent_slice.max(slice);
-        let count = &mut self.recent[(slice % length) as usize];
-        *count = count.saturating_add(1);
-    }
-
-    /// Calls in the slice under way and `slices` before it.
-    fn recent_calls(&self, slices: usize) -> u64 {
-        let length = self.recent.len() as u64;
-        (0..=slices.min(2 * SLICES) as u64)
-            .filter_map(|back| self.recent_slice.checked_sub(back))
-            .map(|slice| u64::from(self.recent[(slice % length) as usize]))
-            .sum()
     }
 }

@@ -90,13 +90,21 @@ fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
         .min_by(|a, b| a.1.rate_per_second().total_cmp(&b.1.rate_per_second()))
 }
 
-/// Which rule refused, most likely: the shortest window that the vendor's wait fits in, for nobody asks to wait longer
-/// than its window, and first of all one that was used in a way that it never was before.
-pub(super) fn likely_refuser(rules: &[Rule], slot: Slot, asked: Option<Duration>) -> usize {
-    let asked = asked.unwrap_or_default();
-    let told = |rule: &Rule| rule.learner.as_ref().is_some_and(|l| l.tells_of_a_bucket(slot));
-    let rank = |rule: &Rule| (rule.window.hold() < asked, !told(rule), rule.window.hold());
-    rules.iter().enumerate().min_by_key(|(_, rule)| rank(rule)).map_or(0, |(index, _)| index)
+/// Which rule refused, most likely, and why: of the windows that the vendor's wait fits in, for nobody asks to wait longer
+/// than its window, the shortest one with an explanation of its own.
+pub(super) fn likely_refuser(
+    rules: &[Rule],
+    refused: (Slot, Tick),
+    asked: Option<Duration>,
+    latency: &Latency,
+) -> Option<(usize, Cause)> {
+    let wait = asked.unwrap_or_default();
+    let causes = rules.iter().enumerate().map(|(index, rule)| {
+        let cause = rule.cause(refused, asked, latency);
+        let unexplained = cause == Cause::SomebodyElse;
+        ((rule.window.hold() < wait, unexplained, rule.window.hold()), index, cause)
+    });
+    causes.min_by_key(|(rank, ..)| *rank).map(|(_, index, cause)| (index, cause))
 }
 
 impl Rule {
@@ -198,7 +206,9 @@ impl Rule {
             Room::Now => {}
             Room::At(at) => return Some(Held::Full(Some(at))),
             Room::AfterUnstamped(weight) => {
-                let until = self.unstamped_free_at(weight, latency).filter(|at| *at > now);
+                let free_at = self.unstamped_free_at(weight, latency);
+                let knows_at = self.guard.knows_at(latency);
+                let until = free_at.into_iter().chain(knows_at).filter(|at| *at > now).min();
                 return Some(Held::Full(until));
             }
         }
@@ -312,12 +322,12 @@ impl Rule {
     }
 
     /// A good answer: the guard comes down slowly, the slots grow back, and what was given up is tried again.
-    pub(super) fn good(&mut self, slot: Slot, latency: &Latency) {
+    pub(super) fn good(&mut self, slot: Slot, now: Tick, latency: &Latency) {
         self.guard.good(self.limit.count() as usize);
         if self.share.good(self.window.full()) {
             self.apply_share();
         }
-        if self.learner.as_mut().is_some_and(|learner| learner.accepted(slot)) {
+        if self.learner.as_mut().is_some_and(|learner| learner.accepted(slot, now)) {
             self.apply_learnt();
         }
         self.answers = self.answers.wrapping_add(1);
@@ -328,30 +338,44 @@ impl Rule {
         }
     }
 
-    /// A call was refused: what explains it, and what follows from that.
-    pub(super) fn throttled(
-        &mut self,
-        slot: Slot,
+    /// What would explain it if this rule's vendor refused a call.
+    fn cause(
+        &self,
+        (slot, now): (Slot, Tick),
         asked: Option<Duration>,
         latency: &Latency,
     ) -> Cause {
         let bounded = self.guard.bound(latency).is_some();
-        let cause = match &mut self.learner {
-            Some(learner) => learner.explain(Refused { slot, asked, bounded }),
+        let unstamped = self.window.unstamped();
+        match &self.learner {
+            Some(learner) => learner.cause(Refused { slot, now, unstamped, asked, bounded }),
             None if bounded => Cause::LateArrival,
             None => Cause::SomebodyElse,
-        };
+        }
+    }
+
+    /// A call was refused, and this explains it: what follows from that.
+    pub(super) fn believe(&mut self, cause: Cause, latency: &Latency) {
         if cause == Cause::LateArrival {
             self.guard.undeserved(latency);
         }
+        if let Some(learner) = &mut self.learner {
+            learner.believe(cause);
+        }
         self.apply_learnt();
-        cause
     }
 
-    /// A call was refused in the same round trip as one that was explained.
-    pub(super) fn throttled_again(&mut self, slot: Slot) {
+    /// A call was refused, by whichever rule.
+    pub(super) fn refused(&mut self, slot: Slot) {
         if let Some(learner) = &mut self.learner {
-            learner.refused_again(slot);
+            learner.refused(slot);
+        }
+    }
+
+    /// A call ended and says nothing about the vendor.
+    pub(super) fn dropped(&mut self, slot: Slot) {
+        if let Some(learner) = &mut self.learner {
+            learner.dropped(slot);
         }
     }
 

@@ -101,27 +101,27 @@ impl Core {
     ) {
         self.throttles.total += 1;
         let configured = self.config.limits.len();
-        let index = likely_refuser(&self.rules[..configured], slot, asked);
+        let refuser = likely_refuser(&self.rules[..configured], (slot, now), asked, &self.latency);
         let since_last = self
             .throttles
             .last_drop
             .is_none_or(|last| ended.sent_at.is_some_and(|sent| sent > last));
         if !since_last {
-            if let Some(rule) = self.rules[..configured].get_mut(index) {
-                rule.throttled_again(slot);
-            }
+            self.rules.iter_mut().for_each(|rule| rule.dropped(slot));
             return;
         }
+        self.rules.iter_mut().for_each(|rule| rule.refused(slot));
         self.throttles.last_drop = Some(now);
         self.throttles.streak = self.throttles.streak.saturating_add(1);
         let doubled = PAUSE_MIN.saturating_mul(1 << (self.throttles.streak - 1).min(6));
         let mut pause = doubled.min(PAUSE_MAX);
         let mut explanation =
             Explanation { at: now, limit: None, cause: Cause::SomebodyElse, asked };
-        if let Some(rule) = self.rules[..configured].get_mut(index) {
+        if let Some((index, cause)) = refuser {
+            let rule = &mut self.rules[index];
             pause = rule.pause();
-            explanation.limit = Some(*rule.limit());
-            explanation.cause = rule.throttled(slot, asked, &self.latency);
+            explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
+            rule.believe(cause, &self.latency);
             if self.config.cool_down_on_429 {
                 rule.cool_down();
             }

@@ -74,6 +74,8 @@ impl PartialOrd for Event {
     }
 }
 
+pub(crate) static STORY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 struct Driver {
     case: Case,
     now: Tick,
@@ -169,14 +171,7 @@ impl Driver {
             self.core.sent(slot, self.now);
             self.run.sent.push(self.now - self.case.start());
             let at = self.now + self.delays.way();
-            self.cause(Event {
-                at,
-                number: 0,
-                slot,
-                call,
-                sent_at: self.now,
-                what: What::Arrives,
-            });
+            self.cause(Event { at, number: 0, slot, call, sent_at: self.now, what: What::Arrives });
         }
         Tick::NEVER
     }
@@ -234,6 +229,33 @@ impl Driver {
     fn answered(&mut self, event: Event, outcome: &Outcome) {
         self.core.seen(event.slot, self.now);
         self.core.finish(event.slot, outcome, self.now);
+        if STORY.load(std::sync::atomic::Ordering::Relaxed)
+            && outcome.class == OutcomeClass::Throttled
+        {
+            let st = self.core.status(self.now);
+            let why = st
+                .explanations
+                .last()
+                .map(|e| format!("{} @{:.3}", e, (e.at - self.case.start()).as_secs_f64()));
+            eprintln!(
+                "{:.4} sent {:.4} n={} wait {:?} {:?} {:?}",
+                (self.now - self.case.start()).as_secs_f64(),
+                (event.sent_at - self.case.start()).as_secs_f64(),
+                self.run.sent.len(),
+                outcome.retry_after,
+                why,
+                st.limits
+                    .iter()
+                    .map(|l| (
+                        l.used,
+                        l.allowed,
+                        l.learnt.burst_max,
+                        l.learnt.sliding_counter,
+                        l.learnt.whole_seconds
+                    ))
+                    .collect::<Vec<_>>()
+            );
+        }
         self.seen_after += self.now - event.sent_at;
         self.seen += 1;
     }

@@ -44,9 +44,8 @@ fn refused_at_all(cell: &Cell) -> Option<String> {
 
 fn refused_more_than(share: f64, cell: &Cell) -> Option<String> {
     let refused = cell.refused as f64 / f64::from(cell.calls);
-    (refused > share || cell.endless > 0).then(|| {
-        format!("{} refused, {} endless of {}", percent(refused), cell.endless, cell.runs)
-    })
+    (refused > share || cell.endless > 0)
+        .then(|| format!("{} refused, {} endless of {}", percent(refused), cell.endless, cell.runs))
 }
 
 fn slower_than(least: f64, reached: f64, of: &str) -> Option<String> {
@@ -167,7 +166,6 @@ fn guard_auto_learns_a_quick_network_under_windows_of_a_second() {
         if !cell.enforcement.accepts_s() || !is_long(row, cell) {
             return None;
         }
-        refused_more_than(0.001, cell)
-            .or_else(|| slower_than(0.95, cell.of_optimum, "the optimum"))
+        refused_more_than(0.001, cell).or_else(|| slower_than(0.95, cell.of_optimum, "the optimum"))
     });
 }

@@ -17,4 +17,4 @@ mod judge;
 mod print;
 mod rows;
 mod scenario;
-
+mod story;

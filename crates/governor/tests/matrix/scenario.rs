@@ -84,8 +84,7 @@ pub(crate) struct Case {
     pub(crate) run: u32,
 }
 
-pub(crate) const SHAPES: [Shape; 4] =
-    [Shape::Burst, Shape::Paced, Shape::CounterSafe, Shape::Auto];
+pub(crate) const SHAPES: [Shape; 4] = [Shape::Burst, Shape::Paced, Shape::CounterSafe, Shape::Auto];
 pub(crate) const GUARDS: [Guard; 2] = [Guard::Strict, Guard::Auto];
 
 impl Vendor {
