@@ -52,7 +52,7 @@ pub use budget::{Acquire, Budget};
 pub use classify::{Outcome, OutcomeClass, Transport, classify_status, classify_transport};
 pub use config::{BudgetConfig, ConfigError, Guard, Shape};
 pub use core::{Core, Reason, Refusal, Slot};
-pub use hint::retry_after;
+pub use hint::{HINT_MAX, Hints, Quota, QuotaName, Quotas, Unit, retry_after, retry_after_in_body};
 pub use limit::{Limit, LimitError};
 pub use permit::{Permit, Refused};
 pub use plan::{Plan, PlanError, PlanRequest, plan};
