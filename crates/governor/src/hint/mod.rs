@@ -1,17 +1,6 @@
 //! What vendors say about their limits, read purely: the response's header fields and the time are arguments.
 //!
 //! Headers are untrusted input. Whatever cannot be read says nothing; nothing here panics, blocks or asks a clock.
-//!
-//! | family | as documented by |
-//! |---|---|
-//! | `Retry-After` in seconds or as a date | RFC 9110, section 10.2.3 |
-//! | `retry-after-ms`, `x-ms-retry-after-ms` | Azure OpenAI "Provisioned throughput"; Azure Cosmos DB "Common response headers" |
-//! | `RateLimit-Limit`, `-Remaining`, `-Reset` | draft-ietf-httpapi-ratelimit-headers-00 to -06 |
-//! | `RateLimit`, `RateLimit-Policy` | the same draft, -07 as a dictionary, -08 and later as named items |
-//! | `X-RateLimit-*`, `X-Rate-Limit-*` | GitHub "Rate limits for the REST API", X "Rate limits", Discord "Rate Limits", Kong "Rate Limiting" |
-//! | `x-ratelimit-*-requests`, `-tokens` | OpenAI "Rate limits", Groq and Cerebras the same |
-//! | `anthropic-ratelimit-*` | Anthropic "Rate limits", response headers |
-//! | a 429's JSON body | Google AIP-193 (`google.rpc.RetryInfo`), OpenAI's and Azure's error messages |
 
 mod body;
 mod draft;
@@ -36,6 +25,18 @@ use field::{Field, Fields};
 pub const HINT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// What one response says about its vendor's limits. All waits count from the moment its head was seen.
+///
+/// | family | as documented by |
+/// |---|---|
+/// | `Retry-After` in seconds or as a date | RFC 9110, section 10.2.3 |
+/// | `retry-after-ms`, `x-ms-retry-after-ms` | Azure OpenAI "Provisioned throughput"; Azure Cosmos DB "Common response headers" |
+/// | `RateLimit-Limit`, `-Remaining`, `-Reset` | draft-ietf-httpapi-ratelimit-headers-00 to -06 |
+/// | `RateLimit`, `RateLimit-Policy` | the same draft, -07 as a dictionary, -08 and later as named items |
+/// | `X-RateLimit-*`, `X-Rate-Limit-*` | GitHub "Rate limits for the REST API", X "Rate limits", Discord "Rate Limits", Kong "Rate Limiting" |
+/// | `x-ratelimit-*-requests`, `-tokens` | OpenAI "Rate limits", Groq and Cerebras the same |
+/// | `anthropic-ratelimit-*` | Anthropic "Rate limits", response headers |
+///
+/// What only a refusal's JSON body says is read by [`retry_after_in_body`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     /// The wait that `Retry-After` or a relative of it asks for; the longest, if there are several.

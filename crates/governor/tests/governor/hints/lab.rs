@@ -32,13 +32,13 @@ fn read(answer: &Answer) -> Hints {
 fn standing(limit: Limit, accepted: &[Tick], now: Tick) -> (u64, Duration) {
     let held = accepted.iter().filter(|at| **at + limit.window() > now);
     let clear_at = held.clone().max().map_or(now, |last| *last + limit.window());
-    (u64::from(limit.count()) - held.count() as u64, clear_at - now)
+    (limit.count() - held.count() as u64, clear_at - now)
 }
 
 fn agrees(quota: &Quota, limit: Limit, (left, clear_in): (u64, Duration)) -> bool {
     // Rounded up to a whole second by the vendor, and up to two more where dates are in whole seconds.
     let late = quota.reset.unwrap().checked_sub(clear_in);
-    quota.limit == Some(limit.count().into())
+    quota.limit == Some(limit.count())
         && quota.remaining == Some(left)
         && late.is_some_and(|late| late <= Duration::from_secs(3))
 }

@@ -26,35 +26,54 @@ const NAMES: [&str; 14] = [
     "x-rate-limit-window",
 ];
 
-/// Values that are nearly right, as a fuzzer would learn them.
+/// What values are made of.
+const WORDS: [&str; 26] = [
+    "\"a\"",
+    "\"",
+    "\\",
+    "a",
+    ":YQ==:",
+    ";",
+    ";q=",
+    ";r=",
+    ";t=",
+    ";w=",
+    ";a=",
+    "limit=",
+    "reset=",
+    ",",
+    ", ",
+    "=",
+    "-",
+    ".",
+    "e",
+    "NaN",
+    "6m0",
+    "s",
+    "250ms",
+    "2026-01-01T00:",
+    "30Z",
+    DATE,
+];
+
+/// Values that are nearly right, as a fuzzer would learn them, and any bytes.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
-        Just("\"a\"".to_owned()),
-        Just("limit=".to_owned()),
-        Just(";r=".to_owned()),
-        Just(";t=".to_owned()),
-        Just(";w=".to_owned()),
-        Just(", ".to_owned()),
-        Just("6m0".to_owned()),
-        Just("2026-01-01T00:".to_owned()),
-        Just(DATE.to_owned()),
-        "[0-9]{1,25}",
-        "[0-9.eE+-]{1,8}",
-        "[\"\\\\:;,= a-z]{1,4}",
+        2 => prop::sample::select(&WORDS[..]).prop_map(str::to_owned),
+        1 => (any::<u128>(), 0_u32..128).prop_map(|(number, less)| (number >> less).to_string()),
     ];
     prop_oneof![
-        3 => vec(word, 0..8).prop_map(|words| words.concat().into_bytes()),
-        1 => vec(any::<u8>(), 0..40),
+        4 => vec(word, 0..6).prop_map(|words| words.concat().into_bytes()),
+        1 => vec(any::<u8>(), 0..20),
     ]
 }
 
 fn headers() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let name = prop_oneof![
         9 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
-        1 => "(x-)?ratelimit-[a-z-]{0,20}",
-        1 => any::<String>(),
+        1 => value().prop_map(|name| format!("x-ratelimit-{}", String::from_utf8_lossy(&name))),
     ];
-    vec((name, value()), 0..20)
+    vec((name, value()), 0..12)
 }
 
 fn read(headers: &[(String, Vec<u8>)], wall: Timestamp) -> Hints {
@@ -68,7 +87,7 @@ fn waits(hints: &Hints) -> impl Iterator<Item = Duration> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn no_header_panics_or_asks_for_more_than_the_cap(
