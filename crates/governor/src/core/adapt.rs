@@ -35,11 +35,14 @@ impl Share {
         self.streak
     }
 
-    /// A call was refused: half of `slots`, and at least one.
-    pub(super) fn cool_down(&mut self, slots: u64) {
+    /// A call was refused: half of `slots`, and at least one. What was explained and answered by another plan is no
+    /// reason to come back later than the first time.
+    pub(super) fn cool_down(&mut self, slots: u64, explained: bool) {
         self.share = (self.share * COOL_DOWN).max(1.0 / slots.max(1) as f64);
-        self.streak = self.streak.saturating_add(1);
         self.clean = 0;
+        if !explained {
+            self.streak = self.streak.saturating_add(1);
+        }
     }
 
     /// A call was accepted. Answers whether the share grew.
@@ -84,16 +87,25 @@ mod tests {
         let mut share = Share::default();
         let mut took = Vec::new();
         for _ in 0..4 {
-            share.cool_down(8);
+            share.cool_down(8, false);
             took.push(recovery(&mut share, 8));
         }
         assert_eq!(took, [8, 50, 100, 200]);
     }
 
     #[test]
+    fn what_was_explained_comes_back_quickly_every_time() {
+        let mut share = Share::default();
+        for _ in 0..4 {
+            share.cool_down(8, true);
+            assert_eq!(recovery(&mut share, 8), 8);
+        }
+    }
+
+    #[test]
     fn never_below_one_slot_and_forgotten_in_time() {
         let mut share = Share::default();
-        (0..10).for_each(|_| share.cool_down(8));
+        (0..10).for_each(|_| share.cool_down(8, false));
         assert_eq!(share.get(), 1.0 / 8.0);
         (0..12_000).for_each(|_| {
             share.good(8);

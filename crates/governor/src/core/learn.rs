@@ -113,7 +113,9 @@ pub(super) struct Learner {
     probes: [Probe; 3],
     /// By the slot's index.
     grounds: Vec<Ground>,
+    /// All calls, by the upper bounds of their arrival; and the accepted ones, by the lower bounds.
     bucket: Pacer,
+    accepted: Pacer,
     /// The most that was accepted at once: for certain, and if the calls that were under way had arrived.
     certain: f64,
     proven: f64,
@@ -145,6 +147,7 @@ impl Learner {
             probes: ACCEPTED_PER_CALL.map(Probe::new),
             grounds: Vec::new(),
             bucket: Pacer::new(hold / count),
+            accepted: Pacer::new(window / count),
             certain: 1.0,
             proven: 1.0,
             presumed: 1.0,
@@ -159,6 +162,11 @@ impl Learner {
             patience: PATIENCE.0,
             trying: false,
         }
+    }
+
+    /// Whether a belief that was given up is being tried again.
+    pub(super) fn trying(&self) -> bool {
+        self.trying
     }
 
     pub(super) fn counter(&self) -> bool {
@@ -299,7 +307,9 @@ impl Learner {
     pub(super) fn accepted(&mut self, slot: Slot, now: Tick) -> bool {
         let ground = self.ground(slot);
         if !self.takes_all_at_once() {
-            self.certain = self.certain.max(self.bucket.level(0, now));
+            self.accepted.stamp(ground.at);
+            let certain = self.accepted.level(0, now).min(self.count as f64);
+            self.certain = self.certain.max(certain);
             self.proven = self.proven.max(f64::from(ground.level)).max(self.certain);
             self.presumed = self.presumed.max(self.proven);
         }

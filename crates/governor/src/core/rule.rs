@@ -91,7 +91,7 @@ fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
 }
 
 /// Which rule refused, most likely, and why: of the windows that the vendor's wait fits in, for nobody asks to wait longer
-/// than its window, the shortest one with an explanation of its own.
+/// than its window, the shortest one with an explanation of its own, and first of all one that is being tried.
 pub(super) fn likely_refuser(
     rules: &[Rule],
     refused: (Slot, Tick),
@@ -102,7 +102,8 @@ pub(super) fn likely_refuser(
     let causes = rules.iter().enumerate().map(|(index, rule)| {
         let cause = rule.cause(refused, asked, latency);
         let unexplained = cause == Cause::SomebodyElse;
-        ((rule.window.hold() < wait, unexplained, rule.window.hold()), index, cause)
+        let trying = rule.learner.as_ref().is_some_and(|learner| learner.trying());
+        ((rule.window.hold() < wait, unexplained, !trying, rule.window.hold()), index, cause)
     });
     causes.min_by_key(|(rank, ..)| *rank).map(|(_, index, cause)| (index, cause))
 }
@@ -385,8 +386,10 @@ impl Rule {
         pace.saturating_mul(1 << self.share.streak().min(6)).min(self.window.hold())
     }
 
-    pub(super) fn cool_down(&mut self) {
-        self.share.cool_down(self.window.full());
+    pub(super) fn cool_down(&mut self, cause: Cause) {
+        // Only a learner answers a cause with another plan.
+        let explained = self.learner.is_some() && cause != Cause::SomebodyElse;
+        self.share.cool_down(self.window.full(), explained);
         self.apply_share();
     }
 

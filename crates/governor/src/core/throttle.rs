@@ -123,7 +123,7 @@ impl Core {
             explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
             rule.believe(cause, &self.latency);
             if self.config.cool_down_on_429 {
-                rule.cool_down();
+                rule.cool_down(cause);
             }
         }
         if asked.is_none() && self.config.cool_down_on_429 {

@@ -1,5 +1,6 @@
-//! The governor from outside: waiting in virtual time, and the plan against the theory. One binary, for link time.
+//! The governor from outside: waiting in virtual time, the plan against the theory, and vendors' hints. One binary, for link time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod hints;
 mod plan;
 mod waiting;
