@@ -51,15 +51,11 @@ pub use breaker::{Breaker, BreakerConfig, BreakerState, Trip};
 pub use budget::{Acquire, Budget};
 pub use classify::{Outcome, OutcomeClass, Transport, classify_status, classify_transport};
 pub use config::{BudgetConfig, ConfigError, Guard, Shape};
-<<<<<<< HEAD
 pub use core::{Cause, Core, Explanation, Reason, Refusal, Slot, Snapshot};
-pub use hint::retry_after;
+pub use hint::{
+    HINT_MAX, Hints, Quota, QuotaName, QuotaUnit, Quotas, retry_after, retry_after_in_body,
+};
 pub use limit::{Limit, LimitError, Unit};
-=======
-pub use core::{Core, Reason, Refusal, Slot};
-pub use hint::{HINT_MAX, Hints, Quota, QuotaName, Quotas, Unit, retry_after, retry_after_in_body};
-pub use limit::{Limit, LimitError};
->>>>>>> h-hints
 pub use permit::{Permit, Refused};
 pub use plan::{Plan, PlanError, PlanRequest, plan};
 pub use rate::{Ceilings, Preset, Rate, RateError};

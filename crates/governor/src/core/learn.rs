@@ -386,7 +386,8 @@ impl Learner {
         if counter {
             return Cause::SlidingCounter;
         }
-        match self.depth.filter(|depth| *depth > 1 && next_drop) {
+        let went_as_deep = |depth: &u64| next_drop && *depth > 1 && level + 0.5 >= *depth as f64;
+        match self.depth.filter(went_as_deep) {
             Some(depth) => Cause::SmallBucket { depth: depth - 1 },
             None => Cause::SomebodyElse,
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 
 use super::field::{Field, Fields};
-use super::quota::{Quota, QuotaName, Quotas, Unit};
+use super::quota::{Quota, QuotaName, Quotas, QuotaUnit};
 use super::structured::{Member, members};
 use super::time;
 
@@ -40,7 +40,7 @@ struct Policy<'h> {
     count: Option<u64>,
     window: Option<Duration>,
     /// `None`: of something that a limiter of calls and tokens has no use for (bytes, calls at the same time).
-    unit: Option<Unit>,
+    unit: Option<QuotaUnit>,
     joined: bool,
 }
 
@@ -67,7 +67,7 @@ impl<'h> Policies<'h> {
             count: member.param("q").and_then(time::count).or(bare),
             // WHOOP writes `100;window=60` ("API Rate Limiting").
             window: member.param("w").or(member.param("window")).and_then(window),
-            unit: member.param("qu").map_or(Some(Unit::Requests), unit),
+            unit: member.param("qu").map_or(Some(QuotaUnit::Requests), unit),
             joined: false,
         };
         let usable = member.key.is_none() && policy.count.is_some();
@@ -82,7 +82,7 @@ impl<'h> Policies<'h> {
         let mut quota = Quota {
             name: standing.name.map(QuotaName::new).unwrap_or_default(),
             // The draft's default.
-            unit: Unit::Requests,
+            unit: QuotaUnit::Requests,
             limit: standing.limit,
             remaining: standing.remaining,
             reset: standing.reset,
@@ -181,10 +181,10 @@ fn window(text: &str) -> Option<Duration> {
 }
 
 /// The draft's registry has `requests`, `content-bytes` and `concurrent-requests`; tokens go by their own names.
-fn unit(text: &str) -> Option<Unit> {
+fn unit(text: &str) -> Option<QuotaUnit> {
     match text {
-        "requests" => Some(Unit::Requests),
-        _ if text.contains("token") => Some(Unit::Tokens),
+        "requests" => Some(QuotaUnit::Requests),
+        _ if text.contains("token") => Some(QuotaUnit::Tokens),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 
-use super::quota::{QuotaName, Unit};
+use super::quota::{QuotaName, QuotaUnit};
 use super::time;
 
 /// Of more header fields only the first are looked at.
@@ -165,16 +165,16 @@ fn classify_part(name: &str) -> Option<Field> {
 
 impl Key {
     /// What the quota counts, as far as its name tells. Without a word for it, calls.
-    pub(super) fn unit(&self) -> Unit {
+    pub(super) fn unit(&self) -> QuotaUnit {
         let subject = self.subject;
         let mut words = words(&subject).filter(|word| window(word).is_none()).peekable();
         if words.peek().is_none() {
-            return Unit::Requests;
+            return QuotaUnit::Requests;
         }
-        words.fold(Unit::Unknown, |unit, word| match word {
-            _ if word.starts_with("token") => Unit::Tokens,
+        words.fold(QuotaUnit::Unknown, |unit, word| match word {
+            _ if word.starts_with("token") => QuotaUnit::Tokens,
             // Mistral's `req-minute`.
-            "request" | "requests" | "req" if unit == Unit::Unknown => Unit::Requests,
+            "request" | "requests" | "req" if unit == QuotaUnit::Unknown => QuotaUnit::Requests,
             _ => unit,
         })
     }
@@ -242,14 +242,14 @@ mod tests {
     #[test]
     fn a_subject_tells_what_is_counted_and_how_long() {
         let cases = [
-            ("", Unit::Requests, None),
-            ("minute", Unit::Requests, Some(60)),
-            ("requests", Unit::Requests, None),
-            ("req-minute", Unit::Requests, Some(60)),
-            ("tokens-day", Unit::Tokens, Some(86_400)),
-            ("tokens_usage_based", Unit::Tokens, None),
-            ("output-tokens", Unit::Tokens, None),
-            ("videos-second", Unit::Unknown, Some(1)),
+            ("", QuotaUnit::Requests, None),
+            ("minute", QuotaUnit::Requests, Some(60)),
+            ("requests", QuotaUnit::Requests, None),
+            ("req-minute", QuotaUnit::Requests, Some(60)),
+            ("tokens-day", QuotaUnit::Tokens, Some(86_400)),
+            ("tokens_usage_based", QuotaUnit::Tokens, None),
+            ("output-tokens", QuotaUnit::Tokens, None),
+            ("videos-second", QuotaUnit::Unknown, Some(1)),
         ];
         for (subject, unit, window_s) in cases {
             let key = Key { family: Family::X, subject: QuotaName::new(subject) };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 
 pub use body::retry_after_in_body;
-pub use quota::{Quota, QuotaName, Quotas, Unit};
+pub use quota::{Quota, QuotaName, Quotas, QuotaUnit};
 
 use draft::Policies;
 use field::{Field, Fields};
@@ -106,7 +106,7 @@ impl Hints {
     }
 
     fn last_reset(&self, counts: impl Fn(&Quota) -> bool) -> Option<Duration> {
-        let known = self.quotas.iter().filter(|quota| quota.unit != Unit::Unknown);
+        let known = self.quotas.iter().filter(|quota| quota.unit != QuotaUnit::Unknown);
         known.filter(|quota| counts(quota)).filter_map(|quota| quota.reset).max()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What a quota counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Unit {
+pub enum QuotaUnit {
     /// Calls.
     Requests,
     /// Tokens of a language model: input, output, or both.
@@ -21,7 +21,7 @@ pub struct Quota {
     /// What the vendor calls it; empty if it has no name. The same quota has the same name in the next response.
     pub name: QuotaName,
     /// What it counts.
-    pub unit: Unit,
+    pub unit: QuotaUnit,
     /// How many units a window holds; zero if the vendor says so.
     pub limit: Option<u64>,
     /// How many units are left.
@@ -37,7 +37,7 @@ impl Quota {
     pub(super) fn says_something(&self) -> bool {
         let counts = self.limit.is_some() || self.remaining.is_some();
         // Azure OpenAI has sent -1, -1 and a reset of 0 for "no idea".
-        let only_reset = self.unit != Unit::Unknown && self.reset.is_some_and(|at| !at.is_zero());
+        let only_reset = self.unit != QuotaUnit::Unknown && self.reset.is_some_and(|at| !at.is_zero());
         counts || only_reset
     }
 
@@ -187,7 +187,7 @@ mod tests {
         quotas.push(Quota { window: Some(Duration::from_secs(60)), ..Quota::default() });
         quotas.push(Quota { reset: Some(Duration::from_secs(60)), ..Quota::default() });
         let zero = Some(Duration::ZERO);
-        quotas.push(Quota { unit: Unit::Tokens, reset: zero, ..Quota::default() });
+        quotas.push(Quota { unit: QuotaUnit::Tokens, reset: zero, ..Quota::default() });
         assert!(quotas.is_empty(), "{quotas:?}");
     }
 

@@ -8,7 +8,7 @@ mod vendors;
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
-use paceline_governor::{Hints, Quota, Unit};
+use paceline_governor::{Hints, Quota, QuotaUnit};
 
 /// 2026-01-01T00:00:00Z; in epoch seconds 1,767,225,600.
 const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
@@ -26,9 +26,9 @@ fn written(quota: &Quota) -> String {
     let number = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
     let time = |time: Option<Duration>| time.map_or("?".to_owned(), |time| format!("{time:?}"));
     let unit = match quota.unit {
-        Unit::Requests => "requests",
-        Unit::Tokens => "tokens",
-        Unit::Unknown => "unknown",
+        QuotaUnit::Requests => "requests",
+        QuotaUnit::Tokens => "tokens",
+        QuotaUnit::Unknown => "unknown",
     };
     format!(
         "{}: {} of {} {unit}, {}, per {}",
