@@ -2,7 +2,7 @@
 //!
 //! The order (spec G4): the highest [priority](crate::Priority) first; inside one, the turn keys [take
 //! turns](level) by their shares; inside a key, first come, first served. Every operation is O(1), or O(log k) in the
-//! number of keys where a key comes or goes; nothing grows with the number of those who wait.
+//! number of keys where a key comes or goes; nothing but refusing everyone grows with the number of those who wait.
 //!
 //! **Ageing.** A priority that was passed over [`AGE_TURNS`] times in a row gets the next turn. It counts turns and not
 //! seconds because budgets range from 1,000 a second to 60 an hour: any time would be either no priority at all for the
