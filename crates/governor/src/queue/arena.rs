@@ -1,7 +1,7 @@
 //! A slab whose entries can stand in lists: in at the back, out from anywhere, each O(1), and no memory but the slab's.
 //!
-//! Room that was freed is used again first, so the slab is as large as it ever had to be at once. What an entry was in
-//! is for its owner to know: an index or a list that is not the slab's changes nothing or the wrong thing, never panics.
+//! Room that was freed is used again first, so the slab is as large as it ever had to be at once. What list an entry
+//! stands in is for its owner to know: a wrong index or list mixes up the lists, but never panics.
 
 #[derive(Debug)]
 struct Node<T> {
