@@ -15,7 +15,7 @@ use paceline_clock::{Clock, Sleep, Tick};
 
 use crate::core::Core;
 use crate::queue::{Found, Place, Queue};
-use crate::{BudgetConfig, ConfigError, Permit, Reason, Refusal, Refused, Status};
+use crate::{Ask, BudgetConfig, ConfigError, Permit, Reason, Refusal, Refused, Slot, Status};
 
 /// A budget that many callers share. Clones share it too.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
 
 struct State {
     core: Core,
-    queue: Queue,
+    queue: Queue<Slot, Refused>,
 }
 
 impl Budget {
@@ -135,10 +135,10 @@ impl State {
         let mut wake = Vec::new();
         while !self.queue.is_empty() {
             match self.core.admit(now) {
-                Ok(slot) => wake.extend(self.queue.grant_first(slot)),
+                Ok(slot) => wake.extend(self.queue.grant_next(slot)),
                 Err(Refusal { reason: Reason::Breaker(trip), .. }) => {
                     if self.core.tripped().is_some() {
-                        self.queue.refuse_all(trip, &mut wake);
+                        self.queue.refuse_all(Refused::Breaker(trip), &mut wake);
                     }
                     break;
                 }
@@ -211,7 +211,7 @@ impl Acquire {
         wake.into_iter().for_each(Waker::wake);
         match found {
             Found::Granted(slot) => Poll::Ready(Ok(Permit::new(shared, slot))),
-            Found::Refused(trip) => Poll::Ready(Err(Refused::Breaker(trip))),
+            Found::Refused(refused) => Poll::Ready(Err(refused)),
             Found::First | Found::Behind => {
                 self.set_timer(until);
                 Poll::Pending
@@ -235,7 +235,7 @@ impl Acquire {
         if state.queue.len() >= self.shared.queue_max {
             return Poll::Ready(Err(Refused::QueueFull { waiting: state.queue.len() }));
         }
-        self.place = Some(state.queue.join());
+        self.place = Some(state.queue.join(Ask::default()));
         Poll::Pending
     }
 

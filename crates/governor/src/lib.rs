@@ -29,6 +29,7 @@
 //! [`plan`](plan()) runs the same windows ahead of time.
 #![warn(missing_docs)]
 
+mod ask;
 mod backoff;
 mod breaker;
 mod budget;
@@ -46,6 +47,7 @@ mod retry;
 mod status;
 mod window;
 
+pub use ask::{Ask, Priority};
 pub use backoff::{Backoff, Strategy};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Trip};
 pub use budget::{Acquire, Budget};
