@@ -1,4 +1,4 @@
-//! A budget where calls are made: in front of a [`tower`] service, or around a [`reqwest`] client. Each stands behind the
+//! A budget where calls are made: in front of a `tower` service, or around a `reqwest` client. Each stands behind the
 //! feature of its name.
 //!
 //! Both take a permit for every attempt, say when it is sent and when its answer is here, and give the place back if the

@@ -39,13 +39,14 @@ pub use future::GovernedFuture;
 pub struct GovernorLayer<C = HttpClassify> {
     budget: Budget,
     classify: C,
+    connected: bool,
 }
 
 impl GovernorLayer {
     /// A layer for HTTP: answers are judged by their status and headers.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        Self { budget, classify: HttpClassify::default() }
+        Self { budget, classify: HttpClassify::default(), connected: false }
     }
 }
 
@@ -53,7 +54,18 @@ impl<C> GovernorLayer<C> {
     /// The same layer with answers judged by `classify`.
     #[must_use]
     pub fn classify<D>(self, classify: D) -> GovernorLayer<D> {
-        GovernorLayer { budget: self.budget, classify }
+        GovernorLayer { budget: self.budget, classify, connected: self.connected }
+    }
+
+    /// The inner service makes no connections while it is called (it holds one HTTP/2 channel, say), so that a call
+    /// leaves when it is made, and the budget's guard may decide when its slot begins to age.
+    ///
+    /// Without this every call keeps its slot until its response is here, as with [`Guard::Strict`](crate::Guard): a
+    /// layer does not see whether a call waits for a connection first, and a guess would be wrong when it matters. That
+    /// costs rate only where calls take more than a small part of the shortest window.
+    #[must_use]
+    pub fn connected(self) -> Self {
+        Self { connected: true, ..self }
     }
 }
 
@@ -61,7 +73,7 @@ impl<S, C: Clone> Layer<S> for GovernorLayer<C> {
     type Service = Governed<S, C>;
 
     fn layer(&self, inner: S) -> Governed<S, C> {
-        Governed { inner, budget: self.budget.clone(), classify: self.classify.clone() }
+        Governed { inner, layer: self.clone() }
     }
 }
 
@@ -77,8 +89,7 @@ impl<S, C: Clone> Layer<S> for GovernorLayer<C> {
 #[derive(Clone, Debug)]
 pub struct Governed<S, C = HttpClassify> {
     inner: S,
-    budget: Budget,
-    classify: C,
+    layer: GovernorLayer<C>,
 }
 
 impl<S> Governed<S> {
@@ -106,7 +117,7 @@ where
         // The one that was polled ready makes the call; its clone may not be ready.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        GovernedFuture::new(self.budget.clone(), self.classify.clone(), ready, request)
+        GovernedFuture::new(self.layer.clone(), ready, request)
     }
 }
 

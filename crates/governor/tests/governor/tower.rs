@@ -14,6 +14,7 @@ use paceline_governor::adapter::tower::{Classify, Governed, GovernedError, Gover
 use paceline_governor::{
     Budget, BudgetConfig, Guard, Outcome, OutcomeClass, Reason, Refused, Transport,
 };
+use paceline_lab::{Call, Policy, Vendor, VendorConfig};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 fn config(limits: &[&str]) -> BudgetConfig {
@@ -243,4 +244,45 @@ fn a_failure_keeps_its_slot_unless_nothing_can_have_left() {
             assert_eq!((used(&budget), budget.status().in_flight), (kept, 0), "{transport:?}");
         }
     });
+}
+
+/// What a vendor of 20 a second refuses of 60 calls whose way to it takes up to 400 ms, and how long they take in ms.
+fn refused_on_a_slow_way(connected: bool) -> (u64, u64) {
+    SimClock::new().run(|clock| async move {
+        let vendor = VendorConfig {
+            limits: vec!["20/s".parse().unwrap()],
+            policy: Policy::LOG,
+            net: "0..400".parse().unwrap(),
+            ..VendorConfig::default()
+        };
+        let vendor = Arc::new(Vendor::new(vendor, clock.clone()).unwrap());
+        let inner = {
+            let vendor = Arc::clone(&vendor);
+            service_fn(move |_: Request<()>| {
+                let vendor = Arc::clone(&vendor);
+                async move {
+                    let status = vendor.call(Call::new()).await.status().unwrap();
+                    Ok::<_, Infallible>(Response::builder().status(status).body(()).unwrap())
+                }
+            })
+        };
+        let budget = Budget::new(BudgetConfig::new(["20/s".parse().unwrap()]), clock.clone());
+        let layer = GovernorLayer::new(budget.unwrap());
+        let service = if connected { layer.connected() } else { layer }.layer(inner);
+        let calls: Vec<_> =
+            (0..60).map(|_| tokio::spawn(service.clone().oneshot(Request::new(())))).collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        (vendor.stats().refused, clock.now().as_millis())
+    })
+}
+
+#[test]
+fn a_way_that_nobody_watches_is_not_guessed() {
+    let (refused, took_ms) = refused_on_a_slow_way(false);
+    assert_eq!(refused, 0);
+    assert!(took_ms < 2 * 1000 + 3 * 800, "{took_ms} ms");
+    let (refused, _) = refused_on_a_slow_way(true);
+    assert!(refused > 0, "who says that the way is short is believed");
 }

@@ -4,17 +4,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use reqwest::{Body, Response};
+use reqwest::{Body, Response, ResponseBuilderExt};
 
 use super::flight::Flight;
 use crate::{Outcome, Transport, classify_transport};
 
 /// The same response; its call ends with its body.
 pub(super) fn hold(response: Response, flight: Flight, outcome: Outcome) -> Response {
-    let response: http::Response<Body> = response.into();
-    if response.body().is_end_stream() {
+    if response.content_length() == Some(0) {
         flight.finish(&outcome);
-        return response.into();
+        return response;
+    }
+    // The way there and back drops the URL, and only a builder can put it in again.
+    let named = http::Response::builder().url(response.url().clone()).body(());
+    let mut response: http::Response<Body> = response.into();
+    if let Ok(named) = named {
+        response.extensions_mut().extend(named.into_parts().0.extensions);
     }
     response.map(|inner| Body::wrap(Held { inner, flight: Some(flight), outcome })).into()
 }

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use tower::Service;
 
-use super::{Classify, GovernedError};
-use crate::{Acquire, Budget, Permit, classify_transport};
+use super::{Classify, GovernedError, GovernorLayer};
+use crate::{Acquire, Permit, classify_transport};
 
 /// A call through a [`Governed`](super::Governed) service.
 ///
@@ -16,8 +16,7 @@ use crate::{Acquire, Budget, Permit, classify_transport};
 /// is held as if the vendor had counted it. There is no moment in between.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct GovernedFuture<S: Service<R>, R, C> {
-    budget: Budget,
-    classify: C,
+    layer: GovernorLayer<C>,
     state: State<S, R>,
 }
 
@@ -31,9 +30,10 @@ enum State<S: Service<R>, R> {
 impl<S: Service<R>, R, C> Unpin for GovernedFuture<S, R, C> {}
 
 impl<S: Service<R>, R, C> GovernedFuture<S, R, C> {
-    pub(super) fn new(budget: Budget, classify: C, ready: S, request: R) -> Self {
-        let state = State::Waiting { acquire: budget.acquire(), call: Some((ready, request)) };
-        Self { budget, classify, state }
+    pub(super) fn new(layer: GovernorLayer<C>, ready: S, request: R) -> Self {
+        let state =
+            State::Waiting { acquire: layer.budget.acquire(), call: Some((ready, request)) };
+        Self { layer, state }
     }
 }
 
@@ -55,6 +55,10 @@ where
                     let Some((mut ready, request)) = call.take() else { return Poll::Pending };
                     // Before `call`, for there are services that send there and not when polled.
                     permit.sent();
+                    if !this.layer.connected {
+                        // It may have to make a connection first, and nobody would say when that is there.
+                        (permit.on_connect())(false);
+                    }
                     let answer = Box::pin(ready.call(request));
                     this.state = State::Calling { permit: Some(permit), answer };
                 }
@@ -80,10 +84,11 @@ where
         match answer {
             Ok(response) => {
                 permit.seen();
-                permit.finish(&self.classify.response(response, self.budget.clock().wall()));
+                let wall = self.layer.budget.clock().wall();
+                permit.finish(&self.layer.classify.response(response, wall));
             }
             Err(error) => {
-                let transport = self.classify.error(error);
+                let transport = self.layer.classify.error(error);
                 let outcome = classify_transport(transport);
                 if transport.may_have_arrived() {
                     permit.finish(&outcome);
