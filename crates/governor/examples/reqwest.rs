@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use paceline_clock::Clock;
 use paceline_governor::adapter::reqwest::GovernedClient;
-use paceline_governor::{Budget, BudgetConfig, Limit, PlanRequest, plan};
+use paceline_governor::{Budget, BudgetConfig, Guard, Limit, PlanRequest, plan};
 use paceline_lab::{Lab, Policy, VendorConfig};
 
 /// The product's 20 a minute and 60 an hour, in seconds.
@@ -24,7 +24,9 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let lab = Lab::start(vendor, clock.clone(), ([127, 0, 0, 1], 0).into()).await?;
     let limits = LIMITS.map(str::parse).into_iter().collect::<Result<Vec<Limit>, _>>()?;
 
-    let budget = Budget::new(BudgetConfig::new(limits.clone()), clock.clone())?;
+    // By default a window of a minute is kept strictly; one that was scaled to a second has to ask for it.
+    let config = BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits.clone()) };
+    let budget = Budget::new(config, clock.clone())?;
     #[expect(
         clippy::disallowed_methods,
         reason = "the ban is for our own crates: the caller's builder"

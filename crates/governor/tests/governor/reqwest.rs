@@ -91,9 +91,7 @@ async fn many_calls_at_once_and_a_strict_vendor_refuses_none() {
         ..VendorConfig::default()
     };
     let lab = Lab::start(config, clock.clone(), any_port()).await.unwrap();
-    let limits = ["20/s".parse().unwrap()];
-    let budget = Budget::new(BudgetConfig::new(limits), clock.clone()).unwrap();
-    let client = GovernedClient::new(builder(), budget).unwrap();
+    let client = GovernedClient::new(builder(), budget(&["20/s"], clock)).unwrap();
     let calls: Vec<_> = (0..45)
         .map(|_| {
             let client = client.clone();
