@@ -89,6 +89,12 @@ impl Budget {
         self.shared.with_core_then_pump(|core, _| core.reset_breaker());
     }
 
+    /// The clock that it goes by; whoever waits between two tries waits on this one.
+    #[cfg(any(feature = "tower", feature = "reqwest"))]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     /// A snapshot for people and programs.
     #[must_use]
     pub fn status(&self) -> Status {

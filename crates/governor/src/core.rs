@@ -64,7 +64,26 @@ pub struct Refusal {
     pub until: Option<Tick>,
 }
 
-/// The state of one budget.
+/// The state of one budget. It needs no runtime: whoever has one of their own, or none, gives it the time.
+///
+/// ```
+/// use paceline_clock::Tick;
+/// use paceline_governor::{BudgetConfig, Core, Outcome, OutcomeClass};
+///
+/// let mut core = Core::new(BudgetConfig::new(["2/s".parse()?]))?;
+/// let mut now = Tick::ZERO;
+/// for _ in 0..2 {
+///     let slot = core.admit(now).unwrap();
+///     core.sent(slot, now);
+///     now = now + std::time::Duration::from_millis(30); // the response's head is here
+///     core.seen(slot, now);
+///     core.finish(slot, &Outcome::of(OutcomeClass::Success), now);
+/// }
+/// let refusal = core.admit(now).unwrap_err();
+/// now = refusal.until.unwrap(); // sleep until then, in whatever way
+/// assert!(core.admit(now).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Core {
     config: BudgetConfig,

@@ -27,8 +27,13 @@
 //!
 //! The deciding core takes the time as an argument and has no I/O; waiting is a thin shell around it, and
 //! [`plan`](plan()) runs the same windows ahead of time.
+//!
+//! Two features, off by default, put a budget where calls are made: `tower` (a layer whose clones share the budget) and
+//! `reqwest` (a client that asks for a permit per attempt); see `adapter`.
 #![warn(missing_docs)]
 
+#[cfg(any(feature = "tower", feature = "reqwest"))]
+pub mod adapter;
 mod ask;
 mod backoff;
 mod breaker;

@@ -21,7 +21,12 @@ const DOORS: [(&str, &[&str]); 4] = [
     ("SystemTime::now", &["crates/clock/src/system.rs"]),
     (
         "reqwest::Client",
-        &["crates/engine/src/provider/http.rs", "crates/engine/src/provider/http/"],
+        &[
+            "crates/engine/src/provider/http.rs",
+            "crates/engine/src/provider/http/",
+            // Behind a feature, for users of the governor alone; takes its builder from them.
+            "crates/governor/src/adapter/reqwest.rs",
+        ],
     ),
 ];
 

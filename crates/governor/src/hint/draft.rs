@@ -14,7 +14,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 
 use super::field::{Field, Fields};
-use super::quota::{Quota, QuotaName, Quotas, QuotaUnit};
+use super::quota::{Quota, QuotaName, QuotaUnit, Quotas};
 use super::structured::{Member, members};
 use super::time;
 

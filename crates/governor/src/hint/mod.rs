@@ -16,7 +16,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 
 pub use body::retry_after_in_body;
-pub use quota::{Quota, QuotaName, Quotas, QuotaUnit};
+pub use quota::{Quota, QuotaName, QuotaUnit, Quotas};
 
 use draft::Policies;
 use field::{Field, Fields};

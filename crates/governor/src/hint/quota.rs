@@ -37,7 +37,8 @@ impl Quota {
     pub(super) fn says_something(&self) -> bool {
         let counts = self.limit.is_some() || self.remaining.is_some();
         // Azure OpenAI has sent -1, -1 and a reset of 0 for "no idea".
-        let only_reset = self.unit != QuotaUnit::Unknown && self.reset.is_some_and(|at| !at.is_zero());
+        let only_reset =
+            self.unit != QuotaUnit::Unknown && self.reset.is_some_and(|at| !at.is_zero());
         counts || only_reset
     }
 

@@ -3,4 +3,8 @@
 
 mod hints;
 mod plan;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "tower")]
+mod tower;
 mod waiting;
