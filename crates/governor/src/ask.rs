@@ -46,6 +46,7 @@ pub struct Ask {
     turn: u64,
     share: u32,
     tokens: u64,
+    two_gates: bool,
 }
 
 impl Ask {
@@ -54,7 +55,7 @@ impl Ask {
 
     /// The default ask.
     pub const fn new() -> Self {
-        Self { priority: Priority::Normal, turn: 0, share: 1, tokens: 0 }
+        Self { priority: Priority::Normal, turn: 0, share: 1, tokens: 0, two_gates: false }
     }
 
     /// How urgent it is.
@@ -78,6 +79,15 @@ impl Ask {
     /// How many tokens the call is expected to cost, for limits that count tokens.
     pub const fn tokens(self, tokens: u64) -> Self {
         Self { tokens, ..self }
+    }
+
+    /// Its caller takes two permits at once and looks for itself when it is first.
+    pub(crate) const fn waits_at_two_gates(self) -> Self {
+        Self { two_gates: true, ..self }
+    }
+
+    pub(crate) const fn at_two_gates(&self) -> bool {
+        self.two_gates
     }
 
     /// How urgent it is.
@@ -124,7 +134,10 @@ mod tests {
     #[test]
     fn each_word_changes_its_own_part_only() {
         let ask = Ask::default().priority(Priority::Low).turn(7, 3).tokens(9);
-        assert_eq!(ask, Ask { priority: Priority::Low, turn: 7, share: 3, tokens: 9 });
+        assert_eq!(
+            ask,
+            Ask { priority: Priority::Low, turn: 7, share: 3, tokens: 9, two_gates: false }
+        );
         assert_eq!(ask.turn(0, 1).tokens(0).priority(Priority::Normal), Ask::default());
     }
 }

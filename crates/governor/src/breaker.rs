@@ -101,6 +101,15 @@ impl Breaker {
         self.state
     }
 
+    /// Why a call may not go through now, if it may not; nothing changes.
+    pub(crate) fn refuses(&self, now: Tick) -> Option<Trip> {
+        match self.state {
+            BreakerState::Admitting => None,
+            BreakerState::Refusing { until: Some(until), .. } if now >= until => None,
+            BreakerState::Refusing { trip, .. } | BreakerState::Probing { trip } => Some(trip),
+        }
+    }
+
     /// Whether a call may go through now; if it may as a probe, from now on only that one.
     pub fn admit(&mut self, now: Tick) -> Result<(), Trip> {
         match self.state {

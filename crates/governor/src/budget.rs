@@ -5,22 +5,24 @@
 //! keeps the timer from there on.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use paceline_clock::{Clock, Sleep, Tick};
+use paceline_clock::{Clock, Tick};
 
-use crate::core::Core;
-use crate::queue::{Found, Place, Queue};
-use crate::{Ask, BudgetConfig, ConfigError, Permit, Reason, Refusal, Refused, Slot, Status};
+use crate::acquire::tokens;
+use crate::core::{Core, Eta};
+use crate::queue::{Place, Queue};
+use crate::{
+    Acquire, Ask, BudgetConfig, ConfigError, Permit, Reason, Refusal, Refused, Slot, Snapshot,
+    Status,
+};
 
 /// A budget that many callers share. Clones share it too.
 #[derive(Clone)]
 pub struct Budget {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What a budget, its permits and its waiters share.
@@ -30,9 +32,9 @@ pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
-struct State {
-    core: Core,
-    queue: Queue<Slot, Refused>,
+pub(crate) struct State {
+    pub(crate) core: Core,
+    pub(crate) queue: Queue<Slot, Refused>,
 }
 
 impl Budget {
@@ -50,7 +52,32 @@ impl Budget {
     ///
     /// Dropping the future gives its place back at once and exactly.
     pub fn acquire(&self) -> Acquire {
-        Acquire { shared: Arc::clone(&self.shared), place: None, timer: None }
+        self.acquire_with(Ask::default())
+    }
+
+    /// As [`Budget::acquire`], for a caller with a priority, a turn of its own or an estimate of tokens.
+    ///
+    /// ```
+    /// # use paceline_clock::SimClock;
+    /// use paceline_governor::{Ask, Budget, BudgetConfig, Outcome, OutcomeClass, Priority, Refused};
+    ///
+    /// # SimClock::new().run(|clock| async move {
+    /// let limits = ["60/min".parse().unwrap(), "90000 tokens/min".parse().unwrap()];
+    /// let budget = Budget::new(BudgetConfig::new(limits), clock).unwrap();
+    /// let ask = Ask::new().priority(Priority::High).turn(7, 1).tokens(1_500);
+    /// let mut permit = budget.acquire_with(ask).await.unwrap();
+    /// permit.sent();
+    /// permit.seen();
+    /// permit.settle(900); // what the response says it took: 600 are free again
+    /// permit.finish(&Outcome::of(OutcomeClass::Success));
+    ///
+    /// // What can never fit is refused at once.
+    /// let refused = budget.acquire_with(Ask::new().tokens(100_000)).await.unwrap_err();
+    /// assert!(matches!(refused, Refused::NeverFits { .. }));
+    /// # });
+    /// ```
+    pub fn acquire_with(&self, ask: Ask) -> Acquire {
+        Acquire::new(Arc::clone(&self.shared), ask)
     }
 
     /// Leave to make one call now, or why not and until when. Never overtakes those who wait.
@@ -69,6 +96,24 @@ impl Budget {
         Ok(Permit::new(Arc::clone(&self.shared), slot))
     }
 
+    /// When the `calls`th call from now may be expected to go, those who wait included: 1 is the next one to go.
+    ///
+    /// ```
+    /// # use paceline_clock::SimClock;
+    /// # use paceline_governor::{Budget, BudgetConfig, Reason};
+    /// # SimClock::new().run(|clock| async move {
+    /// let limits = ["20/min".parse().unwrap(), "60/h".parse().unwrap()];
+    /// let budget = Budget::new(BudgetConfig::new(limits), clock.clone()).unwrap();
+    /// let eta = budget.eta(200);
+    /// assert_eq!((eta.at - clock.now()).as_secs(), 10_805); // three hours, and 500 ppm of clock drift
+    /// assert_eq!(eta.held_by, Some(Reason::Limit(1)));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn eta(&self, calls: u64) -> Eta {
+        self.shared.with_core(|core, now| core.eta(calls, now))
+    }
+
     /// Takes calls of an earlier process into account, each by how long ago the vendor counted it at the latest (spec
     /// G11). Do this before the first call.
     pub fn remember(&self, counted_ago: impl IntoIterator<Item = Duration>) {
@@ -77,6 +122,17 @@ impl Budget {
                 core.remember(now.before(ago));
             }
         });
+    }
+
+    /// What this budget remembers: keep it, and [restore](Budget::restore) it in the next process (spec G11).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.with_core(Core::snapshot)
+    }
+
+    /// Takes over what another budget remembered `elapsed` ago. Do this before the first call.
+    pub fn restore(&self, snapshot: &Snapshot, elapsed: Duration) {
+        self.shared.with_core(|core, now| core.restore(snapshot, elapsed, now));
     }
 
     /// A connection took this long to make: what the guard learns from.
@@ -112,8 +168,12 @@ impl fmt::Debug for Budget {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn with_core<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
@@ -126,21 +186,46 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.lock();
         let result = act(&mut state.core, now);
-        let wake = state.pump(now, None);
+        let wake = state.pump(now, false);
         drop(state);
         // Outside the lock: a woken caller may come back at once.
         wake.into_iter().for_each(Waker::wake);
         result
     }
+
+    /// A place at the end of the queue.
+    pub(crate) fn join(&self, state: &mut State, ask: Ask) -> Result<Place, Refused> {
+        let waiting = state.queue.len();
+        if waiting >= self.queue_max {
+            return Err(Refused::QueueFull { waiting });
+        }
+        Ok(state.queue.join(ask))
+    }
+
+    /// A waiter goes: what it was granted is given back, and the next one takes over.
+    pub(crate) fn leave(&self, place: Place) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if let Some(slot) = state.queue.leave(place) {
+            state.core.give_back(slot, None, now);
+        }
+        let wake = state.pump(now, false);
+        drop(state);
+        wake.into_iter().for_each(Waker::wake);
+    }
 }
 
 impl State {
     /// Grants every permit there is to those who wait, in order; answers whom to wake. The first who still waits is
-    /// among them, unless it is `caller` itself.
-    fn pump(&mut self, now: Tick, caller: Option<Place>) -> Vec<Waker> {
+    /// among them, unless it is the caller itself.
+    pub(crate) fn pump(&mut self, now: Tick, first_calls: bool) -> Vec<Waker> {
         let mut wake = Vec::new();
-        while !self.queue.is_empty() {
-            match self.core.admit(now) {
+        while let Some(ask) = self.queue.next_ask() {
+            if ask.at_two_gates() {
+                // It takes both of its permits at once, and this is only one of them: it has to look for itself.
+                break;
+            }
+            match self.core.admit_tokens(now, tokens(ask)) {
                 Ok(slot) => wake.extend(self.queue.grant_next(slot)),
                 Err(Refusal { reason: Reason::Breaker(trip), .. }) => {
                     if self.core.tripped().is_some() {
@@ -151,132 +236,17 @@ impl State {
                 Err(_) => break,
             }
         }
-        if caller.is_none() || !wake.is_empty() {
+        if !first_calls || !wake.is_empty() {
             wake.extend(self.queue.first_waker());
         }
         wake
     }
-}
 
-/// A caller that waits for a permit; see [`Budget::acquire`].
-#[must_use = "a future does nothing unless it is awaited"]
-pub struct Acquire {
-    shared: Arc<Shared>,
-    place: Option<Place>,
-    timer: Option<(Tick, Sleep)>,
-}
-
-impl Future for Acquire {
-    type Output = Result<Permit, Refused>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        loop {
-            let now = this.shared.clock.now();
-            let until = match this.step(now, cx.waker()) {
-                Poll::Ready(result) => {
-                    this.place = None;
-                    return Poll::Ready(result);
-                }
-                Poll::Pending => this.timer.as_mut(),
-            };
-            let Some((_, timer)) = until else {
-                return Poll::Pending;
-            };
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            this.timer = None;
+    /// Whether what is asked for can ever be.
+    pub(crate) fn fits(&self, ask: Ask) -> Result<(), Refused> {
+        match self.core.never_fits(tokens(ask)) {
+            Some(limit) => Err(Refused::NeverFits { tokens: ask.get_tokens(), limit }),
+            None => Ok(()),
         }
-    }
-}
-
-impl Acquire {
-    /// One look at the state: joins the queue, collects the answer, or sets the timer if it is the first.
-    fn step(&mut self, now: Tick, waker: &Waker) -> Poll<Result<Permit, Refused>> {
-        let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
-        let place = match self.place {
-            Some(place) => place,
-            None => match self.join(&mut state, now) {
-                Poll::Ready(result) => return Poll::Ready(result),
-                Poll::Pending => match self.place {
-                    Some(place) => place,
-                    None => return Poll::Pending,
-                },
-            },
-        };
-        let mut wake = Vec::new();
-        let mut found = state.queue.look(place, waker);
-        if matches!(found, Found::First) {
-            wake = state.pump(now, Some(place));
-            found = state.queue.look(place, waker);
-        }
-        let until = matches!(found, Found::First).then(|| state.core.next_slot(now)).flatten();
-        drop(state);
-        wake.into_iter().for_each(Waker::wake);
-        match found {
-            Found::Granted(slot) => Poll::Ready(Ok(Permit::new(shared, slot))),
-            Found::Refused(refused) => Poll::Ready(Err(refused)),
-            Found::First | Found::Behind => {
-                self.set_timer(until);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Takes a permit at once if nobody waits, else a place at the end of the queue.
-    fn join(&mut self, state: &mut State, now: Tick) -> Poll<Result<Permit, Refused>> {
-        if state.queue.is_empty() {
-            match state.core.admit(now) {
-                Ok(slot) => return Poll::Ready(Ok(Permit::new(Arc::clone(&self.shared), slot))),
-                Err(Refusal { reason: Reason::Breaker(trip), .. })
-                    if state.core.tripped().is_some() =>
-                {
-                    return Poll::Ready(Err(Refused::Breaker(trip)));
-                }
-                Err(_) => {}
-            }
-        }
-        if state.queue.len() >= self.shared.queue_max {
-            return Poll::Ready(Err(Refused::QueueFull { waiting: state.queue.len() }));
-        }
-        self.place = Some(state.queue.join(Ask::default()));
-        Poll::Pending
-    }
-
-    fn set_timer(&mut self, until: Option<Tick>) {
-        match until {
-            None => self.timer = None,
-            Some(until) if self.timer.as_ref().is_some_and(|(set, _)| *set == until) => {}
-            Some(until) => self.timer = Some((until, self.shared.clock.sleep_until(until))),
-        }
-    }
-}
-
-impl Drop for Acquire {
-    fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        self.shared.with_queue_left(place);
-    }
-}
-
-impl Shared {
-    /// A waiter goes: what it was granted is given back, and the next one takes over.
-    fn with_queue_left(&self, place: Place) {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        if let Some(slot) = state.queue.leave(place) {
-            state.core.give_back(slot, None, now);
-        }
-        let wake = state.pump(now, None);
-        drop(state);
-        wake.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl fmt::Debug for Acquire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire").field("place", &self.place).finish_non_exhaustive()
     }
 }

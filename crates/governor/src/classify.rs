@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Hints;
+
 /// How a call ended, by what is done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutcomeClass {
@@ -76,6 +78,24 @@ pub fn classify_status(status: u16, retry_after: Option<Duration>, retry_on: &[u
     let credential_refused =
         matches!(status, 401 | 403) && class == OutcomeClass::ConfigurationCaused;
     Outcome { class, retry_after, credential_refused }
+}
+
+/// The outcome of a response with this status and these hints: a refusal waits for what any of them says.
+///
+/// ```
+/// use paceline_clock::Timestamp;
+/// use paceline_governor::{Hints, classify_response};
+/// let headers: [(&str, &[u8]); 2] = [("x-ratelimit-remaining", b"0"), ("x-ratelimit-reset-after", b"3")];
+/// let hints = Hints::read(headers.into_iter(), Timestamp::default());
+/// assert_eq!(classify_response(429, &hints, &[]).retry_after.unwrap().as_secs(), 3);
+/// ```
+#[must_use]
+pub fn classify_response(status: u16, hints: &Hints, retry_on: &[u16]) -> Outcome {
+    let outcome = classify_status(status, hints.retry_after, retry_on);
+    match outcome.class {
+        OutcomeClass::Throttled => Outcome { retry_after: hints.hold_after_refusal(), ..outcome },
+        _ => outcome,
+    }
 }
 
 /// The outcome of a call that got no response.

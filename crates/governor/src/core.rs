@@ -5,6 +5,7 @@
 //! [given back](Core::give_back) and leaves no trace.
 
 mod adapt;
+mod eta;
 mod flights;
 mod learn;
 mod pacer;
@@ -23,6 +24,7 @@ use crate::config::BudgetConfig;
 use crate::guard::Latency;
 use crate::limit::Unit;
 use crate::{Breaker, BreakerState, ConfigError, Limit, Outcome, OutcomeClass, Trip};
+pub use eta::Eta;
 use flights::Flights;
 pub use flights::Slot;
 pub use learn::Cause;
@@ -150,6 +152,18 @@ impl Core {
         Ok(slot)
     }
 
+    /// Whether a call of so many tokens would be admitted, without taking anything.
+    pub(crate) fn would_admit(&mut self, now: Tick, tokens: u32) -> Result<(), Refusal> {
+        self.advance(now);
+        if let Some(refusal) = self.refusal(now, tokens) {
+            return Err(refusal);
+        }
+        match self.breaker.refuses(now) {
+            Some(trip) => Err(Refusal { reason: Reason::Breaker(trip), until: None }),
+            None => Ok(()),
+        }
+    }
+
     /// The limit that a call of so many tokens can never keep, if there is one.
     #[must_use]
     pub fn never_fits(&self, tokens: u32) -> Option<Limit> {
@@ -233,13 +247,34 @@ impl Core {
         self.breaker.record(now, outcome)
     }
 
-    /// The call is over, and what its outcome teaches another budget learns: this one only frees its place.
-    pub(crate) fn finish_silently(&mut self, slot: Slot, now: Tick) {
+    /// The call is over, and what its outcome teaches is another budget's: this one only frees its place.
+    fn finish_silently(&mut self, slot: Slot, now: Tick) {
         self.failed(slot, now);
         if self.flights.end(slot).is_some() {
             self.dropped(slot);
         }
         self.breaker.probe_lost(now);
+    }
+
+    /// As [`Core::finish`] for a call that passed two gates, where the other one keeps the vendor's limits: a refusal for
+    /// its rate teaches this one nothing, everything else does.
+    pub(crate) fn finish_own(&mut self, slot: Slot, outcome: &Outcome, now: Tick) {
+        if outcome.class == OutcomeClass::Throttled {
+            self.finish_silently(slot, now);
+        } else {
+            self.finish(slot, outcome, now);
+        }
+    }
+
+    /// As [`Core::finish`] for a call that passed two gates, where the other one is one of several that share this one: a
+    /// row or a column that fails must not stop the others, a credential that is refused must.
+    pub(crate) fn finish_shared(&mut self, slot: Slot, outcome: &Outcome, now: Tick) {
+        let everybodys = matches!(outcome.class, OutcomeClass::Success | OutcomeClass::Throttled);
+        if everybodys || outcome.credential_refused {
+            self.finish(slot, outcome, now);
+        } else {
+            self.finish_silently(slot, now);
+        }
     }
 
     /// The call's owner is gone: it may have been sent, and how it ended nobody knows. It teaches the breaker nothing.

@@ -64,6 +64,11 @@ impl Latency {
         self.mean_s = Some(self.mean_s.map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)));
     }
 
+    /// Mean of sent -> head, in seconds; 0 while there is none.
+    pub(crate) fn mean_s(&self) -> f64 {
+        self.mean_s.unwrap_or_default()
+    }
+
     /// A connection took this long to make.
     pub(crate) fn saw_network(&mut self, took: Duration) {
         self.network = self.network.max(took);

@@ -32,6 +32,7 @@
 //! `reqwest` (a client that asks for a permit per attempt); see `adapter`.
 #![warn(missing_docs)]
 
+mod acquire;
 #[cfg(any(feature = "tower", feature = "reqwest"))]
 pub mod adapter;
 mod ask;
@@ -41,6 +42,7 @@ mod budget;
 mod classify;
 mod config;
 mod core;
+mod gates;
 mod guard;
 mod hint;
 mod limit;
@@ -52,13 +54,17 @@ mod retry;
 mod status;
 mod window;
 
+pub use acquire::Acquire;
 pub use ask::{Ask, Priority};
 pub use backoff::{Backoff, Strategy};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Trip};
-pub use budget::{Acquire, Budget};
-pub use classify::{Outcome, OutcomeClass, Transport, classify_status, classify_transport};
+pub use budget::Budget;
+pub use classify::{
+    Outcome, OutcomeClass, Transport, classify_response, classify_status, classify_transport,
+};
 pub use config::{BudgetConfig, ConfigError, Guard, Shape};
-pub use core::{Cause, Core, Explanation, Reason, Refusal, Slot, Snapshot};
+pub use core::{Cause, Core, Eta, Explanation, Reason, Refusal, Slot, Snapshot};
+pub use gates::{AcquireBoth, Gates};
 pub use hint::{
     HINT_MAX, Hints, Quota, QuotaName, QuotaUnit, Quotas, retry_after, retry_after_in_body,
 };

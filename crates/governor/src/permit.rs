@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::budget::Shared;
-use crate::{Outcome, Slot, Trip};
+use crate::{Hints, Limit, Outcome, Slot, Trip};
 
 /// Leave to make one call. Tell it when the call is [sent](Permit::sent), when the response's head is
 /// [seen](Permit::seen) and how it [ended](Permit::finish).
@@ -13,19 +13,37 @@ use crate::{Outcome, Slot, Trip};
 /// had counted it. If nothing left this machine, say so with [`Permit::not_sent`].
 #[must_use = "a permit that is dropped counts as a call that was made"]
 pub struct Permit {
+    /// The budget that keeps the vendor's limits.
+    gate: Hold,
+    /// The column's own budget, if the call passed two gates.
+    own: Option<Hold>,
+    over: bool,
+}
+
+#[derive(Clone)]
+struct Hold {
     shared: Arc<Shared>,
-    slot: Option<Slot>,
+    slot: Slot,
 }
 
 impl Permit {
     pub(crate) fn new(shared: Arc<Shared>, slot: Slot) -> Self {
-        Self { shared, slot: Some(slot) }
+        Self { gate: Hold { shared, slot }, own: None, over: false }
+    }
+
+    pub(crate) fn both(gate: (Arc<Shared>, Slot), own: (Arc<Shared>, Slot)) -> Self {
+        let hold = |(shared, slot)| Hold { shared, slot };
+        Self { gate: hold(gate), own: Some(hold(own)), over: false }
+    }
+
+    fn holds(&self) -> impl Iterator<Item = &Hold> {
+        std::iter::once(&self.gate).chain(&self.own)
     }
 
     /// The call leaves now. Say this just before the first byte is written.
     pub fn sent(&mut self) {
-        if let Some(slot) = self.slot {
-            self.shared.with_core(|core, now| core.sent(slot, now));
+        for Hold { shared, slot } in self.holds() {
+            shared.with_core(|core, now| core.sent(*slot, now));
         }
     }
 
@@ -34,50 +52,81 @@ impl Permit {
     /// permit it does nothing.
     #[must_use]
     pub fn on_connect(&self) -> Arc<dyn Fn(bool) + Send + Sync> {
-        let (shared, slot) = (Arc::clone(&self.shared), self.slot);
-        Arc::new(move |connected| match slot {
-            Some(slot) if connected => {
-                shared.with_core_then_pump(|core, now| core.connected(slot, now));
+        let holds: Vec<Hold> = self.holds().cloned().collect();
+        Arc::new(move |connected| {
+            for Hold { shared, slot } in &holds {
+                if connected {
+                    shared.with_core_then_pump(|core, now| core.connected(*slot, now));
+                } else {
+                    shared.with_core(|core, _| core.connecting(*slot));
+                }
             }
-            Some(slot) => shared.with_core(|core, _| core.connecting(slot)),
-            None => {}
         })
     }
 
     /// The response's head is here.
     pub fn seen(&mut self) {
-        if let Some(slot) = self.slot {
-            self.shared.with_core_then_pump(|core, now| core.seen(slot, now));
+        for Hold { shared, slot } in self.holds() {
+            shared.with_core_then_pump(|core, now| core.seen(*slot, now));
+        }
+    }
+
+    /// What the response's head says of the vendor's quotas. Say this after [`seen`](Permit::seen).
+    pub fn heard(&mut self, hints: &Hints) {
+        if !hints.is_empty() {
+            let Hold { shared, slot } = &self.gate;
+            shared.with_core(|core, now| core.heard(*slot, hints, now));
+        }
+    }
+
+    /// The call took so many tokens, as its response says; what was reserved beyond is free again (spec G13).
+    pub fn settle(&mut self, tokens: u64) {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        for Hold { shared, slot } in self.holds() {
+            shared.with_core_then_pump(|core, _| core.settle(*slot, tokens));
         }
     }
 
     /// The call is over.
     pub fn finish(mut self, outcome: &Outcome) {
-        if let Some(slot) = self.slot.take() {
-            self.shared.with_core_then_pump(|core, now| core.finish(slot, outcome, now));
-        }
+        self.over = true;
+        let Hold { shared, slot } = &self.gate;
+        let Some(own) = &self.own else {
+            shared.with_core_then_pump(|core, now| core.finish(*slot, outcome, now));
+            return;
+        };
+        shared.with_core_then_pump(|core, now| core.finish_shared(*slot, outcome, now));
+        own.shared.with_core_then_pump(|core, now| core.finish_own(own.slot, outcome, now));
     }
 
     /// Nothing left this machine: the place is given back as if it had never been taken. `outcome` tells the breaker why,
     /// if there is a why (no connection came about).
     pub fn not_sent(mut self, outcome: Option<&Outcome>) {
-        if let Some(slot) = self.slot.take() {
-            self.shared.with_core_then_pump(|core, now| core.give_back(slot, outcome, now));
+        self.over = true;
+        let Hold { shared, slot } = &self.gate;
+        let shared_outcome = outcome.filter(|_| self.own.is_none());
+        shared.with_core_then_pump(|core, now| core.give_back(*slot, shared_outcome, now));
+        if let Some(own) = &self.own {
+            own.shared.with_core_then_pump(|core, now| core.give_back(own.slot, outcome, now));
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.shared.with_core_then_pump(|core, now| core.abandon(slot, now));
+        if self.over {
+            return;
+        }
+        for Hold { shared, slot } in self.holds() {
+            shared.with_core_then_pump(|core, now| core.abandon(*slot, now));
         }
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Permit").field(&self.slot).finish()
+        let slots: Vec<Slot> = self.holds().map(|hold| hold.slot).collect();
+        f.debug_tuple("Permit").field(&slots).finish()
     }
 }
 
@@ -93,6 +142,14 @@ pub enum Refused {
     QueueFull {
         /// How many wait.
         waiting: usize,
+    },
+    /// The call is heavier than a whole limit.
+    #[error("{tokens} tokens can never fit into {limit}; ask for less, or split the call")]
+    NeverFits {
+        /// What was asked for.
+        tokens: u64,
+        /// The limit.
+        limit: Limit,
     },
 }
 

@@ -116,7 +116,6 @@ impl<G, R> Queue<G, R> {
     }
 
     /// What that one asks for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a budget with several kinds of limit"))]
     pub(crate) fn next_ask(&self) -> Option<Ask> {
         Some(self.waiters.get(self.first()?)?.ask)
     }

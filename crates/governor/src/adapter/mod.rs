@@ -9,11 +9,10 @@ pub mod reqwest;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 use paceline_clock::Timestamp;
 
-use crate::{Outcome, classify_status, retry_after};
+use crate::{Hints, Outcome, classify_response};
 
 /// What the head of a response says. The one place where headers become an outcome.
 fn outcome_of_head(
@@ -21,8 +20,8 @@ fn outcome_of_head(
     headers: &HeaderMap,
     wall: Timestamp,
     retry_on: &[u16],
-) -> Outcome {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let asked = text(RETRY_AFTER).and_then(|value| retry_after(value, text(DATE), wall));
-    classify_status(status.as_u16(), asked, retry_on)
+) -> (Outcome, Hints) {
+    let fields = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let hints = Hints::read(fields, wall);
+    (classify_response(status.as_u16(), &hints, retry_on), hints)
 }

@@ -50,11 +50,6 @@ impl Flights {
         self.live
     }
 
-    /// How many calls were admitted in all.
-    pub(super) fn admitted(&self) -> u64 {
-        self.admitted
-    }
-
     pub(super) fn take(&mut self, tokens: u32) -> Slot {
         self.live += 1;
         let index = self.free.pop().unwrap_or_else(|| {
@@ -88,10 +83,10 @@ impl Flights {
         (flight.stamped != u32::MAX).then_some(flight.sent_at)
     }
 
-    /// Calls admitted after this one; `None` if it has ended.
-    pub(super) fn admitted_after(&mut self, slot: Slot) -> Option<u64> {
+    /// How many calls were admitted before this one and after it; `None` if it has ended.
+    pub(super) fn place(&mut self, slot: Slot) -> Option<(u64, u64)> {
         let admitted = self.admitted;
-        self.get_mut(slot).map(|flight| admitted - flight.number - 1)
+        self.get_mut(slot).map(|flight| (flight.number, admitted - flight.number - 1))
     }
 
     /// What it weighs under limits of tokens.

@@ -30,11 +30,6 @@ impl Pacer {
         self.empty_at = self.empty_at.max(at) + self.interval;
     }
 
-    /// Starts over with a bucket that is empty at `at`.
-    pub(super) fn restart(&mut self, at: Tick) {
-        self.empty_at = at;
-    }
-
     /// Calls in the bucket, those without a stamp in full.
     pub(super) fn level(&self, unstamped: u64, now: Tick) -> f64 {
         let left = self.empty_at.as_nanos().saturating_sub(now.as_nanos());

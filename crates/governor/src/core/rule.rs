@@ -156,12 +156,12 @@ impl Rule {
         &self.window
     }
 
-    pub(super) fn learner(&self) -> Option<&Learner> {
-        self.learner.as_deref()
+    pub(super) fn stamped_after_s(&self, latency: &Latency) -> f64 {
+        self.guard.stamped_after_s(latency)
     }
 
-    pub(super) fn share(&self) -> &Share {
-        &self.share
+    pub(super) fn learner(&self) -> Option<&Learner> {
+        self.learner.as_deref()
     }
 
     pub(super) fn bound(&self, latency: &Latency) -> Option<Duration> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use paceline_clock::Tick;
 
+use super::{Core, Slot};
 use crate::limit::Unit;
+use crate::{Hints, Quota, QuotaName, QuotaUnit};
 
 /// Quotas of one vendor that are kept at once; what comes beyond is not heeded.
 const QUOTAS_MAX: usize = 8;
@@ -16,8 +18,8 @@ const SAME_RESET: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
     pub unit: Unit,
-    /// Which quota: its size, as far as the vendor names it.
-    pub limit: Option<u64>,
+    /// Which quota: its name and its size, as far as the vendor tells them.
+    pub quota: (QuotaName, Option<u64>),
     /// Calls (or tokens) left, less those of ours that the vendor may not have counted yet.
     pub left: u64,
     /// When it is full again.
@@ -35,7 +37,7 @@ impl Told {
     /// A response told of a quota.
     pub(super) fn heard(&mut self, told: Left, now: Tick) {
         self.quotas.retain(|quota| quota.until > now);
-        let same = |quota: &Left| (quota.unit, quota.limit) == (told.unit, told.limit);
+        let same = |quota: &Left| (quota.unit, quota.quota) == (told.unit, told.quota);
         let Some(at) = self.quotas.iter().position(same) else {
             if self.quotas.len() < QUOTAS_MAX {
                 self.quotas.push(told);
@@ -53,6 +55,13 @@ impl Told {
         known.number = known.number.max(told.number);
     }
 
+    /// A response tells of a quota that is as full as we believe: nobody else uses it.
+    fn agrees(&mut self, told: Left) {
+        let older = |quota: &Left| quota.number <= told.number;
+        self.quotas
+            .retain(|quota| (quota.unit, quota.quota) != (told.unit, told.quota) || !older(quota));
+    }
+
     /// A call goes.
     pub(super) fn take(&mut self, tokens: u32) {
         for quota in &mut self.quotas {
@@ -65,6 +74,61 @@ impl Told {
         let empty =
             |quota: &&Left| quota.until > now && quota.left < weight(quota.unit, tokens).max(1);
         self.quotas.iter().filter(empty).map(|quota| quota.until).max()
+    }
+}
+
+impl Core {
+    /// The response's head says how much is left of the vendor's quotas. Where that is less than this budget believes,
+    /// somebody else uses the key: no more is sent than is left until the quota is full again. A limit that the vendor names
+    /// lower than configured is kept from now on. It never makes anything faster than configured.
+    pub fn heard(&mut self, slot: Slot, hints: &Hints, now: Tick) {
+        if !self.config.heed_hints || hints.quotas.is_empty() {
+            return;
+        }
+        let Some((number, after)) = self.flights.place(slot) else { return };
+        self.advance(now);
+        for quota in hints.capped(self.config.hint_max).quotas.iter() {
+            let unit = match quota.unit {
+                QuotaUnit::Requests => Unit::Calls,
+                QuotaUnit::Tokens => Unit::Tokens,
+                QuotaUnit::Unknown => continue,
+            };
+            self.heard_of(unit, quota, (number, after), now);
+        }
+    }
+
+    fn heard_of(&mut self, unit: Unit, quota: &Quota, (number, after): (u64, u64), now: Tick) {
+        let configured = self.config.limits.len();
+        let rule = self.rules[..configured].iter_mut().find(|rule| match quota.window {
+            _ if rule.limit().unit() != unit => false,
+            Some(window) => rule.limit().window() == window,
+            None => quota.limit == Some(u64::from(rule.limit().count())),
+        });
+        let mut believed = None;
+        if let Some(rule) = rule {
+            if let Some(limit) = quota.limit.filter(|limit| *limit > 0 && quota.window.is_some()) {
+                rule.told_count(limit);
+            }
+            believed = Some(rule.window().full().saturating_sub(rule.window().used()));
+        }
+        let (Some(remaining), Some(reset)) = (quota.remaining, quota.reset) else { return };
+        // What is under way may not have been counted when this was said, and what was sent since was not.
+        let uncounted = match unit {
+            Unit::Calls => after.max(self.flights.len().saturating_sub(1) as u64),
+            Unit::Tokens => 0,
+        };
+        let told = Left {
+            unit,
+            quota: (quota.name, quota.limit),
+            left: remaining.saturating_sub(uncounted),
+            until: now + reset,
+            number,
+        };
+        if believed.is_some_and(|believed| remaining >= believed) {
+            self.told.agrees(told);
+        } else {
+            self.told.heard(told, now);
+        }
     }
 }
 
@@ -81,7 +145,7 @@ mod tests {
 
     fn left(left: u64, until_ms: u64, number: u64) -> Left {
         let until = Tick::from_millis(until_ms);
-        Left { unit: Unit::Calls, limit: Some(10), left, until, number }
+        Left { unit: Unit::Calls, quota: (QuotaName::default(), Some(10)), left, until, number }
     }
 
     #[test]
@@ -113,7 +177,8 @@ mod tests {
     fn no_more_quotas_than_there_is_room_for() {
         let mut told = Told::default();
         for limit in 0..100 {
-            told.heard(Left { limit: Some(limit), ..left(0, 1_000, 1) }, Tick::ZERO);
+            let quota = (QuotaName::default(), Some(limit));
+            told.heard(Left { quota, ..left(0, 1_000, 1) }, Tick::ZERO);
         }
         assert_eq!(told.quotas.len(), QUOTAS_MAX);
     }

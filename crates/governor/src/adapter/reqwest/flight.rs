@@ -7,7 +7,7 @@ use reqwest::{Request, Response};
 use super::connect::Connecting;
 use super::{CallError, GovernedClient, body};
 use crate::adapter::outcome_of_head;
-use crate::{Budget, Outcome, OutcomeClass, Permit, classify_transport};
+use crate::{Budget, Hints, Outcome, OutcomeClass, Permit, classify_transport};
 
 /// How an attempt ended.
 pub(super) struct Ended {
@@ -34,6 +34,12 @@ impl Flight {
     fn seen(&mut self) {
         if let Some(permit) = &mut self.permit {
             permit.seen();
+        }
+    }
+
+    fn heard(&mut self, hints: &Hints) {
+        if let Some(permit) = &mut self.permit {
+            permit.heard(hints);
         }
     }
 
@@ -76,7 +82,9 @@ impl GovernedClient {
     fn answered(&self, response: Response, mut flight: Flight) -> Ended {
         flight.seen();
         let wall = self.clock().wall();
-        let outcome = outcome_of_head(response.status(), response.headers(), wall, &self.retry_on);
+        let (status, headers) = (response.status(), response.headers());
+        let (outcome, hints) = outcome_of_head(status, headers, wall, &self.retry_on);
+        flight.heard(&hints);
         let response = if outcome.class == OutcomeClass::Success {
             body::hold(response, flight, outcome)
         } else {

@@ -85,6 +85,7 @@ where
             Ok(response) => {
                 permit.seen();
                 let wall = self.layer.budget.clock().wall();
+                permit.heard(&self.layer.classify.hints(response, wall));
                 permit.finish(&self.layer.classify.response(response, wall));
             }
             Err(error) => {
