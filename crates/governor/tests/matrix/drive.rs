@@ -2,13 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use paceline_clock::Tick;
 use paceline_governor::{BudgetConfig, Core, Outcome, OutcomeClass, Slot};
 use paceline_lab::{Enforcer, Verdict};
 
-use crate::scenario::{Case, Delays, RetryAfter};
+use crate::scenario::{Case, Delays, Guarding, RetryAfter};
 
 /// A job that sends this many times its calls does not end.
 const ATTEMPTS_PER_CALL_MAX: u64 = 20;
@@ -22,8 +23,8 @@ pub(crate) struct Run {
     pub(crate) refused_settled: u64,
     /// When each attempt was sent.
     pub(crate) sent: Vec<Duration>,
-    /// Mean time from sending to seeing the response's head: what strictness costs each window.
-    pub(crate) seen_after: Duration,
+    /// How long after that its response's head was seen; `None` for those still under way at the end.
+    seen_after: Vec<Option<Duration>>,
     /// Whether every call was accepted in the end.
     pub(crate) ended: bool,
 }
@@ -31,6 +32,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn last_start(&self) -> Duration {
         self.sent.last().copied().unwrap_or_default()
+    }
+
+    /// Mean time from sending to seeing, of these attempts: what strictness costs each window.
+    pub(crate) fn seen_after(&self, attempts: Range<usize>) -> Duration {
+        let seen = self.seen_after.get(attempts).unwrap_or_default().iter().flatten();
+        let count = seen.clone().count() as u32;
+        seen.sum::<Duration>().checked_div(count).unwrap_or_default()
     }
 }
 
@@ -42,12 +50,13 @@ struct Event {
     number: u64,
     slot: Slot,
     call: u32,
-    sent_at: Tick,
+    attempt: u32,
     what: What,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum What {
+    Connected { took: Duration },
     Arrives,
     Answered,
     Refused { wait: Duration },
@@ -86,9 +95,9 @@ struct Driver {
     fresh: u32,
     /// Refused calls, which go before the fresh ones.
     retries: VecDeque<u32>,
+    /// Connections that wait for a call.
+    idle: u32,
     accepted: u32,
-    seen_after: Duration,
-    seen: u32,
     run: Run,
 }
 
@@ -96,7 +105,7 @@ struct Driver {
 pub(crate) fn run(case: &Case) -> Run {
     let config = BudgetConfig {
         shape: case.shape,
-        guard: case.guard,
+        guard: case.guarding.guard(),
         ..BudgetConfig::new(case.vendor.parsed())
     };
     let policy = case.enforcement.policy(case.vendor);
@@ -110,14 +119,13 @@ pub(crate) fn run(case: &Case) -> Run {
         caused: 0,
         fresh: 0,
         retries: VecDeque::new(),
+        idle: 0,
         accepted: 0,
-        seen_after: Duration::ZERO,
-        seen: 0,
         run: Run {
             refused: 0,
             refused_settled: 0,
             sent: Vec::with_capacity(case.calls as usize),
-            seen_after: Duration::ZERO,
+            seen_after: Vec::with_capacity(case.calls as usize),
             ended: false,
         },
     };
@@ -148,7 +156,6 @@ impl Driver {
             }
         }
         self.run.ended = self.accepted == self.case.calls;
-        self.run.seen_after = self.seen_after.checked_div(self.seen).unwrap_or_default();
         self.run
     }
 
@@ -166,19 +173,27 @@ impl Driver {
                 self.fresh += 1;
                 self.fresh - 1
             });
-            self.core.sent(slot, self.now);
-            self.run.sent.push(self.now - self.case.start());
-            let at = self.now + self.delays.way();
-            self.cause(Event {
-                at,
-                number: 0,
-                slot,
-                call,
-                sent_at: self.now,
-                what: What::Arrives,
-            });
+            self.send(slot, call);
         }
         Tick::NEVER
+    }
+
+    /// The call leaves, over a connection that is there or one that it makes first.
+    fn send(&mut self, slot: Slot, call: u32) {
+        let attempt = self.run.sent.len() as u32;
+        self.run.sent.push(self.now - self.case.start());
+        self.run.seen_after.push(None);
+        self.core.sent(slot, self.now);
+        let makes_connection = self.case.guarding == Guarding::AutoTold && self.idle == 0;
+        let (what, after) = if makes_connection {
+            self.core.connecting(slot);
+            let took = self.delays.way() + self.delays.way();
+            (What::Connected { took }, took)
+        } else {
+            self.idle = self.idle.saturating_sub(1);
+            (What::Arrives, self.delays.way())
+        };
+        self.cause(Event { at: self.now + after, number: 0, slot, call, attempt, what });
     }
 
     fn cause(&mut self, event: Event) {
@@ -189,6 +204,12 @@ impl Driver {
     /// Lets it happen; answers whether the core learnt something.
     fn happens(&mut self, event: Event) -> bool {
         match event.what {
+            What::Connected { took } => {
+                self.core.saw_network(took);
+                self.core.connected(event.slot, self.now);
+                let at = self.now + self.delays.way();
+                self.cause(Event { at, what: What::Arrives, ..event });
+            }
             What::Arrives => {
                 self.arrives(event);
                 return false;
@@ -234,7 +255,9 @@ impl Driver {
     fn answered(&mut self, event: Event, outcome: &Outcome) {
         self.core.seen(event.slot, self.now);
         self.core.finish(event.slot, outcome, self.now);
-        self.seen_after += self.now - event.sent_at;
-        self.seen += 1;
+        self.idle += 1;
+        let attempt = event.attempt as usize;
+        let seen_at = self.now - self.case.start();
+        self.run.seen_after[attempt] = Some(seen_at.saturating_sub(self.run.sent[attempt]));
     }
 }
