@@ -22,9 +22,8 @@ fn case(enforcement: Enforcement, guarding: Guarding) -> Case {
 }
 
 #[test]
-fn a_stamp_at_the_sending_is_refused_by_a_log_and_not_by_a_fixed_window() {
+fn a_stamp_at_the_sending_is_refused_by_a_log_and_one_at_the_answer_is_not() {
     let at_sending = Guarding::Fixed(Duration::ZERO);
-    // Windows are held 500 ppm longer: 30 ms of a minute, 1.8 s of an hour; the minute is where jitter breaks through.
     let refused = |enforcement, guarding| run(&case(enforcement, guarding)).refused;
     assert!(refused(Enforcement::Log, at_sending) > 0);
     assert!(refused(Enforcement::LogCounting, at_sending) > 0);

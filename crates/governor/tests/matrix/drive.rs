@@ -1,7 +1,7 @@
 //! One run: a job of calls that are all wanted at once, through the core and past an enforcer, event by event.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -49,7 +49,6 @@ struct Event {
     /// Events of one moment keep the order in which they were caused.
     number: u64,
     slot: Slot,
-    call: u32,
     attempt: u32,
     what: What,
 }
@@ -85,16 +84,15 @@ impl PartialOrd for Event {
 
 struct Driver {
     case: Case,
+    start: Tick,
     now: Tick,
     core: Core,
     enforcer: Enforcer,
     delays: Delays,
     events: BinaryHeap<Event>,
     caused: u64,
-    /// Calls from here on were never tried.
-    fresh: u32,
-    /// Refused calls, which go before the fresh ones.
-    retries: VecDeque<u32>,
+    /// Calls that wait. They are all alike, so it does not matter to anybody that a refused one goes to the front.
+    waiting: u32,
     /// Connections that wait for a call.
     idle: u32,
     accepted: u32,
@@ -111,14 +109,14 @@ pub(crate) fn run(case: &Case) -> Run {
     let policy = case.enforcement.policy(case.vendor);
     let driver = Driver {
         case: *case,
+        start: case.start(),
         now: case.start(),
         core: Core::new(config).unwrap(),
         enforcer: Enforcer::new(&case.vendor.enforced(), &policy).unwrap(),
         delays: Delays::new(case.latency, case.run),
         events: BinaryHeap::new(),
         caused: 0,
-        fresh: 0,
-        retries: VecDeque::new(),
+        waiting: case.calls,
         idle: 0,
         accepted: 0,
         run: Run {
@@ -161,7 +159,7 @@ impl Driver {
 
     /// Sends whatever may go now; answers when to ask again, which is never if only an answer changes anything.
     fn admit(&mut self) -> Tick {
-        while !self.retries.is_empty() || self.fresh < self.case.calls {
+        while self.waiting > 0 {
             let slot = match self.core.admit(self.now) {
                 Ok(slot) => slot,
                 Err(refusal) => {
@@ -169,19 +167,16 @@ impl Driver {
                     return until.max(self.now + Duration::from_nanos(1));
                 }
             };
-            let call = self.retries.pop_front().unwrap_or_else(|| {
-                self.fresh += 1;
-                self.fresh - 1
-            });
-            self.send(slot, call);
+            self.waiting -= 1;
+            self.send(slot);
         }
         Tick::NEVER
     }
 
     /// The call leaves, over a connection that is there or one that it makes first.
-    fn send(&mut self, slot: Slot, call: u32) {
+    fn send(&mut self, slot: Slot) {
         let attempt = self.run.sent.len() as u32;
-        self.run.sent.push(self.now - self.case.start());
+        self.run.sent.push(self.now - self.start);
         self.run.seen_after.push(None);
         self.core.sent(slot, self.now);
         let makes_connection = self.case.guarding == Guarding::AutoTold && self.idle == 0;
@@ -193,7 +188,7 @@ impl Driver {
             self.idle = self.idle.saturating_sub(1);
             (What::Arrives, self.delays.way())
         };
-        self.cause(Event { at: self.now + after, number: 0, slot, call, attempt, what });
+        self.cause(Event { at: self.now + after, number: 0, slot, attempt, what });
     }
 
     fn cause(&mut self, event: Event) {
@@ -226,7 +221,7 @@ impl Driver {
                 };
                 let throttled = Outcome::of(OutcomeClass::Throttled);
                 self.answered(event, &Outcome { retry_after, ..throttled });
-                self.retries.push_back(event.call);
+                self.waiting += 1;
             }
         }
         true
@@ -257,7 +252,7 @@ impl Driver {
         self.core.finish(event.slot, outcome, self.now);
         self.idle += 1;
         let attempt = event.attempt as usize;
-        let seen_at = self.now - self.case.start();
+        let seen_at = self.now - self.start;
         self.run.seen_after[attempt] = Some(seen_at.saturating_sub(self.run.sent[attempt]));
     }
 }

@@ -17,13 +17,10 @@ const INTRODUCTION: &str = "\
 The deciding core against every kind of enforcer, in virtual time: a job of calls that are all wanted at once. What a
 vendor refuses goes back to the front of the queue. `Retry-After` comes in whole seconds, rounded up.
 
-- **Enforcers**: fixed windows, windows that the first call opens, sliding logs (plain, counting refused calls, in whole
-  seconds), sliding counters, token buckets of the limit's count and of a quarter of it. Those with phases are met in up to
-  20 of them.
-- **Delays**: none; 20 to 400 ms each way; 40 ms + exponential 60 ms each way with spikes up to 2 s in one of a hundred; 1 to
-  15 ms each way with 30 s and with 20 ms of service. At least three seeds each where there is chance.
-- **Guards**: `strict`; `auto` over connections that are there before; `auto, told` over connections that the job makes
-  and tells the guard of.
+- **Enforcers**: windows that are fixed or opened by the first call, sliding logs (plain, counting refused calls, in whole
+  seconds), sliding counters, buckets of the limit's count and of a quarter of it; up to 20 phases of those that have one.
+- **Delays**: at least three seeds each where there is chance.
+- **Guards**: `strict`; `auto` over connections that are there before; `auto, told` over ones that the job makes and tells of.
 
 The tables are written by `cargo test --release -p paceline-governor --test matrix -- --ignored rewrite`, and a test
 holds them to what is computed. Every row: `cargo test --release -p paceline-governor --test matrix -- --nocapture table`.
@@ -44,7 +41,7 @@ Shape `burst`, guard `strict`, the five enforcers that accept the limit in every
 rate between whole windows against `L / (W + g)`, `bound` and `optimum` the utilisation as above, with `W + g` and with `W`.
 ";
 
-/// The page as the governor earns it.
+/// The page as it is measured.
 fn page() -> String {
     let mut out = INTRODUCTION.to_owned();
     out.push_str(WORST);
@@ -96,6 +93,7 @@ fn worst<'a>(cells: impl Iterator<Item = &'a Cell>) -> Cell {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without --release")]
 fn the_page_says_what_is_measured() {
     let written = std::fs::read_to_string(Path::new(PAGE)).unwrap();
     let computed = page();
