@@ -1,14 +1,15 @@
 //! One run: a job of calls that are all wanted at once, through the core and past an enforcer, event by event.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::time::Duration;
 
 use paceline_clock::Tick;
 use paceline_governor::{BudgetConfig, Core, Outcome, OutcomeClass, Slot};
 use paceline_lab::{Enforcer, Verdict};
 
-use crate::scenario::{Case, Delays, RetryAfter};
+use crate::scenario::{Case, Delays, Guarding, RetryAfter};
 
 /// A job that sends this many times its calls does not end.
 const ATTEMPTS_PER_CALL_MAX: u64 = 20;
@@ -22,8 +23,8 @@ pub(crate) struct Run {
     pub(crate) refused_settled: u64,
     /// When each attempt was sent.
     pub(crate) sent: Vec<Duration>,
-    /// Mean time from sending to seeing the response's head: what strictness costs each window.
-    pub(crate) seen_after: Duration,
+    /// How long after that its response's head was seen; `None` for those still under way at the end.
+    seen_after: Vec<Option<Duration>>,
     /// Whether every call was accepted in the end.
     pub(crate) ended: bool,
 }
@@ -31,6 +32,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn last_start(&self) -> Duration {
         self.sent.last().copied().unwrap_or_default()
+    }
+
+    /// Mean time from sending to seeing, of these attempts: what strictness costs each window.
+    pub(crate) fn seen_after(&self, attempts: Range<usize>) -> Duration {
+        let seen = self.seen_after.get(attempts).unwrap_or_default().iter().flatten();
+        let count = seen.clone().count() as u32;
+        seen.sum::<Duration>().checked_div(count).unwrap_or_default()
     }
 }
 
@@ -41,13 +49,13 @@ struct Event {
     /// Events of one moment keep the order in which they were caused.
     number: u64,
     slot: Slot,
-    call: u32,
-    sent_at: Tick,
+    attempt: u32,
     what: What,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum What {
+    Connected { took: Duration },
     Arrives,
     Answered,
     Refused { wait: Duration },
@@ -74,23 +82,20 @@ impl PartialOrd for Event {
     }
 }
 
-pub(crate) static STORY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-
 struct Driver {
     case: Case,
+    start: Tick,
     now: Tick,
     core: Core,
     enforcer: Enforcer,
     delays: Delays,
     events: BinaryHeap<Event>,
     caused: u64,
-    /// Calls from here on were never tried.
-    fresh: u32,
-    /// Refused calls, which go before the fresh ones.
-    retries: VecDeque<u32>,
+    /// Calls that wait. They are all alike, so it does not matter to anybody that a refused one goes to the front.
+    waiting: u32,
+    /// Connections that wait for a call.
+    idle: u32,
     accepted: u32,
-    seen_after: Duration,
-    seen: u32,
     run: Run,
 }
 
@@ -98,28 +103,27 @@ struct Driver {
 pub(crate) fn run(case: &Case) -> Run {
     let config = BudgetConfig {
         shape: case.shape,
-        guard: case.guard,
+        guard: case.guarding.guard(),
         ..BudgetConfig::new(case.vendor.parsed())
     };
     let policy = case.enforcement.policy(case.vendor);
     let driver = Driver {
         case: *case,
+        start: case.start(),
         now: case.start(),
         core: Core::new(config).unwrap(),
         enforcer: Enforcer::new(&case.vendor.enforced(), &policy).unwrap(),
         delays: Delays::new(case.latency, case.run),
         events: BinaryHeap::new(),
         caused: 0,
-        fresh: 0,
-        retries: VecDeque::new(),
+        waiting: case.calls,
+        idle: 0,
         accepted: 0,
-        seen_after: Duration::ZERO,
-        seen: 0,
         run: Run {
             refused: 0,
             refused_settled: 0,
             sent: Vec::with_capacity(case.calls as usize),
-            seen_after: Duration::ZERO,
+            seen_after: Vec::with_capacity(case.calls as usize),
             ended: false,
         },
     };
@@ -150,13 +154,12 @@ impl Driver {
             }
         }
         self.run.ended = self.accepted == self.case.calls;
-        self.run.seen_after = self.seen_after.checked_div(self.seen).unwrap_or_default();
         self.run
     }
 
     /// Sends whatever may go now; answers when to ask again, which is never if only an answer changes anything.
     fn admit(&mut self) -> Tick {
-        while !self.retries.is_empty() || self.fresh < self.case.calls {
+        while self.waiting > 0 {
             let slot = match self.core.admit(self.now) {
                 Ok(slot) => slot,
                 Err(refusal) => {
@@ -164,16 +167,28 @@ impl Driver {
                     return until.max(self.now + Duration::from_nanos(1));
                 }
             };
-            let call = self.retries.pop_front().unwrap_or_else(|| {
-                self.fresh += 1;
-                self.fresh - 1
-            });
-            self.core.sent(slot, self.now);
-            self.run.sent.push(self.now - self.case.start());
-            let at = self.now + self.delays.way();
-            self.cause(Event { at, number: 0, slot, call, sent_at: self.now, what: What::Arrives });
+            self.waiting -= 1;
+            self.send(slot);
         }
         Tick::NEVER
+    }
+
+    /// The call leaves, over a connection that is there or one that it makes first.
+    fn send(&mut self, slot: Slot) {
+        let attempt = self.run.sent.len() as u32;
+        self.run.sent.push(self.now - self.start);
+        self.run.seen_after.push(None);
+        self.core.sent(slot, self.now);
+        let makes_connection = self.case.guarding == Guarding::AutoTold && self.idle == 0;
+        let (what, after) = if makes_connection {
+            self.core.connecting(slot);
+            let took = self.delays.way() + self.delays.way();
+            (What::Connected { took }, took)
+        } else {
+            self.idle = self.idle.saturating_sub(1);
+            (What::Arrives, self.delays.way())
+        };
+        self.cause(Event { at: self.now + after, number: 0, slot, attempt, what });
     }
 
     fn cause(&mut self, event: Event) {
@@ -184,6 +199,12 @@ impl Driver {
     /// Lets it happen; answers whether the core learnt something.
     fn happens(&mut self, event: Event) -> bool {
         match event.what {
+            What::Connected { took } => {
+                self.core.saw_network(took);
+                self.core.connected(event.slot, self.now);
+                let at = self.now + self.delays.way();
+                self.cause(Event { at, what: What::Arrives, ..event });
+            }
             What::Arrives => {
                 self.arrives(event);
                 return false;
@@ -200,7 +221,7 @@ impl Driver {
                 };
                 let throttled = Outcome::of(OutcomeClass::Throttled);
                 self.answered(event, &Outcome { retry_after, ..throttled });
-                self.retries.push_back(event.call);
+                self.waiting += 1;
             }
         }
         true
@@ -229,34 +250,9 @@ impl Driver {
     fn answered(&mut self, event: Event, outcome: &Outcome) {
         self.core.seen(event.slot, self.now);
         self.core.finish(event.slot, outcome, self.now);
-        if STORY.load(std::sync::atomic::Ordering::Relaxed)
-            && outcome.class == OutcomeClass::Throttled
-        {
-            let st = self.core.status(self.now);
-            let why = st
-                .explanations
-                .last()
-                .map(|e| format!("{} @{:.3}", e, (e.at - self.case.start()).as_secs_f64()));
-            eprintln!(
-                "{:.4} sent {:.4} n={} wait {:?} {:?} {:?}",
-                (self.now - self.case.start()).as_secs_f64(),
-                (event.sent_at - self.case.start()).as_secs_f64(),
-                self.run.sent.len(),
-                outcome.retry_after,
-                why,
-                st.limits
-                    .iter()
-                    .map(|l| (
-                        l.used,
-                        l.allowed,
-                        l.learnt.burst_max,
-                        l.learnt.sliding_counter,
-                        l.learnt.whole_seconds
-                    ))
-                    .collect::<Vec<_>>()
-            );
-        }
-        self.seen_after += self.now - event.sent_at;
-        self.seen += 1;
+        self.idle += 1;
+        let attempt = event.attempt as usize;
+        let seen_at = self.now - self.start;
+        self.run.seen_after[attempt] = Some(seen_at.saturating_sub(self.run.sent[attempt]));
     }
 }

@@ -9,12 +9,15 @@
 //! ```
 //!
 //! `scenario` says what is tried, `drive` runs one case, `rows` runs whole rows of cases, each once however many tests
-//! ask, `judge` holds the demands, `print` the tables, `waiting` the spot check with real waiting tasks.
+//! ask, `judge` holds the demands, `alarm` shows that they can fail, `print` has the tables, `page` the summary in the
+//! crate's docs, `waiting` the spot check with real waiting tasks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod alarm;
 mod drive;
 mod judge;
+mod page;
 mod print;
 mod rows;
 mod scenario;
-mod story;
+mod waiting;

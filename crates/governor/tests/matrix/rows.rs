@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use paceline_governor::{Guard, Limit, PlanRequest, Shape, plan};
+use paceline_governor::{Limit, PlanRequest, Shape, plan};
 
 use crate::drive::{self, Run};
 use crate::scenario::{
-    Case, Enforcement, GUARDS, LONG, Latency, RetryAfter, SHAPES, SHORT, VENDORS, Vendor,
+    Case, Enforcement, Guarding, LONG, Latency, RetryAfter, SHAPES, SHORT, VENDORS, Vendor,
 };
 
 /// The governor holds every window longer than it is by a part in so many: the drift of two clocks (limiter-theory.md,
@@ -20,14 +20,16 @@ pub(crate) struct Row {
     pub(crate) vendor: &'static Vendor,
     pub(crate) latency: Latency,
     pub(crate) shape: Shape,
-    pub(crate) guard: Guard,
-    cells: [Vec<Cell>; 2],
+    pub(crate) guarding: Guarding,
+    /// Of short jobs and of long ones; one cell for each [`Enforcement::ALL`].
+    pub(crate) cells: [Vec<Cell>; 2],
 }
 
 /// One cell: the worst of all its runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     pub(crate) enforcement: Enforcement,
+    pub(crate) is_long: bool,
     pub(crate) calls: u32,
     pub(crate) runs: u32,
     /// Refused calls of the worst run, and of all runs together.
@@ -46,15 +48,16 @@ pub(crate) struct Cell {
 }
 
 impl Row {
-    pub(crate) fn cells(&self, size: usize) -> &[Cell] {
-        &self.cells[size]
-    }
-
     pub(crate) fn both(&self) -> impl Iterator<Item = &Cell> {
         self.cells.iter().flatten()
     }
 
-    fn measure(vendor: &'static Vendor, latency: Latency, shape: Shape, guard: Guard) -> Self {
+    fn measure(
+        vendor: &'static Vendor,
+        latency: Latency,
+        shape: Shape,
+        guarding: Guarding,
+    ) -> Self {
         let cells = [SHORT, LONG].map(|size| {
             let of = |enforcement: Enforcement| {
                 let case = |run| Case {
@@ -62,7 +65,7 @@ impl Row {
                     enforcement,
                     latency,
                     shape,
-                    guard,
+                    guarding,
                     retry_after: RetryAfter::default(),
                     calls: vendor.calls[size],
                     run,
@@ -71,7 +74,7 @@ impl Row {
             };
             Enforcement::ALL.map(of).to_vec()
         });
-        Self { vendor, latency, shape, guard, cells }
+        Self { vendor, latency, shape, guarding, cells }
     }
 }
 
@@ -87,28 +90,32 @@ impl Cell {
             (Duration::ZERO, _) | (_, Duration::ZERO) => 1.0,
             _ => wanted.as_secs_f64() / spent.as_secs_f64(),
         };
-        let strict = |window: Duration| window + window / DRIFT_DIVISOR + run.seen_after;
-        let bound = |calls| optimum(vendor, calls, strict);
+        let bound = |calls, held: Duration| {
+            optimum(vendor, calls, |window| window + window / DRIFT_DIVISOR + held)
+        };
         let (from, to) = whole_windows(vendor, case.calls);
         let time_of = |call: u32| run.sent.get(call as usize).copied().unwrap_or_default();
+        let (all, settled) = (0..run.sent.len(), from as usize..to as usize);
+        let (held, held_settled) = (run.seen_after(all), run.seen_after(settled));
+        let optimum = optimum(vendor, case.calls, |window| window);
+        let settled = bound(to + 1, held_settled).saturating_sub(bound(from + 1, held_settled));
         Self {
             enforcement: case.enforcement,
+            is_long: case.calls == vendor.calls[LONG],
             calls: case.calls,
             runs: 1,
             refused: run.refused,
             refused_in_all: run.refused,
             refused_settled: run.refused_settled,
-            of_optimum: share(optimum(vendor, case.calls, |window| window), run.last_start()),
-            of_bound: share(bound(case.calls), run.last_start()),
-            of_rate: share(
-                bound(to + 1).saturating_sub(bound(from + 1)),
-                time_of(to).saturating_sub(time_of(from)),
-            ),
+            of_optimum: share(optimum, run.last_start()),
+            of_bound: share(bound(case.calls, held), run.last_start()),
+            of_rate: share(settled, time_of(to).saturating_sub(time_of(from))),
             endless: u32::from(!run.ended),
         }
     }
 
-    fn worse(self, other: Self) -> Self {
+    /// The worst of both in everything.
+    pub(crate) fn worse(self, other: Self) -> Self {
         Self {
             runs: self.runs + other.runs,
             refused: self.refused.max(other.refused),
@@ -146,23 +153,23 @@ fn whole_windows(vendor: &Vendor, calls: u32) -> (u32, u32) {
 
 /// Where a row is kept.
 fn place(vendor: usize, latency: usize, shape: usize, guard: usize) -> usize {
-    ((vendor * Latency::ALL.len() + latency) * SHAPES.len() + shape) * GUARDS.len() + guard
+    ((vendor * Latency::ALL.len() + latency) * SHAPES.len() + shape) * Guarding::TRIED.len() + guard
 }
 
-const ROWS: usize = VENDORS.len() * Latency::ALL.len() * SHAPES.len() * GUARDS.len();
+const ROWS: usize = VENDORS.len() * Latency::ALL.len() * SHAPES.len() * Guarding::TRIED.len();
 static KEPT: [OnceLock<Row>; ROWS] = [const { OnceLock::new() }; ROWS];
 
 /// The rows that `wanted` accepts, vendor by vendor.
 pub(crate) fn rows(
-    wanted: impl Fn(&'static Vendor, Latency, Shape, Guard) -> bool,
+    wanted: impl Fn(&'static Vendor, Latency, Shape, Guarding) -> bool,
 ) -> Vec<&'static Row> {
     let mut found = Vec::new();
     for (v, vendor) in VENDORS.iter().enumerate() {
         for (l, latency) in Latency::ALL.into_iter().enumerate() {
             for (s, shape) in SHAPES.into_iter().enumerate() {
-                for (g, guard) in GUARDS.into_iter().enumerate() {
-                    if wanted(vendor, latency, shape, guard) {
-                        let measure = || Row::measure(vendor, latency, shape, guard);
+                for (g, guarding) in Guarding::TRIED.into_iter().enumerate() {
+                    if wanted(vendor, latency, shape, guarding) {
+                        let measure = || Row::measure(vendor, latency, shape, guarding);
                         found.push(KEPT[place(v, l, s, g)].get_or_init(measure));
                     }
                 }

@@ -59,9 +59,20 @@ pub(crate) enum Latency {
     Quick,
 }
 
+/// The guard, and what it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guarding {
+    Strict,
+    /// Connections are there before the job begins; only answers teach.
+    Auto,
+    /// Calls make connections as they need them, in one round trip, and say so, as the engine does.
+    AutoTold,
+    /// A bound as short as that: for the tests of the judge.
+    Fixed(Duration),
+}
+
 /// How a refusal says when to come back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(dead_code, reason = "for whoever measures; the matrix itself asks for whole seconds")]
 pub(crate) enum RetryAfter {
     None,
     /// Rounded up, as nearly every vendor does.
@@ -77,7 +88,7 @@ pub(crate) struct Case {
     pub(crate) enforcement: Enforcement,
     pub(crate) latency: Latency,
     pub(crate) shape: Shape,
-    pub(crate) guard: Guard,
+    pub(crate) guarding: Guarding,
     pub(crate) retry_after: RetryAfter,
     pub(crate) calls: u32,
     /// Numbers the runs of one cell: another phase of the vendor's windows, and another seed.
@@ -85,7 +96,6 @@ pub(crate) struct Case {
 }
 
 pub(crate) const SHAPES: [Shape; 4] = [Shape::Burst, Shape::Paced, Shape::CounterSafe, Shape::Auto];
-pub(crate) const GUARDS: [Guard; 2] = [Guard::Strict, Guard::Auto];
 
 impl Vendor {
     pub(crate) fn parsed(&self) -> Vec<Limit> {
@@ -160,11 +170,36 @@ impl Enforcement {
     /// How many runs make a cell: as many as the vendor has phases to try, or three seeds where there is chance.
     pub(crate) fn runs(self, vendor: &Vendor, latency: Latency) -> u32 {
         match self {
+            // Without optimisation the whole would take minutes.
+            Self::Fixed | Self::Counter if cfg!(debug_assertions) => 3,
+            _ if cfg!(debug_assertions) => 1,
             Self::Fixed | Self::Counter => vendor.phases,
             // Only the phase within a second matters.
             Self::LogSeconds => 5,
             _ if latency == Latency::Zero => 1,
             _ => 3,
+        }
+    }
+}
+
+impl Guarding {
+    /// What the matrix tries.
+    pub(crate) const TRIED: [Self; 3] = [Self::Strict, Self::Auto, Self::AutoTold];
+
+    pub(crate) fn guard(self) -> Guard {
+        match self {
+            Self::Strict => Guard::Strict,
+            Self::Auto | Self::AutoTold => Guard::Auto,
+            Self::Fixed(bound) => Guard::Fixed(bound),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Auto => "auto",
+            Self::AutoTold => "auto, told",
+            Self::Fixed(_) => "fixed",
         }
     }
 }
