@@ -19,6 +19,7 @@ pub(super) fn operations() -> Result<Vec<Operation>, Failure> {
     let mut operations =
         vec![direct(), refused(), two_windows(), two_windows_apart(), two_windows_time_given()];
     operations.push(leaky_bucket());
+    operations.push(walk_alone());
     operations.push(keyed()?);
     Ok(operations)
 }
@@ -94,6 +95,16 @@ fn leaky_bucket() -> Operation {
     let limiter = LeakyBucket::builder().max(PLENTY).initial(PLENTY).build();
     Operation::new("leaky-bucket: try_acquire", move |_, ops| {
         timed(|| (0..ops).for_each(|_| as_expected(limiter.try_acquire(1))))
+    })
+}
+
+/// The floor of every keyed row: finding the next key in memory, and reading it.
+fn walk_alone() -> Operation {
+    let keys: Vec<String> = (0..KEYS).map(key).collect();
+    let walk = Walk::default();
+    Operation::new("floor: fetching each of 1M String keys", move |thread, ops| {
+        let fetch = |at: usize| as_expected(keys[at].ends_with(|last: char| last.is_ascii_digit()));
+        timed(|| walk.next(thread, ops).for_each(fetch))
     })
 }
 
