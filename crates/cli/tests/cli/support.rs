@@ -17,7 +17,7 @@ pub(crate) const SOON: &str = r#"{"max_concurrent":6,"retry_strategy":"fixed","m
 
 /// Waits until something holds that this process can only look at: counts of the lab, lines of a child. It looks every
 /// few milliseconds and gives up after half a minute. Nothing else here waits by the clock.
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     let clock = Clock::system();
     let last = clock.now() + Duration::from_secs(30);
     while !holds() {

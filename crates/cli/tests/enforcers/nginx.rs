@@ -1,5 +1,6 @@
 //! nginx `limit_req`: a bucket that leaks at a rate and holds `burst` calls above it. Its clock counts milliseconds.
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -30,10 +31,12 @@ impl Nginx {
         for _ in 0..STARTS_MAX {
             let address = free_address();
             bench.write("nginx.conf", config(&address, parameters));
-            let mut process = Process::spawn(&mut command(&bench.path("")).await);
+            let process = RefCell::new(Process::spawn(&mut command(&bench.path("")).await));
             let pid = bench.path("pid");
             // It writes its pid once its socket is bound.
-            until("nginx is there or has given up", || pid.exists() || !process.is_running()).await;
+            let is_running = || process.borrow_mut().is_running();
+            until("nginx is there or has given up", || pid.exists() || !is_running()).await;
+            let mut process = process.into_inner();
             if process.is_running() {
                 return Self { bench, address, _process: process };
             }
