@@ -160,7 +160,8 @@ fn the_guard_lets_slow_answers_overlap_where_strictness_would_wait() {
     // limiter-theory.md: 60 calls of 30 s at 20/min take 211 s stamped at the answer, 156 s with a bound.
     let makespan = |guard| {
         SimClock::new().run(|clock| async move {
-            let config = BudgetConfig { guard, ..BudgetConfig::new(limits(&["20/min"])) };
+            let shape = Shape::Burst;
+            let config = BudgetConfig { guard, shape, ..BudgetConfig::new(limits(&["20/min"])) };
             let budget = Budget::new(config, clock.clone()).unwrap();
             let callers: Vec<_> = (0..60)
                 .map(|_| {
