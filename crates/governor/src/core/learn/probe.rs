@@ -7,7 +7,7 @@ use paceline_clock::Tick;
 
 /// A call that nobody has refused this long after its sending is taken for accepted: a refusal comes back at once, an
 /// answer may take its time.
-const PRESUMED_AFTER: Duration = Duration::from_millis(300);
+const PRESUMED_AFTER: Duration = Duration::from_millis(500);
 /// Calls that may be out at once before anything is known.
 const AT_FIRST: u32 = 2;
 /// Parts of the ground that are proved one by one.
@@ -133,8 +133,8 @@ mod tests {
         let mut probe = Probe::new(2);
         out_at_once(&mut probe, 0);
         assert!(!probe.open(0));
-        assert_eq!(probe.presume(Tick::from_millis(299)), 0);
-        assert_eq!(probe.presume(Tick::from_millis(300)), 2);
+        assert_eq!(probe.presume(Tick::from_millis(499)), 0);
+        assert_eq!(probe.presume(Tick::from_millis(500)), 2);
         assert!(probe.open(0));
         assert_eq!(probe.presumes_at(), None);
     }
