@@ -77,6 +77,13 @@ pub(super) struct Facts {
     patience: u32,
 }
 
+impl Facts {
+    /// So much of a burst was accepted, and nothing else is known.
+    pub(super) fn plain(proven: u32) -> Self {
+        Self { proven, ..Self::default() }
+    }
+}
+
 /// The ground that a call went out on.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ground {
@@ -194,6 +201,13 @@ impl Learner {
         };
         (facts.proven > 1 || facts.depth.is_some() || facts.counter || facts.seconds)
             .then_some(facts)
+    }
+
+    /// How much of a burst is proved, if that is all there is to keep.
+    pub(super) fn plain_facts(&self) -> Option<u32> {
+        let nothing_lost = self.depth.is_none() && !self.counter && !self.seconds;
+        (nothing_lost && self.late == 0 && self.patience == PATIENCE.0)
+            .then_some(self.certain as u32)
     }
 
     /// Takes over what an earlier process learnt.
