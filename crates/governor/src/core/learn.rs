@@ -287,7 +287,7 @@ impl Learner {
             ground.unproved[BUCKET] = level > self.presumed + 1e-6;
             self.reach = self.reach.max(level);
         }
-        let verdicts = self.phases.verdicts(now);
+        let verdicts = self.phases.look(now);
         ground.may_refuse = verdicts.may_refuse;
         ground.must_refuse = verdicts.must_refuse;
         ground.unproved[COUNTER] = !self.counter && verdicts.may_refuse != 0;
