@@ -6,6 +6,11 @@
 
 mod flights;
 mod rule;
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a shared budget has a supply, and Redis is what shares one")
+)]
+mod supply;
 
 use std::time::Duration;
 
@@ -18,6 +23,10 @@ use crate::{Breaker, BreakerState, ConfigError, Outcome, OutcomeClass, Trip};
 use flights::Flights;
 pub use flights::Slot;
 use rule::Rule;
+#[cfg(feature = "redis")]
+pub(crate) use supply::{Call, Heir, News, Own, Supply};
+#[cfg(not(feature = "redis"))]
+use supply::Supply;
 
 /// A failure after sending is taken to be counted this much later than it was seen, where no bound is known.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
@@ -33,6 +42,8 @@ pub enum Reason {
     Spacing,
     /// The vendor asked to wait.
     RetryAfter,
+    /// The budget is shared, and the server that shares it has lent this process no permit (yet).
+    Shared,
     /// The breaker refuses.
     Breaker(Trip),
 }
@@ -59,6 +70,8 @@ pub struct Core {
     last_sent: Option<Tick>,
     last_drop: Option<Tick>,
     throttled: u64,
+    /// Where permits come from if the budget is shared between processes.
+    supply: Option<Supply>,
 }
 
 impl Core {
@@ -77,6 +90,7 @@ impl Core {
             last_sent: None,
             last_drop: None,
             throttled: 0,
+            supply: None,
             config,
         })
     }
@@ -88,6 +102,9 @@ impl Core {
     pub fn admit(&mut self, now: Tick) -> Result<Slot, Refusal> {
         self.advance(now);
         if let Some(refusal) = self.refusal(now) {
+            if let Some(supply) = &mut self.supply {
+                supply.missed(now);
+            }
             return Err(refusal);
         }
         if let Err(trip) = self.breaker.admit(now) {
@@ -98,7 +115,11 @@ impl Core {
         }
         // Spacing counts from the grant until the sending is known.
         self.last_sent = Some(now);
-        Ok(self.flights.take())
+        let slot = self.flights.take();
+        if let Some(supply) = &mut self.supply {
+            supply.take(slot, now);
+        }
+        Ok(slot)
     }
 
     /// The call leaves now.
@@ -157,6 +178,9 @@ impl Core {
             && outcome.class != OutcomeClass::Success
         {
             self.gate = self.gate.max(now + wait);
+            if let Some(supply) = &mut self.supply {
+                supply.hold_until(self.gate);
+            }
         }
         match outcome.class {
             OutcomeClass::Success => self.rules.iter_mut().for_each(Rule::good),
@@ -180,6 +204,9 @@ impl Core {
         let stamped = self.flights.mark_all_stamped(slot);
         if self.flights.end(slot).is_none() {
             return false;
+        }
+        if let Some(supply) = &mut self.supply {
+            supply.returned(slot, !stamped);
         }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if stamped & (1 << index) == 0 {
@@ -252,7 +279,7 @@ impl Core {
 
     fn advance(&mut self, now: Tick) {
         for (index, rule) in self.rules.iter_mut().enumerate() {
-            rule.advance(index, now, &self.latency, &mut self.flights);
+            rule.advance(index, now, &self.latency, &mut self.flights, self.supply.as_mut());
         }
     }
 
@@ -277,6 +304,9 @@ impl Core {
         if self.config.concurrent_max.is_some_and(|max| self.flights.len() >= max as usize) {
             hold(Reason::Concurrency, None);
         }
+        if let Some(until) = self.supply.as_ref().and_then(|supply| supply.refuses(now)) {
+            hold(Reason::Shared, until);
+        }
         for rule in &self.rules {
             if let Some(until) = rule.refuses(now, &self.latency) {
                 hold(Reason::Limit(rule.limit_index()), until);
@@ -287,6 +317,9 @@ impl Core {
 
     fn stamp(&mut self, slot: Slot, at: Tick) {
         let done = self.flights.mark_all_stamped(slot);
+        if let Some(supply) = &mut self.supply {
+            supply.stamped(slot, !done, at);
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if done & (1 << index) == 0 {
                 rule.stamp(at);
@@ -307,6 +340,44 @@ impl Core {
         rule.undeserved(&self.latency);
         if self.config.cool_down_on_429 {
             rule.cool_down();
+        }
+    }
+}
+
+/// What a shared budget needs beyond a plain one.
+#[cfg(feature = "redis")]
+impl Core {
+    pub(crate) fn set_supply(&mut self, supply: Supply) {
+        self.supply = Some(supply);
+    }
+
+    pub(crate) fn supply_mut(&mut self) -> Option<&mut Supply> {
+        self.supply.as_mut()
+    }
+
+    /// No limit has more slots than this; `None` for the limits' own counts.
+    pub(crate) fn cap(&mut self, slots: Option<&[usize]>) {
+        for rule in &mut self.rules {
+            let limit = rule.limit_index();
+            rule.set_cap(slots.and_then(|slots| slots.get(limit).copied()));
+        }
+    }
+
+    /// Nothing is sent before this, on another process's word.
+    pub(crate) fn hold_until(&mut self, gate: Tick) {
+        self.gate = self.gate.max(gate);
+    }
+
+    /// Calls that could start within `time` if none of those under way ended.
+    pub(crate) fn startable(&self, time: Duration) -> usize {
+        if self.tripped().is_some() {
+            return 0;
+        }
+        let places = self.config.concurrent_max.map_or(usize::MAX, |max| max as usize);
+        let places = places.saturating_sub(self.flights.len());
+        match self.config.spacing_min.as_nanos() {
+            0 => places,
+            spacing => places.min((time.as_nanos() / spacing) as usize + 1),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Window {
     full: usize,
     /// Slots now: fewer while cooling down, never none.
     allowed: usize,
+    /// Slots at the most, whatever `allowed` says: a share, while a shared budget's server is away.
+    cap: usize,
     /// How long a slot is held after its stamp.
     hold: Duration,
     /// Stamps of the calls still inside, ascending.
@@ -44,12 +46,12 @@ impl Window {
     /// A window that frees a slot exactly one window after its stamp.
     pub(crate) fn exact(count: u32, window: Duration) -> Self {
         let full = count as usize;
-        Self { full, allowed: full, hold: window, stamps: VecDeque::new(), unstamped: 0 }
+        Self { full, allowed: full, cap: full, hold: window, stamps: VecDeque::new(), unstamped: 0 }
     }
 
     /// A window that allows for the drift between the vendor's clock and ours.
     pub(crate) fn with_drift(limit: &Limit) -> Self {
-        Self::exact(limit.count(), limit.window() + limit.window() / DRIFT_DIVISOR)
+        Self::exact(limit.count(), hold(limit))
     }
 
     /// Forgets what has left the window.
@@ -65,10 +67,10 @@ impl Window {
     /// When there is room for one more call. [`Window::advance`] first.
     pub(crate) fn room(&self) -> Room {
         let used = self.used();
-        if used < self.allowed {
+        if used < self.allowed() {
             return Room::Now;
         }
-        let must_leave = used - self.allowed;
+        let must_leave = used - self.allowed();
         match self.stamps.get(must_leave) {
             Some(&stamp) => Room::At(stamp + self.hold),
             None => Room::AfterUnstamped(must_leave - self.stamps.len()),
@@ -110,7 +112,7 @@ impl Window {
     }
 
     pub(crate) fn allowed(&self) -> usize {
-        self.allowed
+        self.allowed.min(self.cap)
     }
 
     pub(crate) fn hold(&self) -> Duration {
@@ -121,6 +123,16 @@ impl Window {
     pub(crate) fn set_allowed(&mut self, allowed: usize) {
         self.allowed = allowed.clamp(1, self.full);
     }
+
+    /// Never more slots than these; `None` for the limit's own count.
+    pub(crate) fn set_cap(&mut self, cap: Option<usize>) {
+        self.cap = cap.map_or(self.full, |cap| cap.min(self.full));
+    }
+}
+
+/// How long a limit's slot is held after its stamp: its window, and what two clocks may differ by meanwhile.
+pub(crate) fn hold(limit: &Limit) -> Duration {
+    limit.window() + limit.window() / DRIFT_DIVISOR
 }
 
 #[cfg(test)]

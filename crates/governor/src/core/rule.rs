@@ -6,6 +6,7 @@ use std::time::Duration;
 use paceline_clock::Tick;
 
 use super::flights::{Flights, Slot};
+use super::supply::Supply;
 use crate::config::{BudgetConfig, Shape};
 use crate::guard::{Latency, WindowGuard};
 use crate::window::{Room, Window};
@@ -112,6 +113,10 @@ impl Rule {
         self.window.allowed()
     }
 
+    pub(super) fn set_cap(&mut self, cap: Option<usize>) {
+        self.window.set_cap(cap);
+    }
+
     pub(super) fn bound(&self, latency: &Latency) -> Option<Duration> {
         self.guard.bound(latency)
     }
@@ -123,6 +128,7 @@ impl Rule {
         now: Tick,
         latency: &Latency,
         flights: &mut Flights,
+        mut supply: Option<&mut Supply>,
     ) {
         let bound = self.guard.bound(latency);
         while let Some(&(slot, sent_at)) = self.unanswered.front() {
@@ -134,6 +140,9 @@ impl Rule {
                 }
                 if flights.mark_stamped(slot, index) {
                     self.stamp(counted_at);
+                    if let Some(supply) = supply.as_deref_mut() {
+                        supply.stamped(slot, 1 << index, counted_at);
+                    }
                 }
             }
             self.unanswered.pop_front();
