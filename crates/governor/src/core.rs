@@ -6,6 +6,8 @@
 
 mod flights;
 mod rule;
+#[cfg(feature = "redis")]
+mod shared;
 #[cfg_attr(
     not(feature = "redis"),
     expect(dead_code, reason = "only a shared budget has a supply, and Redis is what shares one")
@@ -23,10 +25,10 @@ use crate::{Breaker, BreakerState, ConfigError, Outcome, OutcomeClass, Trip};
 use flights::Flights;
 pub use flights::Slot;
 use rule::Rule;
-#[cfg(feature = "redis")]
-pub(crate) use supply::{Call, Heir, News, Own, Supply};
 #[cfg(not(feature = "redis"))]
 use supply::Supply;
+#[cfg(feature = "redis")]
+pub(crate) use supply::{Call, Heir, News, Own, Supply};
 
 /// A failure after sending is taken to be counted this much later than it was seen, where no bound is known.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
@@ -340,44 +342,6 @@ impl Core {
         rule.undeserved(&self.latency);
         if self.config.cool_down_on_429 {
             rule.cool_down();
-        }
-    }
-}
-
-/// What a shared budget needs beyond a plain one.
-#[cfg(feature = "redis")]
-impl Core {
-    pub(crate) fn set_supply(&mut self, supply: Supply) {
-        self.supply = Some(supply);
-    }
-
-    pub(crate) fn supply_mut(&mut self) -> Option<&mut Supply> {
-        self.supply.as_mut()
-    }
-
-    /// No limit has more slots than this; `None` for the limits' own counts.
-    pub(crate) fn cap(&mut self, slots: Option<&[usize]>) {
-        for rule in &mut self.rules {
-            let limit = rule.limit_index();
-            rule.set_cap(slots.and_then(|slots| slots.get(limit).copied()));
-        }
-    }
-
-    /// Nothing is sent before this, on another process's word.
-    pub(crate) fn hold_until(&mut self, gate: Tick) {
-        self.gate = self.gate.max(gate);
-    }
-
-    /// Calls that could start within `time` if none of those under way ended.
-    pub(crate) fn startable(&self, time: Duration) -> usize {
-        if self.tripped().is_some() {
-            return 0;
-        }
-        let places = self.config.concurrent_max.map_or(usize::MAX, |max| max as usize);
-        let places = places.saturating_sub(self.flights.len());
-        match self.config.spacing_min.as_nanos() {
-            0 => places,
-            spacing => places.min((time.as_nanos() / spacing) as usize + 1),
         }
     }
 }

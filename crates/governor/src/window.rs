@@ -125,6 +125,7 @@ impl Window {
     }
 
     /// Never more slots than these; `None` for the limit's own count.
+    #[cfg(feature = "redis")]
     pub(crate) fn set_cap(&mut self, cap: Option<usize>) {
         self.cap = cap.map_or(self.full, |cap| cap.min(self.full));
     }

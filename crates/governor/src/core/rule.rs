@@ -113,6 +113,7 @@ impl Rule {
         self.window.allowed()
     }
 
+    #[cfg(feature = "redis")]
     pub(super) fn set_cap(&mut self, cap: Option<usize>) {
         self.window.set_cap(cap);
     }

@@ -93,7 +93,9 @@ impl SharedConfig {
         }
         let (low, high) = LEASE_RANGE;
         if self.lease < low || self.lease > high || self.grace > high {
-            return Some(format!("a lease must be from {low:?} to {high:?}, a grace at most {high:?}"));
+            return Some(format!(
+                "a lease must be from {low:?} to {high:?}, a grace at most {high:?}"
+            ));
         }
         if self.deadline < Duration::from_millis(10) || self.deadline > Duration::from_secs(10) {
             return Some("the deadline of a question must be from 10 ms to 10 s".to_owned());

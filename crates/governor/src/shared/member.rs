@@ -7,19 +7,16 @@ use std::time::Duration;
 use paceline_clock::Tick;
 
 use super::config::{BLOCK_MAX, SharedConfig, share_of};
-use super::wire::{Answer, Memory, Question, Standing};
+use super::question::Asked;
+use super::wire::{Answer, Memory, Standing};
+use crate::Limit;
 use crate::core::{Core, News, Own, Supply};
 use crate::window::hold;
-use crate::Limit;
 
-/// News in one question.
-const NEWS_MAX: usize = 2_000;
 /// The least time between two questions.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The first pause after a failure; it doubles with each.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
-/// The shorter of two clocks' times: what is told as an age must not be too old by the server's clock.
-const AGE_DRIFT_DIVISOR: u64 = 1_000;
 
 /// Where a member stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,45 +33,40 @@ pub(super) enum Phase {
 
 /// The last grant (or word that there is none) from a server in order.
 #[derive(Clone, Debug, PartialEq)]
-struct Contact {
+pub(super) struct Contact {
     sent: Tick,
-    received: Tick,
-    memory: Memory,
-}
-
-/// What a question covered, to be ticked off when it is answered.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) question: Question,
-    sent: Tick,
-    news: usize,
-    upload: usize,
-    gate: Option<Tick>,
+    pub(super) received: Tick,
+    pub(super) memory: Memory,
 }
 
 #[derive(Debug)]
 pub(super) struct Member {
-    config: SharedConfig,
+    pub(super) config: SharedConfig,
     limits: Vec<Limit>,
-    longest: Duration,
+    /// The longest time for which a slot is held.
+    pub(super) longest: Duration,
     share_ppm: u64,
-    phase: Phase,
-    epoch: String,
-    seq: u64,
-    ack: u64,
+    pub(super) phase: Phase,
+    /// The epoch it is in; empty until it has joined one.
+    pub(super) epoch: String,
+    pub(super) seq: u64,
+    /// The server's time at the last contact, if that was in this epoch; else 0.
+    pub(super) ack: u64,
     /// The server's time, and when we asked for it.
-    server_time: Option<(u64, Tick)>,
-    contact: Option<Contact>,
-    last_sent: Option<Tick>,
+    pub(super) server_time: Option<(u64, Tick)>,
+    pub(super) contact: Option<Contact>,
+    pub(super) last_sent: Option<Tick>,
+    /// Not before this does it ask for permits again.
     next_ask: Tick,
-    held_at: Tick,
-    trimmed_at: Tick,
-    pace: Pace,
+    /// When it last said which calls are under way.
+    pub(super) held_at: Tick,
+    pub(super) trimmed_at: Tick,
+    pub(super) pace: Pace,
 }
 
 /// How many permits were taken in this lease's time and in the one before.
 #[derive(Debug, Default)]
-struct Pace {
+pub(super) struct Pace {
     began: Tick,
     now: u64,
     before: u64,
@@ -141,74 +133,11 @@ impl Member {
     }
 
     /// Permits that callers wait for and could use before they expire.
-    fn appetite(&self, core: &mut Core, waiting: usize, now: Tick) -> usize {
+    pub(super) fn appetite(&self, core: &mut Core, waiting: usize, now: Tick) -> usize {
         let startable = core.startable(self.config.lease).saturating_add(self.pace.recent());
         let Some(supply) = core.supply_mut() else { return 0 };
         let wanted = waiting.max(usize::from(supply.is_missed()));
         wanted.min(startable).saturating_sub(supply.stock(now)).min(BLOCK_MAX)
-    }
-
-    /// The next question.
-    pub(super) fn question(&mut self, core: &mut Core, waiting: usize, now: Tick) -> Asked {
-        self.last_sent = Some(now);
-        let connected = self.phase == Phase::Connected;
-        let want = if connected { self.appetite(core, waiting, now) } else { 0 };
-        let mut asked = Asked {
-            question: Question { want, ..self.header(now) },
-            sent: now,
-            news: 0,
-            upload: 0,
-            gate: None,
-        };
-        let Some(supply) = core.supply_mut() else { return asked };
-        self.trim(supply, now);
-        self.pace.add(supply.asked_for(), now, self.config.lease);
-        let question = &mut asked.question;
-        if connected {
-            let stock = supply.stock(now);
-            question.extra = (self.pace.recent() / 4).min(BLOCK_MAX - want).saturating_sub(stock);
-            question.first = supply.reserve((want + question.extra) as u64);
-        }
-        asked.gate = supply.gate();
-        question.gate_us = asked.gate.map_or(0, |gate| micros(gate - now));
-        if let Phase::Joining { upload, told, .. } = &self.phase {
-            let chunk = &upload[*told..upload.len().min(told + NEWS_MAX)];
-            asked.upload = chunk.len();
-            question.done = told + chunk.len() == upload.len();
-            tell(question, chunk, now);
-        } else {
-            asked.news = supply.news().len().min(NEWS_MAX);
-            tell(question, &supply.news()[..asked.news], now);
-        }
-        if question.done || now - self.held_at >= self.config.beat() / 2 {
-            self.held_at = now;
-            question.held = supply.open().collect();
-        }
-        asked
-    }
-
-    /// Who asks, and what it believes.
-    fn header(&self, now: Tick) -> Question {
-        let slack = 2 * self.config.deadline + Duration::from_millis(100);
-        let at_most = self.server_time.map_or(0, |(time, sent)| {
-            let passed = micros(now - sent);
-            time + passed + passed / AGE_DRIFT_DIVISOR + micros(slack)
-        });
-        let mut question = Question {
-            epoch: self.epoch.clone(),
-            seq: self.seq,
-            ack: self.ack,
-            at_most,
-            ..Question::default()
-        };
-        if let Phase::Joining { epoch, .. } = &self.phase {
-            question.join.clone_from(epoch);
-            question.memory = self.contact.as_ref().map(|contact| Memory {
-                age_us: micros(now - contact.received),
-                ..contact.memory.clone()
-            });
-        }
-        question
     }
 
     /// An answer came at `now`.
@@ -290,38 +219,17 @@ impl Member {
     /// Where permits come from now.
     fn apply(&self, core: &mut Core) {
         let own = if self.phase == Phase::Connected { None } else { self.own() };
-        let slots: Option<Vec<usize>> = own
-            .map(|_| self.limits.iter().map(|limit| share_of(limit, self.share_ppm)).collect());
+        let slots: Option<Vec<usize>> =
+            own.map(|_| self.limits.iter().map(|limit| share_of(limit, self.share_ppm)).collect());
         core.cap(slots.as_deref());
         if let Some(supply) = core.supply_mut() {
             supply.set_own(own);
         }
     }
-
-    /// The last question: what is left goes back, and so does the place.
-    pub(super) fn farewell(&self, supply: &mut Supply, now: Tick) -> Option<Question> {
-        if self.phase != Phase::Connected {
-            return None;
-        }
-        supply.close();
-        let mut question = Question { leave: true, ..self.header(now) };
-        tell(&mut question, supply.news(), now);
-        Some(question)
-    }
-
-    fn trim(&mut self, supply: &mut Supply, now: Tick) {
-        if now - self.trimmed_at < Duration::from_secs(1) {
-            return;
-        }
-        self.trimmed_at = now;
-        let keep = self.longest + self.longest / 100 + self.config.lease + self.config.grace;
-        let known = self.contact.as_ref().map_or(now, |contact| contact.received.min(now));
-        supply.trim(known.before(keep), now.before(keep));
-    }
 }
 
 impl Pace {
-    fn add(&mut self, taken: u64, now: Tick, lease: Duration) {
+    pub(super) fn add(&mut self, taken: u64, now: Tick, lease: Duration) {
         if now - self.began >= lease {
             self.before = if now - self.began >= 2 * lease { 0 } else { self.now };
             (self.began, self.now) = (now, 0);
@@ -329,35 +237,9 @@ impl Pace {
         self.now += taken;
     }
 
-    fn recent(&self) -> usize {
+    pub(super) fn recent(&self) -> usize {
         self.now.max(self.before) as usize
     }
-}
-
-/// Writes news into a question, with ages by our clock.
-fn tell(question: &mut Question, news: &[News], now: Tick) {
-    for News { call, bits, stamp } in news {
-        match stamp {
-            Some(stamp) => question.stamped.push((*call, *bits, age_us(*stamp, now))),
-            None => question.returned.push((*call, *bits)),
-        }
-    }
-}
-
-/// How long ago, at the least, by any clock; below 0 for a moment to come.
-fn age_us(stamp: Tick, now: Tick) -> i64 {
-    let ago = micros(now - stamp);
-    let ahead = micros(stamp - now);
-    let ago = ago - ago / AGE_DRIFT_DIVISOR;
-    if ahead > 0 {
-        -i64::try_from(ahead + ahead / AGE_DRIFT_DIVISOR + 1).unwrap_or(i64::MAX)
-    } else {
-        i64::try_from(ago).unwrap_or(i64::MAX)
-    }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

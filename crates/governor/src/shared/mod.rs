@@ -77,6 +77,7 @@
 
 mod config;
 mod member;
+mod question;
 mod store;
 mod task;
 mod wire;

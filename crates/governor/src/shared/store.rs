@@ -14,13 +14,17 @@ use super::wire::{Answer, Preamble, Question};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The address cannot be used. It is not shown, for it may hold a password.
-    #[error("the address of the Redis server cannot be used ({0}); write redis://[user:password@]host[:port][/db]")]
+    #[error(
+        "the address of the Redis server cannot be used ({0}); write redis://[user:password@]host[:port][/db]"
+    )]
     Address(String),
     /// No connection, or no answer in time.
     #[error("the Redis server cannot be reached: {0}")]
     Away(String),
     /// The server refused the question or answered something else.
-    #[error("the Redis server cannot share this budget: {0}; it must be Redis 5 or later and allow scripts")]
+    #[error(
+        "the Redis server cannot share this budget: {0}; it must be Redis 5 or later and allow scripts"
+    )]
     Refused(String),
     /// Other members share a budget of this name with other settings.
     #[error(
@@ -88,7 +92,8 @@ impl Store {
         // The deadline around this is the only one: two would tell two stories.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection =
+            self.client.get_multiplexed_async_connection_with_config(&config).await?;
         // A server that may not tell who it is only loses this way of noticing its restart.
         let info: Result<String, RedisError> =
             redis::cmd("INFO").arg("server").query_async(&mut connection).await;
@@ -113,7 +118,11 @@ impl Store {
             let theirs = error.detail().unwrap_or_default().to_owned();
             return StoreError::Settings { theirs, ours: self.settings.clone() };
         }
-        if error.code().is_some() { StoreError::Refused(error.to_string()) } else { StoreError::Away(error.to_string()) }
+        if error.code().is_some() {
+            StoreError::Refused(error.to_string())
+        } else {
+            StoreError::Away(error.to_string())
+        }
     }
 }
 

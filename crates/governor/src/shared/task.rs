@@ -6,7 +6,8 @@ use std::task::Wake;
 use paceline_clock::{Clock, Random, Tick};
 use tokio::sync::Notify;
 
-use super::member::{Asked, Member, Phase};
+use super::member::{Member, Phase};
+use super::question::Asked;
 use super::store::{Store, StoreError};
 use super::wire::Answer;
 use super::{Link, LinkCell};
@@ -107,7 +108,10 @@ impl Task {
             }
             (Phase::Joining { .. } | Phase::Learning, Link::Learning { .. }) => {}
             (Phase::Joining { .. } | Phase::Learning, link) => {
-                tracing::info!(budget = self.name, "shared budget: the server learns what was sent");
+                tracing::info!(
+                    budget = self.name,
+                    "shared budget: the server learns what was sent"
+                );
                 *link = Link::Learning { since: now };
             }
             (Phase::Away { .. }, link) => {
@@ -117,7 +121,9 @@ impl Task {
                     _ => {
                         let share = self.share();
                         tracing::warn!(
-                            budget = self.name, share, problem = text,
+                            budget = self.name,
+                            share,
+                            problem = text,
                             "shared budget: without its server; only the own share is sent, and only after a wait"
                         );
                         now

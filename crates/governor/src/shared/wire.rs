@@ -4,9 +4,9 @@ use redis::Value;
 use serde_json::{Map, json};
 
 use super::config::SharedConfig;
+use crate::Limit;
 use crate::core::Call;
 use crate::window::hold;
-use crate::Limit;
 
 /// What a question says apart from the settings. Times are in microseconds; ages count back from the moment at which the
 /// script runs.

@@ -106,7 +106,12 @@ impl Judge {
                 return tally;
             }
             let now = self.clock.now();
-            assert!(now < give_up, "{} of {calls} calls in {patience_s} s: {:?}", tally.accepted(), tally.by_caller);
+            assert!(
+                now < give_up,
+                "{} of {calls} calls in {patience_s} s: {:?}",
+                tally.accepted(),
+                tally.by_caller
+            );
             self.clock.sleep(Duration::from_millis(5)).await;
         }
     }

@@ -35,7 +35,14 @@ impl Server {
     /// Starts it, again after a [`Server::kill`]; returns when it answers.
     pub(crate) fn run(&mut self) {
         let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--loglevel", "warning"])
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+                "--loglevel",
+                "warning",
+            ])
             .arg("--dir")
             .arg(self.folder.path())
             .args(&self.options)

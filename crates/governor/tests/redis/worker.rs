@@ -78,7 +78,11 @@ fn a_worker_process() {
             .unwrap();
         let (name, judge) = (Arc::<str>::from(name), Arc::<str>::from(judge));
         let callers = (0..CALLERS).map(|_| {
-            tokio::spawn(call_for_ever(shared.budget().clone(), Arc::clone(&name), Arc::clone(&judge)))
+            tokio::spawn(call_for_ever(
+                shared.budget().clone(),
+                Arc::clone(&name),
+                Arc::clone(&judge),
+            ))
         });
         for caller in callers.collect::<Vec<_>>() {
             let _ = caller.await;
@@ -98,8 +102,7 @@ async fn call_for_ever(budget: Budget, name: Arc<str>, judge: Arc<str>) -> std::
         write.write_all(format!("{name}\n").as_bytes()).await?;
         let Some(answer) = lines.next_line().await? else { return Ok(()) };
         permit.seen();
-        let class =
-            if answer == "ok" { OutcomeClass::Success } else { OutcomeClass::Throttled };
+        let class = if answer == "ok" { OutcomeClass::Success } else { OutcomeClass::Throttled };
         permit.finish(&Outcome::of(class));
     }
 }
