@@ -44,7 +44,8 @@ pub enum Reason {
     Spacing,
     /// The vendor asked to wait.
     RetryAfter,
-    /// The budget is shared, and the server that shares it has lent this process no permit (yet).
+    /// The budget is shared, and the server that shares it has lent this process no permit (yet). Asking for a call is
+    /// what makes the process ask the server.
     Shared,
     /// The breaker refuses.
     Breaker(Trip),
@@ -306,13 +307,18 @@ impl Core {
         if self.config.concurrent_max.is_some_and(|max| self.flights.len() >= max as usize) {
             hold(Reason::Concurrency, None);
         }
-        if let Some(until) = self.supply.as_ref().and_then(|supply| supply.refuses(now)) {
-            hold(Reason::Shared, until);
-        }
         for rule in &self.rules {
             if let Some(until) = rule.refuses(now, &self.latency) {
                 hold(Reason::Limit(rule.limit_index()), until);
             }
+        }
+        match self.supply.as_ref().and_then(|supply| supply.refuses(now)) {
+            Some(Some(until)) => hold(Reason::Shared, Some(until)),
+            // Permits are a question away: whatever else there is tells more.
+            Some(None) if worst.is_none() => {
+                return Some(Refusal { reason: Reason::Shared, until: None });
+            }
+            _ => {}
         }
         worst
     }

@@ -289,6 +289,6 @@ impl Drop for Supply {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "redis"))]
 #[path = "supply_tests.rs"]
 mod tests;

@@ -105,10 +105,11 @@ local function reserved_until(member, j)
   return member.seen + 2 * ask.absent_us + ask.fallback_us + ask.lease_us + ask.grace_us + hold(j)
 end
 
+-- Not for the one that asks: it asks for permits only after it has told all that it sent.
 local function reserved(j)
   local sum = 0
-  for _, member in pairs(members) do
-    if member.share > 0 and absent(member) and now < reserved_until(member, j) then
+  for id, member in pairs(members) do
+    if id ~= me and member.share > 0 and absent(member) and now < reserved_until(member, j) then
       sum = sum + math.floor(member.share * calls(j) / 1000000)
     end
   end

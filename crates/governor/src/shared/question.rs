@@ -30,21 +30,19 @@ impl Member {
     /// The next question.
     pub(super) fn question(&mut self, core: &mut Core, waiting: usize, now: Tick) -> Asked {
         self.last_sent = Some(now);
-        let connected = self.phase == Phase::Connected;
-        let want = if connected { self.appetite(core, waiting, now) } else { 0 };
-        let mut asked = Asked {
-            question: Question { want, ..self.header(now) },
-            sent: now,
-            news: 0,
-            upload: 0,
-            gate: None,
-        };
+        let want = self.appetite(core, waiting, now);
+        let mut asked =
+            Asked { question: self.header(now), sent: now, news: 0, upload: 0, gate: None };
         let Some(supply) = core.supply_mut() else { return asked };
         self.trim(supply, now);
         self.pace.add(supply.asked_for(), now, self.config.lease);
         let question = &mut asked.question;
-        if connected {
+        if supply.news().len() > NEWS_MAX {
+            // Calls from the own share may be among what is still to tell: the share stays ours, and nothing else.
+            question.ack = 0;
+        } else if self.phase == Phase::Connected {
             let stock = supply.stock(now);
+            question.want = want;
             question.extra = (self.pace.recent() / 4).min(BLOCK_MAX - want).saturating_sub(stock);
             question.first = supply.reserve((want + question.extra) as u64);
         }
@@ -123,7 +121,7 @@ fn tell(question: &mut Question, news: &[News], now: Tick) {
 }
 
 /// How long ago, at the least, by any clock; below 0 for a moment to come.
-fn age_us(stamp: Tick, now: Tick) -> i64 {
+pub(super) fn age_us(stamp: Tick, now: Tick) -> i64 {
     let ago = micros(now - stamp);
     let ahead = micros(stamp - now);
     let ago = ago - ago / AGE_DRIFT_DIVISOR;

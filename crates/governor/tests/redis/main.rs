@@ -1,5 +1,5 @@
 //! Budgets shared through real Redis servers (spec G12): the script, one process, and several that get killed.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 #![expect(clippy::print_stdout, reason = "the figures are what the full-size runs are for")]
 
 mod judge;
