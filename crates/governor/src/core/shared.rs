@@ -28,6 +28,15 @@ impl Core {
         self.gate = self.gate.max(gate);
     }
 
+    /// The server forgot until when the vendor asked everyone to wait.
+    pub(crate) fn tell_gate_again(&mut self) {
+        if let Some(supply) = &mut self.supply
+            && self.gate > Tick::ZERO
+        {
+            supply.hold_until(self.gate);
+        }
+    }
+
     /// Calls that could start within `time` if none of those under way ended.
     pub(crate) fn startable(&self, time: Duration) -> usize {
         if self.tripped().is_some() {

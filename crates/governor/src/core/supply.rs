@@ -289,6 +289,5 @@ impl Drop for Supply {
     }
 }
 
-#[cfg(all(test, feature = "redis"))]
-#[path = "supply_tests.rs"]
+#[cfg(test)]
 mod tests;

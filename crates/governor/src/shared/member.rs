@@ -198,6 +198,7 @@ impl Member {
 
     /// The server is another one, or lost what it knew: everything is told again.
     fn start_over(&mut self, core: &mut Core, answer: &Answer) {
+        core.tell_gate_again();
         let upload = core.supply_mut().map(Supply::start_over).unwrap_or_default();
         (self.seq, self.ack, self.server_time) = (0, 0, None);
         self.epoch.clear();
@@ -243,5 +244,4 @@ impl Pace {
 }
 
 #[cfg(test)]
-#[path = "member_tests.rs"]
 mod tests;

@@ -10,6 +10,9 @@ use redis::{AsyncConnectionConfig, Client, RedisError, Script, Value};
 use super::config::SharedConfig;
 use super::wire::{Answer, Preamble, Question};
 
+/// The script is one; its halves are two files.
+const SCRIPT: &str = concat!(include_str!("state.lua"), include_str!("decide.lua"));
+
 /// Why a question got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -29,7 +32,7 @@ pub enum StoreError {
     /// Other members share a budget of this name with other settings.
     #[error(
         "another process shares the budget with other settings ({theirs}; here {ours}): give all processes the same, \
-         or give this budget another name"
+         give this budget another name, or stop all that use it and try again when its longest window is over"
     )]
     Settings {
         /// What the server has.
@@ -60,7 +63,7 @@ impl Store {
         // Only the kind of the mistake: the text could quote the address.
         let client = Client::open(config.url.as_str())
             .map_err(|error| StoreError::Address(format!("{:?}", error.kind())))?;
-        let script = Script::new(include_str!("decide.lua"));
+        let script = Script::new(SCRIPT);
         let deadline = config.deadline;
         Ok(Self { client, script, preamble, settings, deadline, clock, connection: None })
     }

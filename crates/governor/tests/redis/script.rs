@@ -10,6 +10,10 @@ use serde_json::{Map, json};
 
 use crate::server::{Server, pause_ms};
 
+const SCRIPT: &str = concat!(
+    include_str!("../../src/shared/state.lua"),
+    include_str!("../../src/shared/decide.lua")
+);
 const KEYS: [&str; 4] = ["p:{b}:meta", "p:{b}:members", "p:{b}:log1", "p:{b}:log2"];
 const LEARN_MS: u64 = 30;
 const LEASE_MS: u64 = 150;
@@ -84,7 +88,7 @@ impl Party {
         };
         let mut fields = object(fields);
         fields.extend(object(change));
-        let script = Script::new(include_str!("../../src/shared/decide.lua"));
+        let script = Script::new(SCRIPT);
         let mut invocation = script.key(&KEYS[..2]);
         for key in &KEYS[2..2 + self.limits.len()] {
             invocation.key(key);
@@ -252,6 +256,31 @@ fn other_settings_under_the_same_name_are_refused() {
 }
 
 #[test]
+fn other_settings_may_follow_when_nothing_of_the_old_ones_weighs_any_more() {
+    let server = Server::start();
+    let mut old = Party::at_work(&server, "a", &[(5, 50)]);
+    old.want(5);
+    old.ask(json!({ "leave": true }));
+    let mut new = Party::new(&server, "b", &[(6, 70)]);
+    assert!(new.try_ask(json!({})).is_err());
+    pause_ms(LEASE_MS + GRACE_MS + 70 + 10);
+    assert_eq!(new.join(json!({})), "learning");
+    pause_ms(LEARN_MS);
+    assert_eq!(new.want(9).granted(), 6);
+}
+
+#[test]
+fn an_evicted_log_and_evicted_members_are_noticed() {
+    for key in [KEYS[1], KEYS[2]] {
+        let server = Server::start();
+        let mut party = Party::at_work(&server, "a", &[(5, 5_000)]);
+        party.want(3);
+        redis::cmd("DEL").arg(key).exec(&mut server.connection()).unwrap();
+        assert_eq!(party.want(5).standing, "join", "{key}");
+    }
+}
+
+#[test]
 fn the_share_of_a_member_that_vanished_is_kept_free_until_it_must_have_stopped() {
     let server = Server::start();
     let mut a = Party::at_work(&server, "a", &[(8, 100)]);
@@ -267,10 +296,26 @@ fn the_share_of_a_member_that_vanished_is_kept_free_until_it_must_have_stopped()
     assert_eq!(room(), 8);
     pause_ms(ABSENT_MS + 20);
     assert_eq!(room(), 6, "a quarter of 8 may be sent by the other");
-    pause_ms(FALLBACK_MS + ABSENT_MS);
+    pause_ms(FALLBACK_MS - ABSENT_MS + 20);
     assert_eq!(room(), 6, "its last calls are still inside the window");
-    pause_ms(LEASE_MS + GRACE_MS + 100 + 20);
+    pause_ms(LEASE_MS + GRACE_MS + 100);
     assert_eq!(room(), 8);
+}
+
+#[test]
+fn a_share_is_kept_free_from_the_last_answer_that_was_heard_to_the_last_that_was_given() {
+    let server = Server::start();
+    let mut a = Party::at_work(&server, "a", &[(8, 100)]);
+    let mut b = Party::at_work(&server, "b", &[(8, 100)]);
+    let heard = b.ask(json!({})).now();
+    // From here on its questions arrive and the answers do not: it believes itself cut off.
+    let stop = FALLBACK_MS + LEASE_MS + GRACE_MS + 100;
+    for _ in 0..=stop / 100 {
+        pause_ms(100);
+        a.ask(json!({}));
+        b.ask(json!({ "ack": heard }));
+    }
+    assert_eq!(a.want(8).granted(), 6, "nobody can say what it heard");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What a supply lends, and what it remembers of it.
+#![cfg(feature = "redis")]
 
 use std::task::Waker;
 use std::time::Duration;
