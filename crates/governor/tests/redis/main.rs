@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 #![expect(clippy::print_stdout, reason = "the figures are what the full-size runs are for")]
 
+mod chaos;
 mod judge;
 mod lone;
 mod processes;
