@@ -55,9 +55,9 @@
 //!   most 1.
 //! - The server's clock may be set back, and may be set forward: a jump of more than about twice the deadline is seen by
 //!   the members and does not count. Clocks drift by 500 ppm at the most.
-//! - A call that its process sent and cannot renew for longer than lease and grace (it is cut off, and the vendor counts
-//!   the call later still) is counted too early. With a slow vendor behind a fast network that cannot happen; else raise
-//!   [`grace`](SharedConfig::grace).
+//! - A call that its process cannot renew for longer than lease and grace (the process is cut off or stands still, and
+//!   the vendor counts the call later still) is counted too early, for a lease is all that the others can see. Where
+//!   processes may be stopped for seconds, raise [`grace`](SharedConfig::grace).
 //! - One primary: after a split of the server into two that both grant, each guards only its own half.
 //!
 //! # Settings
@@ -72,6 +72,7 @@
 //! | `learning` | time | 3 s |
 //! | `deadline` | time per question | 250 ms |
 //!
+//! Redis 5 or later, or what speaks like it and runs Lua, without TLS (put a tunnel in front where the way is not yours).
 //! At most [`SHARED_COUNT_MAX`] calls per window; some hundreds of processes per budget. All keys of a budget carry one
 //! hash tag, so one node of a cluster holds them.
 

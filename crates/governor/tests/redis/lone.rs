@@ -43,18 +43,11 @@ async fn until(done: impl Fn() -> bool) -> bool {
     false
 }
 
-fn questions(server: &Server) -> u64 {
-    let stats: String =
-        redis::cmd("INFO").arg("commandstats").query(&mut server.connection()).unwrap();
-    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
-    line.split(',').next().unwrap().parse().unwrap()
-}
-
 #[tokio::test]
 async fn a_call_costs_no_round_trip_of_its_own() {
     let server = Server::start();
     let shared = at_work(&server, &["50000/s"]).await;
-    let before = questions(&server);
+    let before = server.questions().0;
     let callers: Vec<_> = (0..50)
         .map(|_| {
             let budget = shared.budget().clone();
@@ -68,7 +61,7 @@ async fn a_call_costs_no_round_trip_of_its_own() {
     for caller in callers {
         caller.await.unwrap();
     }
-    let together = questions(&server) - before;
+    let together = server.questions().0 - before;
     println!("2000 calls of 50 callers: {together} questions");
     assert!(together <= 200, "{together} questions for 2000 calls");
 }

@@ -37,9 +37,10 @@ async fn four_processes_saturate(limits: &[&str], calls: usize, patience_s: u64)
     let tally = judge.accepted(calls, patience_s).await;
     drop(workers);
     let used = utilisation(&tally, limits, calls);
-    println!("| limits | calls | refused | seconds | of the bound | by process |");
+    let (questions, each_us) = server.questions();
+    println!("| limits | calls | refused | seconds | of the bound | by process | script runs |");
     println!(
-        "| {} | {calls} | {} | {:.2} | {:.1} % | {:?} |",
+        "| {} | {calls} | {} | {:.2} | {:.1} % | {:?} | {questions}, {each_us} us each |",
         limits.join(" + "),
         tally.refused,
         (tally.at[calls - 1] - tally.at[0]).as_secs_f64(),

@@ -53,6 +53,17 @@ impl Server {
         self.connection();
     }
 
+    /// How often the script ran, and how many microseconds it took each time.
+    pub(crate) fn questions(&self) -> (u64, f64) {
+        let stats: String =
+            redis::cmd("INFO").arg("commandstats").query(&mut self.connection()).unwrap();
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:")).unwrap();
+        let field = |name: &str| {
+            line.split(',').find_map(|field| field.strip_prefix(name)).unwrap().to_owned()
+        };
+        (field("calls=").parse().unwrap(), field("usec_per_call=").parse().unwrap())
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
