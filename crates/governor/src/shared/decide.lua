@@ -128,6 +128,7 @@ local function decide()
     end
     local mine = members[me]
     if not mine then return reply('join', 0, 0) end
+    mine.heard = now
     if ask.ack > 0 then mine.seen, mine.share = math.max(mine.seen, ask.ack), ask.share end
   end
   if learning() then return reply('learning', 0, meta.learn_until - now) end

@@ -133,7 +133,8 @@ end
 
 -- A member that may be cut off from us has its fallback share kept free: from a while after the last answer that it says
 -- it heard ("seen"), and until the last call that it can have sent by itself after the last answer we gave ("met") has
--- left the window of limit `j`.
+-- left the window of limit `j`. Whom we merely hear ("heard") may not hear us.
+local function silent(member) return now - member.heard > ask.absent_us end
 local function absent(member) return now - member.seen > ask.absent_us end
 local function reserved_until(member, j)
   return member.met + ask.fallback_us + ask.lease_us + ask.grace_us + hold(j)
@@ -154,7 +155,7 @@ end
 local function drop_members()
   local gone = {}
   for id, member in pairs(members) do
-    local idle = absent(member) and id ~= me
+    local idle = silent(member) and id ~= me
     for j = 1, #ask.limits do
       idle = idle and (member.share == 0 or now >= reserved_until(member, j))
     end
@@ -168,7 +169,7 @@ local function shares()
   local sum, active = 0, 0
   for _, member in pairs(members) do
     sum = sum + member.share
-    if not absent(member) then active = active + 1 end
+    if not silent(member) then active = active + 1 end
   end
   return sum, active
 end
@@ -177,7 +178,7 @@ end
 -- nobody spoke for.
 local function join()
   local memory, before = ask.memory, members[me]
-  local member = { seen = now, met = now, share = 0, want = 0, asked = 0, since = now, served = meta.level or 0 }
+  local member = { heard = now, seen = now, met = now, share = 0, want = 0, asked = 0, since = now, served = meta.level or 0 }
   if memory then
     -- It may be sending its fallback share: absent until it has heard from us.
     member.seen, member.share = now - memory.age_us - ask.absent_us - 1, ask.share
@@ -195,10 +196,11 @@ local function join()
 end
 
 -- Calls that were known and that nobody uploaded (their process is gone) go on counting as ghosts, as late as they can
--- have happened. If a member that was alive did not come back, what it did last is unknown: every window counts as full.
+-- have happened. An uploaded stamp may come out later than it was (ages are told short, and a question takes time), so what
+-- stands near the old end of the window is not taken for a known call. If a member that was alive did not come back, what it did last is unknown: every window counts as full.
 local function add_ghosts(j, best)
   local known = 0
-  local from = '(' .. string.format('%.0f', best.at - hold(j))
+  local from = string.format('%.0f', best.at - hold(j) + hold(j) / 500 + ask.skew_us)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', log_of(j), from, '+inf')) do
     if not string.find(id, ':~', 1, true) then known = known + 1 end -- a `~` was sent without us
   end
@@ -218,7 +220,7 @@ local function end_learning()
   local missing = best.shares - shares()
   if missing > 0 then
     members['?'] = {
-      seen = best.at - ask.absent_us - 1, met = best.at + 2 * ask.lease_us, share = missing,
+      heard = best.at, seen = best.at - ask.absent_us - 1, met = best.at + 2 * ask.lease_us, share = missing,
       want = 0, asked = 0, since = now, served = 0,
     }
   end

@@ -114,6 +114,7 @@ impl Preamble {
             "learn_us": micros(config.learning),
             "absent_us": micros(config.absent_after()),
             "fallback_us": micros(config.fallback_max),
+            "skew_us": micros(4 * config.deadline),
             "report_us": micros(config.report_after(limits)),
             "waiter_us": micros(config.waiter_expiry()),
             "hand_us": micros(config.hand_over()),

@@ -80,7 +80,7 @@ impl Party {
             "member": self.name, "call": self.call, "settings": format!("{:?}", self.limits),
             "limits": limits, "share": 250_000, "lease_us": LEASE_MS * 1000, "grace_us": GRACE_MS * 1000,
             "learn_us": LEARN_MS * 1000, "absent_us": ABSENT_MS * 1000, "fallback_us": FALLBACK_MS * 1000,
-            "report_us": 1000, "waiter_us": 2_000_000, "hand_us": 500, "keep_ms": 60_000,
+            "report_us": 1000, "skew_us": 100_000, "waiter_us": 2_000_000, "hand_us": 500, "keep_ms": 60_000,
             "epoch": self.epoch, "join": "", "done": false, "leave": false, "run": "", "seq": self.seq,
             "ack": self.ack, "at_most": 0, "want": 0, "extra": 0, "first": self.next,
             "stamped": [], "held": [], "returned": [], "gate_us": 0,
@@ -336,6 +336,24 @@ fn a_process_that_comes_back_under_its_name_takes_the_place_of_the_one_that_was_
 }
 
 #[test]
+fn a_member_without_a_share_is_not_forgotten_while_it_comes_back() {
+    let server = Server::start();
+    let (mut a, mut b) = ten_calls(&server);
+    forget_everything(&server);
+    for party in [&mut a, &mut b] {
+        let upload = json!({ "share": 0, "stamped": five_calls(), "memory": memory(2) });
+        assert_eq!(party.join(upload), "learning");
+    }
+    for _ in 0..2 * LEARN_MS / 100 {
+        pause_ms(100);
+        for party in [&mut a, &mut b] {
+            assert_ne!(party.ask(json!({ "share": 0 })).standing, "join");
+        }
+    }
+    assert_eq!(b.ask(json!({ "share": 0 })).standing, "ok");
+}
+
+#[test]
 fn who_leaves_in_order_leaves_no_share_behind() {
     let server = Server::start();
     let mut a = Party::at_work(&server, "a", &[(8, 100)]);
@@ -406,6 +424,18 @@ fn calls_of_a_process_that_is_long_gone_stay_counted_as_ghosts() {
     assert_eq!(a.ask(json!({})).used(), [10]);
     // 12 less the 10, less the quarter of 12 that the other one may be sending: nothing.
     assert_eq!(a.want(12).granted(), 0);
+}
+
+#[test]
+fn uploaded_calls_at_the_windows_old_end_are_not_taken_for_known_ones() {
+    let server = Server::start();
+    let (mut a, _) = ten_calls(&server);
+    forget_everything(&server);
+    // The server may have forgotten these before: they left the window at about the time of the last contact.
+    let edge = ids(20, 25, |id| vec![json!(id), json!(65535), json!(1_950_000)]);
+    a.join(json!({ "stamped": edge, "memory": memory(1) }));
+    pause_ms(LEARN_MS);
+    assert_eq!(a.ask(json!({})).used(), [10], "all that were known are ghosts");
 }
 
 #[test]
