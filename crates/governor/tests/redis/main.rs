@@ -3,9 +3,12 @@
 #![expect(clippy::print_stdout, reason = "the figures are what the full-size runs are for")]
 
 mod chaos;
+mod forgetting;
 mod judge;
 mod lone;
+mod party;
 mod processes;
 mod script;
 mod server;
+mod turns;
 mod worker;
