@@ -144,6 +144,7 @@ impl ProgressState {
             Reason::Concurrency => format!("{} calls at once", self.concurrent_max),
             Reason::Spacing => "the spacing between calls".to_owned(),
             Reason::RetryAfter => "the vendor asked to wait".to_owned(),
+            Reason::Shared => "the server that shares the budget".to_owned(),
             Reason::Breaker(trip) => trip.to_string(),
         }
     }
