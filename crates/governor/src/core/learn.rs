@@ -104,9 +104,9 @@ const BUCKET: usize = 0;
 const COUNTER: usize = 1;
 const SECONDS: usize = 2;
 
-/// Accepted calls per call that may be out on each ground. A first burst is what a short job waits for; on the other two
-/// grounds an even pace goes on meanwhile.
-const ACCEPTED_PER_CALL: [u32; 3] = [2, 8, 8];
+/// Calls that may be out on each ground at first, and accepted calls per call that may be later. A first burst is what a
+/// short job waits for; on the other two grounds an even pace goes on meanwhile.
+const PROBES: [(u32, u32); 3] = [(3, 2), (2, 8), (2, 8)];
 
 /// Which part of its ground a call is on.
 fn part_of(kind: usize, at: Tick) -> u8 {
@@ -151,7 +151,7 @@ impl Learner {
         Self {
             count: u64::from(count),
             window,
-            probes: ACCEPTED_PER_CALL.map(Probe::new),
+            probes: PROBES.map(Probe::new),
             grounds: Vec::new(),
             bucket: Pacer::new(hold / count),
             accepted: Pacer::new(window / count),
