@@ -57,8 +57,7 @@ impl Future for Acquire {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            let now = this.shared.clock().now();
-            if let Poll::Ready(result) = this.step(now, cx.waker()) {
+            if let Poll::Ready(result) = this.step(cx.waker()) {
                 this.place = None;
                 let shared = Arc::clone(&this.shared);
                 return Poll::Ready(result.map(|slot| Permit::new(shared, slot)));
@@ -72,9 +71,9 @@ impl Future for Acquire {
 
 impl Acquire {
     /// One look at the state: joins the queue, collects the answer, or sets the timer if it is the first.
-    fn step(&mut self, now: Tick, waker: &Waker) -> Poll<Result<Slot, Refused>> {
+    fn step(&mut self, waker: &Waker) -> Poll<Result<Slot, Refused>> {
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
+        let (mut state, now) = shared.lock_now();
         let place = match self.place {
             Some(place) => place,
             None => match join(&mut state, &self.shared, self.ask, now) {

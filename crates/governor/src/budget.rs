@@ -5,7 +5,7 @@
 //! keeps the timer from there on.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use paceline_clock::{Clock, Tick};
 use crate::acquire::tokens;
 use crate::core::{Core, Eta};
 use crate::queue::{Place, Queue};
+use crate::sync::{Mutex, MutexGuard};
 use crate::{
     Acquire, Ask, BudgetConfig, ConfigError, Permit, Reason, Refusal, Refused, Slot, Snapshot,
     Status,
@@ -85,8 +86,7 @@ impl Budget {
     /// # Errors
     /// [`Refusal`]: not now.
     pub fn try_acquire(&self) -> Result<Permit, Refusal> {
-        let now = self.shared.clock.now();
-        let mut state = self.shared.lock();
+        let (mut state, now) = self.shared.lock_now();
         if !state.queue.is_empty() {
             let until = state.core.next_slot(now);
             return Err(Refusal { reason: Reason::Concurrency, until });
@@ -154,8 +154,7 @@ impl Budget {
     /// A snapshot for people and programs.
     #[must_use]
     pub fn status(&self) -> Status {
-        let now = self.shared.clock.now();
-        let mut state = self.shared.lock();
+        let (mut state, now) = self.shared.lock_now();
         let waiting = state.queue.len();
         Status { waiting, ..state.core.status(now) }
     }
@@ -172,19 +171,26 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state, and the time at which it is looked at. Read under the lock: whoever read it before could come in after
+    /// somebody who came later, and the core would see time run backwards.
+    pub(crate) fn lock_now(&self) -> (MutexGuard<'_, State>, Tick) {
+        let state = self.lock();
+        let now = self.clock.now();
+        (state, now)
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
 
     pub(crate) fn with_core<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
-        let now = self.clock.now();
-        act(&mut self.lock().core, now)
+        let (mut state, now) = self.lock_now();
+        act(&mut state.core, now)
     }
 
     /// Changes the state and hands out what has become free.
     pub(crate) fn with_core_then_pump<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.lock_now();
         let result = act(&mut state.core, now);
         let wake = state.pump(now, false);
         drop(state);
@@ -204,8 +210,7 @@ impl Shared {
 
     /// A waiter goes: what it was granted is given back, and the next one takes over.
     pub(crate) fn leave(&self, place: Place) {
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.lock_now();
         if let Some(slot) = state.queue.leave(place) {
             state.core.give_back(slot, None, now);
         }

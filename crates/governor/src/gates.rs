@@ -8,7 +8,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use paceline_clock::Tick;
@@ -16,6 +16,7 @@ use paceline_clock::Tick;
 use crate::acquire::{Timer, tokens};
 use crate::budget::{Shared, State};
 use crate::queue::{Found, Place};
+use crate::sync::MutexGuard;
 use crate::{Acquire, Ask, Budget, Permit, Reason, Refusal, Refused, Slot};
 
 /// A column's own budget in front of one that it shares with others. Clones share both.
@@ -125,9 +126,8 @@ impl Future for AcquireBoth {
 impl Both {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Refused>> {
         loop {
-            let now = self.own.clock().now();
             let mut wake = Vec::new();
-            let step = self.step(now, cx.waker(), &mut wake);
+            let step = self.step(cx.waker(), &mut wake);
             wake.into_iter().for_each(Waker::wake);
             match step {
                 Step::Permits(own, shared) => {
@@ -147,9 +147,11 @@ impl Both {
     }
 
     /// One look at both lines, under both locks.
-    fn step(&mut self, now: Tick, waker: &Waker, wake: &mut Vec<Waker>) -> Step {
+    fn step(&mut self, waker: &Waker, wake: &mut Vec<Waker>) -> Step {
         let (own_gate, shared_gate) = (Arc::clone(&self.own), Arc::clone(&self.shared));
         let (mut own, mut shared) = lock_both(&own_gate, &shared_gate);
+        // Under both locks, so that neither core sees time run backwards.
+        let now = own_gate.clock().now();
         let own_place = match self.own_place {
             Some(place) => place,
             None => match own.fits(self.ask).and_then(|()| shared.fits(self.ask)) {

@@ -46,12 +46,15 @@ mod gates;
 mod guard;
 mod hint;
 mod limit;
+#[cfg(all(test, paceline_model))]
+mod model_check;
 mod permit;
 mod plan;
 mod queue;
 mod rate;
 mod retry;
 mod status;
+mod sync;
 mod window;
 
 pub use acquire::Acquire;
