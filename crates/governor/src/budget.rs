@@ -44,9 +44,8 @@ impl Budget {
     /// # Errors
     /// If the configuration cannot be.
     pub fn new(config: BudgetConfig, clock: Clock) -> Result<Self, ConfigError> {
-        let queue_max = config.queue_max;
-        let state = State { core: Core::new(config)?, queue: Queue::default() };
-        Ok(Self { shared: Arc::new(Shared { clock, queue_max, state: Mutex::new(state) }) })
+        config.check()?;
+        Ok(Self { shared: Arc::new(Shared::of_checked(&config, clock)) })
     }
 
     /// Waits for leave to make one call. First come, first served.
@@ -167,6 +166,13 @@ impl fmt::Debug for Budget {
 }
 
 impl Shared {
+    /// From a configuration that was checked.
+    pub(crate) fn of_checked(config: &BudgetConfig, clock: Clock) -> Self {
+        let core = Core::of_checked(config.clone());
+        let state = State { core, queue: Queue::default() };
+        Self { clock, queue_max: config.queue_max, state: Mutex::new(state) }
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@
 mod adapt;
 mod eta;
 mod flights;
+mod frozen;
 mod learn;
 mod pacer;
 mod rule;
@@ -27,6 +28,7 @@ use crate::{Breaker, BreakerState, ConfigError, Limit, Outcome, OutcomeClass, Tr
 pub use eta::Eta;
 use flights::Flights;
 pub use flights::Slot;
+pub(crate) use frozen::Frozen;
 pub use learn::Cause;
 use rule::{Held, Rule};
 pub use snapshot::Snapshot;
@@ -107,7 +109,11 @@ impl Core {
     /// If the configuration cannot be; see [`BudgetConfig::check`].
     pub fn new(config: BudgetConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self {
+        Ok(Self::of_checked(config))
+    }
+
+    pub(crate) fn of_checked(config: BudgetConfig) -> Self {
+        Self {
             rules: rule::rules(&config),
             flights: Flights::default(),
             breaker: Breaker::new(config.breaker),
@@ -117,7 +123,7 @@ impl Core {
             told: Told::default(),
             throttles: Throttles::default(),
             config,
-        })
+        }
     }
 
     /// Leave to make one call, or why not and until when. All limits are checked, then all are charged.

@@ -64,6 +64,17 @@ impl Latency {
         self.mean_s = Some(self.mean_s.map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)));
     }
 
+    /// What is worth keeping: the mean in seconds (NaN if there is none) and the network part.
+    pub(crate) fn parts(&self) -> (f64, Duration) {
+        (self.mean_s.unwrap_or(f64::NAN), self.network)
+    }
+
+    /// From what was kept.
+    pub(crate) fn of_parts(mean_s: f64, network: Duration) -> Self {
+        let mean_s = Some(mean_s).filter(|mean_s| mean_s.is_finite());
+        Self { mean_s, network, ..Self::default() }
+    }
+
     /// Mean of sent -> head, in seconds; 0 while there is none.
     pub(crate) fn mean_s(&self) -> f64 {
         self.mean_s.unwrap_or_default()
@@ -78,6 +89,16 @@ impl Latency {
 impl WindowGuard {
     pub(crate) fn new(guard: Guard, window: Duration) -> Self {
         Self { guard, window, raised: Duration::ZERO }
+    }
+
+    /// Whether it has learnt nothing.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.raised.is_zero()
+    }
+
+    /// Forgets what it learnt.
+    pub(crate) fn refresh(&mut self) {
+        self.raised = Duration::ZERO;
     }
 
     /// How long after its sending a call may be counted; `None` if only the response tells.

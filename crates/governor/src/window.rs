@@ -191,6 +191,13 @@ impl Window {
         self.allowed = allowed.clamp(1, self.full);
     }
 
+    /// Becomes as it was made.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        (self.stamped, self.unstamped) = (0, 0);
+        (self.full, self.allowed) = (self.count, self.count);
+    }
+
     /// The stamped calls still inside, oldest first: when, and what they weigh.
     pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = (Tick, u32)> {
         self.entries.iter().map(|entry| (entry.at, entry.weight))

@@ -22,25 +22,25 @@ const TUNE_EVERY: u32 = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     /// Which configured limit it keeps.
-    index: usize,
-    limit: Limit,
-    window: Window,
-    guard: WindowGuard,
+    pub(super) index: usize,
+    pub(super) limit: Limit,
+    pub(super) window: Window,
+    pub(super) guard: WindowGuard,
     /// How much of the window is in use after 429s.
-    share: Share,
+    pub(super) share: Share,
     /// Sent calls whose stamp the guard's bound may bring before their answer, in the order of their sending.
-    unanswered: VecDeque<Sent>,
+    pub(super) unanswered: VecDeque<Sent>,
     /// `counter_safe`, asked for or learnt.
-    spread: Option<Spread>,
+    pub(super) spread: Option<Spread>,
     /// What shape `auto` learns about the enforcer.
-    learner: Option<Box<Learner>>,
+    pub(super) learner: Option<Box<Learner>>,
     /// Limits of tokens: the stamp of each call under way that has one, by the slot's index.
-    stamps: Vec<Tick>,
-    answers: u32,
+    pub(super) stamps: Vec<Tick>,
+    pub(super) answers: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+pub(super) struct Sent {
     slot: Slot,
     at: Tick,
     weight: u32,
