@@ -74,17 +74,17 @@ impl Acquire {
     fn step(&mut self, waker: &Waker) -> Poll<Result<Slot, Refused>> {
         let shared = Arc::clone(&self.shared);
         let (mut state, now) = shared.lock_now();
+        let mut wake = Vec::new();
         let place = match self.place {
             Some(place) => place,
-            None => match join(&mut state, &self.shared, self.ask, now) {
+            None => match join(&mut state, &self.shared, self.ask, now, &mut wake) {
                 Ok(place) => *self.place.insert(place),
                 Err(answer) => return Poll::Ready(answer),
             },
         };
-        let mut wake = Vec::new();
         let mut found = state.queue.look(place, waker);
         if matches!(found, Found::First) {
-            wake = state.pump(now, true);
+            wake.extend(state.pump(now, true));
             found = state.queue.look(place, waker);
         }
         let first = matches!(found, Found::First);
@@ -108,6 +108,7 @@ fn join(
     shared: &Shared,
     ask: Ask,
     now: Tick,
+    wake: &mut Vec<Waker>,
 ) -> Result<Place, Result<Slot, Refused>> {
     state.fits(ask).map_err(Err)?;
     if state.queue.is_empty() {
@@ -121,7 +122,7 @@ fn join(
             Err(_) => {}
         }
     }
-    shared.join(state, ask).map_err(Err)
+    shared.join(state, ask, wake).map_err(Err)
 }
 
 /// The tokens of an ask, as limits count them.

@@ -5,7 +5,7 @@
 //! keeps the timer from there on.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -30,7 +30,15 @@ pub struct Budget {
 pub(crate) struct Shared {
     clock: Clock,
     queue_max: usize,
+    side: OnceLock<Side>,
     state: Mutex<State>,
+}
+
+/// Which of two gates a budget is; of two, the lesser one is passed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Own,
+    Shared,
 }
 
 pub(crate) struct State {
@@ -170,7 +178,8 @@ impl Shared {
     pub(crate) fn of_checked(config: &BudgetConfig, clock: Clock) -> Self {
         let core = Core::of_checked(config.clone());
         let state = State { core, queue: Queue::default() };
-        Self { clock, queue_max: config.queue_max, state: Mutex::new(state) }
+        let side = OnceLock::new();
+        Self { clock, queue_max: config.queue_max, side, state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,13 +214,31 @@ impl Shared {
         result
     }
 
-    /// A place at the end of the queue.
-    pub(crate) fn join(&self, state: &mut State, ask: Ask) -> Result<Place, Refused> {
+    /// Where it comes among two gates: in one order for everyone and for good, so that no two callers stand first where
+    /// the other one wants to be. What it was first used as decides, then the address.
+    pub(crate) fn rank(self: &Arc<Self>, side: Side) -> (Side, *const Self) {
+        (*self.side.get_or_init(|| side), Arc::as_ptr(self))
+    }
+
+    /// A place at the end of the queue. Whoever was first and is not any more is woken if it holds a place at another
+    /// gate, which it has to leave.
+    pub(crate) fn join(
+        &self,
+        state: &mut State,
+        ask: Ask,
+        wake: &mut Vec<Waker>,
+    ) -> Result<Place, Refused> {
         let waiting = state.queue.len();
         if waiting >= self.queue_max {
             return Err(Refused::QueueFull { waiting });
         }
-        Ok(state.queue.join(ask))
+        let before = state.queue.next_ask().filter(Ask::at_two_gates);
+        let before = before.and_then(|_| state.queue.first_waker());
+        let place = state.queue.join(ask);
+        if state.queue.next() == Some(place) {
+            wake.extend(before);
+        }
+        Ok(place)
     }
 
     /// A waiter goes: what it was granted is given back, and the next one takes over.
