@@ -1,13 +1,16 @@
 //! One budget: acquire, give up, end, time (theory: "nobody waits while a slot is free").
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use paceline_clock::Tick;
 use shuttle::rand::{Rng, thread_rng};
 
 use super::calls::{Flag, Vendor};
 use super::{World, explore};
 use crate::{
-    Ask, BreakerConfig, Budget, BudgetConfig, Guard, Outcome, OutcomeClass, Priority, Refused,
+    Ask, BreakerConfig, Budget, BudgetConfig, Guard, Keyed, Outcome, OutcomeClass, Priority,
+    Refused,
 };
 
 const REFUSED: Outcome = Outcome {
@@ -57,6 +60,49 @@ fn callers_come_give_up_and_end_in_any_way() {
             }
         });
         world.run(&[&budget]);
+    });
+}
+
+#[test]
+fn the_core_never_sees_time_run_backwards() {
+    explore(|| {
+        let world = World::new();
+        let budget = budget(&world, strict(None, None));
+        let latest = Arc::new(Mutex::new(Tick::ZERO));
+        for _ in 0..3 {
+            let (budget, latest) = (budget.clone(), Arc::clone(&latest));
+            world.spawn(move |_| {
+                let look = |now| {
+                    let before = std::mem::replace(&mut *latest.lock().unwrap(), now);
+                    assert!(before <= now, "{now:?} after {before:?}");
+                };
+                budget.shared.with_core(|_, now| look(now));
+                budget.shared.with_core_then_pump(|_, now| look(now));
+                look(budget.shared.lock_now().1);
+            });
+        }
+        world.run(&[&budget]);
+    });
+}
+
+#[test]
+fn a_budget_that_is_frozen_and_thawed_keeps_its_windows() {
+    explore(|| {
+        let world = World::new();
+        let keyed = Keyed::new(strict(Some(1), None), world.clock()).unwrap();
+        let vendor = Vendor::of(Some(1), None);
+        for _ in 0..3 {
+            let (keyed, vendor) = (keyed.clone(), vendor.clone());
+            world.spawn(move |world| {
+                let budget = keyed.budget(&7).unwrap();
+                if let Some(permit) = world.wait_or_give_up(budget.acquire()) {
+                    world.call(&vendor, permit.unwrap());
+                }
+            });
+        }
+        // Freezes it where nobody holds it, in between.
+        world.spawn(move |_| (0..3).for_each(|_| keyed.shrink()));
+        world.run(&[]);
     });
 }
 

@@ -4,7 +4,10 @@ use shuttle::rand::{Rng, thread_rng};
 
 use super::calls::Vendor;
 use super::{World, explore};
-use crate::{Ask, Budget, BudgetConfig, Gates, Guard, Priority};
+use crate::{
+    Ask, BreakerConfig, Budget, BudgetConfig, Gates, Guard, Outcome, OutcomeClass, Priority,
+    Refused,
+};
 
 fn budget(world: &World, per_second: Option<u32>, at_once: Option<u32>) -> Budget {
     let limits = per_second.map(|count| format!("{count}/s").parse().unwrap());
@@ -41,6 +44,9 @@ fn two_columns_share_a_key() {
                 caller(&world, &gates, Ask::new().turn(turn as u64, 1), &vendor);
             }
         }
+        // And one that needs no column.
+        let alone = Gates::new(key.clone(), key.clone());
+        caller(&world, &alone, Ask::new().turn(2, 1), &vendor);
         world.run(&[&key, &columns[0], &columns[1]]);
     });
 }
@@ -86,5 +92,30 @@ fn one_budget_twice_is_one_gate() {
             caller(&world, &gates, Ask::new(), &vendor);
         }
         world.run(&[&both]);
+    });
+}
+
+#[test]
+fn a_key_that_is_refused_lets_nobody_wait() {
+    explore(|| {
+        let world = World::new();
+        let columns = [None, Some(1)].map(|at_once| budget(&world, None, at_once));
+        let breaker = BreakerConfig { credentials_refused_max: 1, ..BreakerConfig::default() };
+        let config = BudgetConfig { breaker, concurrent_max: Some(1), ..BudgetConfig::new([]) };
+        let key = Budget::new(config, world.clock()).unwrap();
+        for number in 0..4 {
+            let gates = Gates::new(columns[number % 2].clone(), key.clone());
+            world.spawn(move |world| match world.wait_or_give_up(gates.acquire()) {
+                Some(Ok(permit)) if number == 0 => permit.finish(&Outcome {
+                    class: OutcomeClass::ConfigurationCaused,
+                    retry_after: None,
+                    credential_refused: true,
+                }),
+                Some(Ok(permit)) => permit.finish(&Outcome::of(OutcomeClass::Success)),
+                Some(Err(refused)) => assert!(matches!(refused, Refused::Breaker(_))),
+                None => {}
+            });
+        }
+        world.run(&[&key, &columns[0], &columns[1]]);
     });
 }
