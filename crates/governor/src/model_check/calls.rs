@@ -57,6 +57,9 @@ impl World {
     pub(super) fn call(&self, vendor: &Vendor, mut permit: Permit) {
         let way = thread_rng().gen_range(0..6);
         vendor.begins();
+        if thread_rng().gen_bool(0.2) {
+            self.sleep_ms(thread_rng().gen_range(1..3000));
+        }
         if way < 2 {
             vendor.ends();
             match way {

@@ -40,8 +40,10 @@ fn two_columns_share_a_key() {
         let columns = [budget(&world, None, Some(1)), budget(&world, Some(1), None)];
         for (turn, own) in columns.iter().enumerate() {
             let gates = Gates::new(own.clone(), key.clone());
-            for _ in 0..2 {
-                caller(&world, &gates, Ask::new().turn(turn as u64, 1), &vendor);
+            let urgent = if thread_rng().gen_bool(0.5) { Priority::High } else { Priority::Normal };
+            for priority in [Priority::Normal, urgent] {
+                let ask = Ask::new().turn(turn as u64, 1).priority(priority);
+                caller(&world, &gates, ask, &vendor);
             }
         }
         // And one that needs no column.
