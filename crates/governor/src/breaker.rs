@@ -101,12 +101,13 @@ impl Breaker {
         self.state
     }
 
-    /// Why a call may not go through now, if it may not; nothing changes.
-    pub(crate) fn refuses(&self, now: Tick) -> Option<Trip> {
+    /// Why a call may not go through now and until when, if it may not; nothing changes.
+    pub(crate) fn refuses(&self, now: Tick) -> Option<(Trip, Option<Tick>)> {
         match self.state {
             BreakerState::Admitting => None,
             BreakerState::Refusing { until: Some(until), .. } if now >= until => None,
-            BreakerState::Refusing { trip, .. } | BreakerState::Probing { trip } => Some(trip),
+            BreakerState::Refusing { trip, until } => Some((trip, until)),
+            BreakerState::Probing { trip } => Some((trip, None)),
         }
     }
 

@@ -7,13 +7,14 @@ use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use hashbrown::HashTable;
 use paceline_clock::{Clock, Tick};
 
 use crate::budget::Shared;
 use crate::core::Frozen;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Budget, BudgetConfig, ConfigError};
 
 /// Parts that are locked one by one.

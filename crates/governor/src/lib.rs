@@ -47,6 +47,8 @@ mod guard;
 mod hint;
 mod keyed;
 mod limit;
+#[cfg(all(test, paceline_model))]
+mod model_check;
 mod permit;
 mod plan;
 mod queue;
@@ -55,6 +57,7 @@ mod retry;
 #[cfg(feature = "redis")]
 pub mod shared;
 mod status;
+mod sync;
 mod window;
 
 pub use acquire::Acquire;
