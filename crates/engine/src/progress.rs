@@ -138,14 +138,19 @@ impl ProgressState {
 
     fn describe(&self, reason: Reason) -> String {
         match reason {
-            Reason::Limit(index) => {
-                self.limits.get(index).map_or_else(|| "a limit".to_owned(), Limit::to_string)
-            }
+            Reason::Limit(index) => self.limit(index),
+            Reason::Spread(index) => format!("{}, spread evenly", self.limit(index)),
             Reason::Concurrency => format!("{} calls at once", self.concurrent_max),
             Reason::Spacing => "the spacing between calls".to_owned(),
             Reason::RetryAfter => "the vendor asked to wait".to_owned(),
+            Reason::Quota => "the vendor says that nothing is left".to_owned(),
             Reason::Breaker(trip) => trip.to_string(),
+            _ => "the budget".to_owned(),
         }
+    }
+
+    fn limit(&self, index: usize) -> String {
+        self.limits.get(index).map_or_else(|| "a limit".to_owned(), Limit::to_string)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
