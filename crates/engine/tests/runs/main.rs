@@ -4,6 +4,7 @@
 
 mod control;
 mod crash;
+mod hints;
 mod outcomes;
 mod pace;
 mod support;
