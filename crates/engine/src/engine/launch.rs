@@ -13,7 +13,7 @@ use super::{Active, Engine, place, smart_column};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
 use crate::runner::{self, RunContext, RunParts};
-use crate::{Error, HttpColumn, HttpSpec, Result};
+use crate::{Error, HttpColumn, HttpSpec, Result, memory};
 
 /// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
 const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
@@ -109,7 +109,8 @@ impl Engine {
         });
     }
 
-    /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record.
+    /// The budget of a column; made anew if its rate has changed, and then it remembers what was
+    /// learnt before and the calls on record.
     async fn budget(&self, column: ColumnId, rate: &Rate, unrecorded: u64) -> Result<Budget> {
         if let Some((known, budget)) = self.lock().budgets.get(&column)
             && known == rate
@@ -118,9 +119,11 @@ impl Engine {
         }
         let budget = Budget::new(rate.budget_config(), self.inner.clock.clone())
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
+        let now = self.inner.clock.wall();
+        // First, because remembered calls are laid out by what is known of the vendor.
+        memory::recall(self.inner.store.as_ref(), column, &budget, now).await?;
         let longest = rate.limits.iter().map(Limit::window).max().unwrap_or_default();
         let most = rate.limits.iter().map(|limit| limit.count() as usize).max().unwrap_or_default();
-        let now = self.inner.clock.wall();
         // A margin for the drift that the windows allow.
         let since = now.before(longest + longest / 1000);
         let calls = self.inner.store.calls_since(column, since, most).await?;

@@ -5,6 +5,7 @@
 mod control;
 mod crash;
 mod hints;
+mod memory;
 mod outcomes;
 mod pace;
 mod support;
