@@ -16,6 +16,7 @@ use paceline_model::{
     CellError, Column, Lease, Run, RunId, RunStatus, Store, Task, TaskReport, limits,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::Instrument;
 
 use crate::progress::ProgressState;
 use crate::task::{self, Ended};
@@ -179,9 +180,10 @@ impl RunContext {
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
 pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
-    let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox));
+    let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox).in_current_span());
     let workers: Vec<_> = (0..ctx.concurrent_max)
-        .map(|_| tokio::spawn(worker(Arc::clone(&ctx), reports.clone())))
+        .map(|_| worker(Arc::clone(&ctx), reports.clone()).in_current_span())
+        .map(tokio::spawn)
         .collect();
     drop(reports);
     let fed = feed(&ctx).await;

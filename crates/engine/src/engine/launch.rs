@@ -8,6 +8,7 @@ use paceline_clock::Timestamp;
 use paceline_governor::{Budget, Guard, Limit, Rate};
 use paceline_model::{ColumnId, Lease, Run, RunId, RunStatus, Table, limits};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::{Active, Engine, place, smart_column};
 use crate::progress::ProgressState;
@@ -100,13 +101,16 @@ impl Engine {
         let (finished, done) = watch::channel(false);
         self.lock().active.insert(run, Active { ctx: Arc::clone(&ctx), done });
         let engine = self.clone();
-        tokio::spawn(async move {
+        // The log of a run says whose it is, whichever part of it speaks.
+        let span = tracing::info_span!("run", id = %run, column = %ctx.column.name);
+        let work = async move {
             if let Err(error) = runner::work(ctx).await {
                 tracing::error!(%run, %error, "a run stopped because the store failed; it goes on at the next start");
             }
             engine.lock().active.remove(&run);
             finished.send_replace(true);
-        });
+        };
+        tokio::spawn(work.instrument(span));
     }
 
     /// The budget of a column; made anew if its rate has changed, and then it remembers what was
