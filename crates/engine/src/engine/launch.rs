@@ -113,8 +113,8 @@ impl Engine {
         tokio::spawn(work.instrument(span));
     }
 
-    /// The budget of a column; made anew if its rate has changed, and then it remembers what was
-    /// learnt before and the calls on record.
+    /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record and what was
+    /// learnt of the vendor.
     async fn budget(&self, column: ColumnId, rate: &Rate, unrecorded: u64) -> Result<Budget> {
         if let Some((known, budget)) = self.lock().budgets.get(&column)
             && known == rate
