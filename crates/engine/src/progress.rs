@@ -149,6 +149,7 @@ impl ProgressState {
             Reason::Spacing => "the spacing between calls".to_owned(),
             Reason::RetryAfter => "the vendor asked to wait".to_owned(),
             Reason::Quota => "the vendor says that nothing is left".to_owned(),
+            Reason::Shared => "the server that shares the budget".to_owned(),
             Reason::Breaker(trip) => trip.to_string(),
             _ => "the budget".to_owned(),
         }

@@ -122,6 +122,15 @@ impl Breaker {
         }
     }
 
+    /// Whether it is as good as new: it admits, and no failure is inside its window.
+    pub(crate) fn is_fresh(&self, now: Tick) -> bool {
+        let newest = self.bucket_number(now);
+        let failed = |bucket: &(u64, u32, u32)| bucket.2 > 0 && bucket.0 + BUCKETS as u64 > newest;
+        self.state == BreakerState::Admitting
+            && self.credentials_refused == 0
+            && !self.buckets.iter().any(failed)
+    }
+
     /// Takes the outcome of a call into account; true if this trips it.
     pub fn record(&mut self, now: Tick, outcome: &Outcome) -> bool {
         if outcome.class == OutcomeClass::Throttled {
@@ -140,7 +149,9 @@ impl Breaker {
         self.count(now, failed);
         self.credentials_refused =
             if outcome.credential_refused { self.credentials_refused + 1 } else { 0 };
-        match self.verdict(now) {
+        // A success makes the ratio smaller: nothing to look at.
+        let verdict = if failed { self.verdict(now) } else { None };
+        match verdict {
             Some(trip) => {
                 self.refuse(now, trip);
                 true

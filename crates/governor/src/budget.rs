@@ -43,9 +43,8 @@ impl Budget {
     /// # Errors
     /// If the configuration cannot be.
     pub fn new(config: BudgetConfig, clock: Clock) -> Result<Self, ConfigError> {
-        let queue_max = config.queue_max;
-        let state = State { core: Core::new(config)?, queue: Queue::default() };
-        Ok(Self { shared: Arc::new(Shared { clock, queue_max, state: Mutex::new(state) }) })
+        config.check()?;
+        Ok(Self { shared: Arc::new(Shared::of_checked(&config, clock)) })
     }
 
     /// Waits for leave to make one call. First come, first served.
@@ -161,6 +160,13 @@ impl Budget {
     }
 }
 
+#[cfg(feature = "redis")]
+impl Budget {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Budget").field(&self.status()).finish()
@@ -168,6 +174,13 @@ impl fmt::Debug for Budget {
 }
 
 impl Shared {
+    /// From a configuration that was checked.
+    pub(crate) fn of_checked(config: &BudgetConfig, clock: Clock) -> Self {
+        let core = Core::of_checked(config.clone());
+        let state = State { core, queue: Queue::default() };
+        Self { clock, queue_max: config.queue_max, state: Mutex::new(state) }
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,6 +192,18 @@ impl Shared {
     pub(crate) fn with_core<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
         let now = self.clock.now();
         act(&mut self.lock().core, now)
+    }
+
+    /// As [`Shared::with_core`], with how many wait.
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_core_and_waiting<T>(
+        &self,
+        act: impl FnOnce(&mut Core, usize, Tick) -> T,
+    ) -> T {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let waiting = state.queue.len();
+        act(&mut state.core, waiting, now)
     }
 
     /// Changes the state and hands out what has become free.

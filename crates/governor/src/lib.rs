@@ -45,12 +45,15 @@ mod core;
 mod gates;
 mod guard;
 mod hint;
+mod keyed;
 mod limit;
 mod permit;
 mod plan;
 mod queue;
 mod rate;
 mod retry;
+#[cfg(feature = "redis")]
+pub mod shared;
 mod status;
 mod window;
 
@@ -68,6 +71,7 @@ pub use gates::{AcquireBoth, Gates};
 pub use hint::{
     HINT_MAX, Hints, Quota, QuotaName, QuotaUnit, Quotas, retry_after, retry_after_in_body,
 };
+pub use keyed::{Keyed, TooManyKeys};
 pub use limit::{Limit, LimitError, Unit};
 pub use permit::{Permit, Refused};
 pub use plan::{Plan, PlanError, PlanRequest, plan};

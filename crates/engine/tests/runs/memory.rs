@@ -108,6 +108,8 @@ fn what_was_learnt_is_on_disk_before_a_kill_and_holds_no_call_twice() {
     let dir = tempfile::tempdir().unwrap();
     let saved = killed_after(dir.path(), Duration::from_secs(30)).expect("saved every 10 s");
     let limit = &saved["limits"][0];
-    assert_eq!((&limit["limit"], &limit["learnt"]["depth"]), (&"20/min".into(), &5.into()));
+    let depth = limit["learnt"]["depth"].as_u64().expect("the bucket is found");
+    assert!((1..=5).contains(&depth), "{saved:#}");
+    assert_eq!(limit["limit"], "20/min");
     assert_eq!(limit["counted_us"], Json::Array(Vec::new()), "calls are on record by themselves");
 }

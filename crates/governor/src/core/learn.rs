@@ -77,6 +77,13 @@ pub(super) struct Facts {
     patience: u32,
 }
 
+impl Facts {
+    /// So much of a burst was accepted, and nothing else is known.
+    pub(super) fn plain(proven: u32) -> Self {
+        Self { proven, ..Self::default() }
+    }
+}
+
 /// The ground that a call went out on.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ground {
@@ -97,9 +104,9 @@ const BUCKET: usize = 0;
 const COUNTER: usize = 1;
 const SECONDS: usize = 2;
 
-/// Accepted calls per call that may be out on each ground. A first burst is what a short job waits for; on the other two
-/// grounds an even pace goes on meanwhile.
-const ACCEPTED_PER_CALL: [u32; 3] = [2, 8, 8];
+/// Calls that may be out on each ground at first, and accepted calls per call that may be later. A first burst is what a
+/// short job waits for; on the other two grounds an even pace goes on meanwhile.
+const PROBES: [(u32, u32); 3] = [(3, 2), (2, 8), (2, 8)];
 
 /// Which part of its ground a call is on.
 fn part_of(kind: usize, at: Tick) -> u8 {
@@ -144,7 +151,7 @@ impl Learner {
         Self {
             count: u64::from(count),
             window,
-            probes: ACCEPTED_PER_CALL.map(Probe::new),
+            probes: PROBES.map(Probe::new),
             grounds: Vec::new(),
             bucket: Pacer::new(hold / count),
             accepted: Pacer::new(window / count),
@@ -194,6 +201,13 @@ impl Learner {
         };
         (facts.proven > 1 || facts.depth.is_some() || facts.counter || facts.seconds)
             .then_some(facts)
+    }
+
+    /// How much of a burst is proved, if that is all there is to keep.
+    pub(super) fn plain_facts(&self) -> Option<u32> {
+        let nothing_lost = self.depth.is_none() && !self.counter && !self.seconds;
+        (nothing_lost && self.late == 0 && self.patience == PATIENCE.0)
+            .then_some(self.certain as u32)
     }
 
     /// Takes over what an earlier process learnt.
@@ -273,7 +287,7 @@ impl Learner {
             ground.unproved[BUCKET] = level > self.presumed + 1e-6;
             self.reach = self.reach.max(level);
         }
-        let verdicts = self.phases.verdicts(now);
+        let verdicts = self.phases.look(now);
         ground.may_refuse = verdicts.may_refuse;
         ground.must_refuse = verdicts.must_refuse;
         ground.unproved[COUNTER] = !self.counter && verdicts.may_refuse != 0;
@@ -369,8 +383,8 @@ impl Learner {
         // A bucket has room again after one interval; headers tell whole seconds.
         let next_drop =
             refused.asked.is_none_or(|asked| asked <= interval + Duration::from_secs(1));
+        let most = (level.ceil() as u64).saturating_sub(1).max(1);
         if next_drop && !self.takes_all_at_once() && level > self.proven + 0.5 {
-            let most = (level.ceil() as u64).saturating_sub(1).max(1);
             return Cause::SmallBucket { depth: ((self.certain + 0.5) as u64).clamp(1, most) };
         }
         // Whoever keeps time in whole seconds, or counted a late call, has room again within a second.
@@ -386,10 +400,15 @@ impl Learner {
         if counter {
             return Cause::SlidingCounter;
         }
-        let went_as_deep = |depth: &u64| next_drop && *depth > 1 && level + 0.5 >= *depth as f64;
-        match self.depth.filter(went_as_deep) {
-            Some(depth) => Cause::SmallBucket { depth: depth - 1 },
-            None => Cause::SomebodyElse,
+        let went_as_deep = |depth: &u64| *depth > 1 && level + 0.5 >= *depth as f64;
+        match self.depth {
+            _ if !next_drop => Cause::SomebodyElse,
+            Some(depth) if went_as_deep(&depth) => Cause::SmallBucket { depth: depth - 1 },
+            // So many were accepted at once only if those under way had arrived together.
+            None if level > self.certain + 0.5 => {
+                Cause::SmallBucket { depth: ((self.certain + 0.5) as u64).clamp(1, most) }
+            }
+            _ => Cause::SomebodyElse,
         }
     }
 

@@ -78,6 +78,10 @@ impl Throttles {
         self.explanations.iter()
     }
 
+    pub(super) fn any(&self) -> bool {
+        self.total > 0
+    }
+
     pub(super) fn good(&mut self) {
         self.streak = 0;
     }

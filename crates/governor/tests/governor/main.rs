@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod hints;
+mod keyed;
 mod plan;
 #[cfg(feature = "reqwest")]
 mod reqwest;
