@@ -4,6 +4,7 @@
 mod eta;
 mod fairness;
 mod hints;
+mod memory;
 mod plan;
 mod property_s;
 #[cfg(feature = "reqwest")]
