@@ -24,8 +24,9 @@ pub(super) struct Left {
     pub left: u64,
     /// When it is full again.
     pub until: Tick,
-    /// The call that was told, by the number of its admission.
+    /// The call that was told, by the number of its admission; and the next call to be admitted then.
     pub number: u64,
+    pub next: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -38,28 +39,44 @@ impl Told {
     pub(super) fn heard(&mut self, told: Left, now: Tick) {
         self.quotas.retain(|quota| quota.until > now);
         let same = |quota: &Left| (quota.unit, quota.quota) == (told.unit, told.quota);
-        let Some(at) = self.quotas.iter().position(same) else {
-            if self.quotas.len() < QUOTAS_MAX {
+        let room = self.quotas.len() < QUOTAS_MAX;
+        let mut known: Vec<&mut Left> =
+            self.quotas.iter_mut().filter(|quota| same(quota)).collect();
+        known.sort_unstable_by_key(|quota| quota.until);
+        let two = known.len() > 1;
+        let Some(last) = known.last_mut() else {
+            if room {
                 self.quotas.push(told);
             }
             return;
         };
-        let known = &mut self.quotas[at];
-        if told.number >= known.number && told.until > known.until + SAME_RESET {
-            *known = told;
+        let newer = told.number >= last.number && told.until > last.until;
+        if newer && told.until > last.until + SAME_RESET {
+            self.quotas.retain(|quota| !same(quota));
+            self.quotas.push(told);
             return;
         }
         // The same reset can only have less left (what was sent in between is taken off already), and an earlier call
         // knows less than a later one.
-        known.left = known.left.min(told.left);
-        known.number = known.number.max(told.number);
+        last.left = last.left.min(told.left);
+        last.number = last.number.max(told.number);
+        // Or it is the reset of the next window, and a short one: then it holds beside the present one, and after it.
+        if newer && (two || !room) {
+            last.until = told.until;
+        } else if newer {
+            self.quotas.push(told);
+        }
     }
 
-    /// A response tells of a quota that is as full as we believe: nobody else uses it.
+    /// A response tells of a quota that is as full as we believe. What was told before its call went is out of date, but not
+    /// void: we may believe more again before the reset.
     fn agrees(&mut self, told: Left) {
-        let older = |quota: &Left| quota.number <= told.number;
-        self.quotas
-            .retain(|quota| (quota.unit, quota.quota) != (told.unit, told.quota) || !older(quota));
+        for quota in &mut self.quotas {
+            let same = (quota.unit, quota.quota) == (told.unit, told.quota);
+            if same && quota.next <= told.number {
+                quota.left = told.left;
+            }
+        }
     }
 
     /// A call goes.
@@ -123,11 +140,13 @@ impl Core {
             left: remaining.saturating_sub(uncounted),
             until: now + reset,
             number,
+            next: number + after + 1,
         };
-        if believed.is_some_and(|believed| remaining >= believed) {
-            self.told.agrees(told);
-        } else {
-            self.told.heard(told, now);
+        match believed {
+            Some(believed) if told.left >= believed => self.told.agrees(told),
+            // Nothing new; but what is under way may make it less than what was told before.
+            Some(believed) if remaining >= believed => {}
+            _ => self.told.heard(told, now),
         }
     }
 }
@@ -144,8 +163,9 @@ mod tests {
     use super::*;
 
     fn left(left: u64, until_ms: u64, number: u64) -> Left {
-        let until = Tick::from_millis(until_ms);
-        Left { unit: Unit::Calls, quota: (QuotaName::default(), Some(10)), left, until, number }
+        let (until, next) = (Tick::from_millis(until_ms), number + 1);
+        let quota = (QuotaName::default(), Some(10));
+        Left { unit: Unit::Calls, quota, left, until, number, next }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use paceline_clock::{SimClock, Tick};
 use paceline_governor::{Budget, BudgetConfig, Guard, Shape};
 use proptest::prelude::*;
 
-use crate::support::{Journey, any_limits, config, travel};
+use crate::support::{Journey, all, any_limits, config, travel};
 
 /// Some calls go before, then after a pause many are wanted at once: what was told of each of these, and when it went.
 fn told_and_true(
@@ -31,14 +31,9 @@ fn told_and_true(
         let waiting = budget.status().waiting as u64;
         let told: Vec<Tick> = (1..=calls as u64).map(|n| budget.eta(waiting + n).at).collect();
         let later: Vec<_> = (0..calls).map(caller).collect();
-        for caller in earlier {
-            caller.await.unwrap();
-        }
-        let mut went = Vec::new();
-        for caller in later {
-            went.push(caller.await.unwrap().granted);
-        }
-        told.into_iter().zip(went).collect()
+        all(&clock, earlier).await;
+        let went = all(&clock, later).await;
+        told.into_iter().zip(went.into_iter().map(|ride| ride.granted)).collect()
     })
 }
 

@@ -8,7 +8,7 @@ use paceline_clock::{Random, SimClock};
 use paceline_governor::{Ask, Budget, Guard, Limit, Outcome, OutcomeClass, Priority, Shape};
 use proptest::prelude::*;
 
-use crate::support::{config, draw};
+use crate::support::{all, config, draw};
 
 const KEYS: u64 = 8;
 const CALLS_PER_KEY: usize = 1_000;
@@ -40,9 +40,7 @@ fn served(asks: Vec<Ask>, limit: Limit, delay: Duration) -> Vec<usize> {
         // Everybody waits before the first is served.
         clock.sleep(Duration::from_millis(1)).await;
         full.into_iter().for_each(|permit| permit.finish(&Outcome::of(OutcomeClass::Success)));
-        for caller in callers {
-            caller.await.unwrap();
-        }
+        all(&clock, callers).await;
         let order = order.lock().unwrap();
         order.clone()
     })

@@ -3,6 +3,7 @@
 
 mod eta;
 mod fairness;
+mod gates;
 mod hints;
 mod memory;
 mod plan;
@@ -10,6 +11,7 @@ mod property_s;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod support;
+mod told;
 #[cfg(feature = "tower")]
 mod tower;
 mod waiting;

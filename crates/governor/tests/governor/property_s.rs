@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline_clock::{Random, SimClock, Tick};
-use paceline_governor::{Budget, BudgetConfig, Guard, Limit, PlanRequest, Shape, plan};
+use paceline_governor::{Budget, BudgetConfig, Guard, PlanRequest, Shape, plan};
 use proptest::prelude::*;
 
 use crate::support::{
-    Fate, Journey, Reference, Ride, any_limits, assert_property_s, config, travel, with_drift,
+    Fate, Journey, Reference, Ride, all, any_limits, assert_property_s, config, recursion, travel,
 };
 
 /// What became of a job: the callers that were granted in the order of their joining, and the arrivals at the vendor.
@@ -31,10 +31,7 @@ fn run(config: BudgetConfig, journeys: Vec<Journey>) -> Job {
                 tokio::spawn(async move { travel(&budget, &clock, journey, &vendor).await })
             })
             .collect();
-        let mut rides = Vec::new();
-        for caller in callers {
-            rides.extend(caller.await.unwrap());
-        }
+        let mut rides: Vec<Ride> = all(&clock, callers).await.into_iter().flatten().collect();
         assert_eq!(budget.status().in_flight, 0, "every place is given back");
         // Callers that start at one moment join in the order in which they were made; the sort keeps it.
         rides.sort_by_key(|ride| ride.joined);
@@ -43,20 +40,6 @@ fn run(config: BudgetConfig, journeys: Vec<Journey>) -> Job {
         let arrivals = vendor.lock().unwrap().iter().map(|(at, _)| *at).collect();
         Job { rides, order, arrivals }
     })
-}
-
-/// The recursion of limiter-theory.md, "The schedule", for calls that are counted when they start.
-fn recursion(calls: usize, limits: &[Limit]) -> Vec<Tick> {
-    let mut starts: Vec<Tick> = Vec::new();
-    for number in 0..calls {
-        let slots = limits.iter().filter_map(|limit| {
-            let before = number.checked_sub(limit.count() as usize)?;
-            Some(starts[before] + with_drift(limit.window()))
-        });
-        let last = starts.last().copied().unwrap_or_default();
-        starts.push(slots.fold(last, Tick::max));
-    }
-    starts
 }
 
 proptest! {

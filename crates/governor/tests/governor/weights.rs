@@ -10,7 +10,8 @@ use paceline_governor::{
 use proptest::prelude::*;
 
 use crate::support::{
-    Fate, Journey, Reference, Ride, assert_weights_fit, config, draw, inside, travel, with_drift,
+    Fate, Journey, Reference, Ride, all, assert_weights_fit, config, draw, inside, travel,
+    with_drift,
 };
 
 /// Tokens of the smallest limit at the most.
@@ -68,10 +69,7 @@ fn run(config: BudgetConfig, journeys: Vec<Journey>) -> (Vec<Ride>, Vec<(Tick, u
                 tokio::spawn(async move { travel(&budget, &clock, journey, &vendor).await })
             })
             .collect();
-        let mut rides = Vec::new();
-        for caller in callers {
-            rides.extend(caller.await.unwrap());
-        }
+        let mut rides: Vec<Ride> = all(&clock, callers).await.into_iter().flatten().collect();
         rides.sort_by_key(|ride| ride.joined);
         let arrivals = vendor.lock().unwrap().clone();
         (rides, arrivals)

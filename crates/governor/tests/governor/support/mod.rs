@@ -5,11 +5,11 @@ mod travel;
 
 use std::time::Duration;
 
-use paceline_clock::{Random, Tick};
+use paceline_clock::{Clock, Random, Tick};
 use paceline_governor::{BreakerConfig, BudgetConfig, Guard, Limit, Shape};
 use proptest::prelude::*;
 
-pub(crate) use reference::{Reference, Ride};
+pub(crate) use reference::{Reference, Ride, recursion};
 pub(crate) use travel::{Fate, Journey, travel};
 
 /// The vendor's clock may run this much slower than ours: as a fraction, 500 ppm.
@@ -38,6 +38,21 @@ pub(crate) fn config(
         ..BreakerConfig::default()
     };
     BudgetConfig { shape, guard, breaker, ..BudgetConfig::new(limits) }
+}
+
+/// No job in these tests lasts as long: who waits until then waits for ever.
+const FOREVER: Duration = Duration::from_secs(100 * 24 * 3_600);
+
+/// What all callers came back with. Fails instead of hanging if one waits for something that nobody will do.
+pub(crate) async fn all<T>(clock: &Clock, callers: Vec<tokio::task::JoinHandle<T>>) -> Vec<T> {
+    let mut results = Vec::new();
+    for caller in callers {
+        tokio::select! {
+            result = caller => results.push(result.unwrap()),
+            () = clock.sleep(FOREVER) => panic!("a caller waits for ever"),
+        }
+    }
+    results
 }
 
 /// Evenly drawn from 0 up to `most`, to the nanosecond: no two events fall together by chance.

@@ -82,3 +82,17 @@ impl Reference {
         })
     }
 }
+
+/// The recursion of limiter-theory.md, "The schedule", for calls that are counted when they start.
+pub(crate) fn recursion(calls: usize, limits: &[Limit]) -> Vec<Tick> {
+    let mut starts: Vec<Tick> = Vec::new();
+    for number in 0..calls {
+        let slots = limits.iter().filter_map(|limit| {
+            let before = number.checked_sub(limit.count() as usize)?;
+            Some(starts[before] + with_drift(limit.window()))
+        });
+        let last = starts.last().copied().unwrap_or_default();
+        starts.push(slots.fold(last, Tick::max));
+    }
+    starts
+}
