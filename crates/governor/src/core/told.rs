@@ -29,6 +29,12 @@ pub(super) struct Left {
     pub next: u64,
 }
 
+impl Left {
+    fn same(&self, other: &Self) -> bool {
+        (self.unit, self.quota) == (other.unit, other.quota)
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     quotas: Vec<Left>,
@@ -38,10 +44,9 @@ impl Told {
     /// A response told of a quota.
     pub(super) fn heard(&mut self, told: Left, now: Tick) {
         self.quotas.retain(|quota| quota.until > now);
-        let same = |quota: &Left| (quota.unit, quota.quota) == (told.unit, told.quota);
         let room = self.quotas.len() < QUOTAS_MAX;
         let mut known: Vec<&mut Left> =
-            self.quotas.iter_mut().filter(|quota| same(quota)).collect();
+            self.quotas.iter_mut().filter(|quota| quota.same(&told)).collect();
         known.sort_unstable_by_key(|quota| quota.until);
         let two = known.len() > 1;
         let Some(last) = known.last_mut() else {
@@ -50,9 +55,8 @@ impl Told {
             }
             return;
         };
-        let newer = told.number >= last.number && told.until > last.until;
-        if newer && told.until > last.until + SAME_RESET {
-            self.quotas.retain(|quota| !same(quota));
+        if told.number >= last.number && told.until > last.until + SAME_RESET {
+            self.quotas.retain(|quota| !quota.same(&told));
             self.quotas.push(told);
             return;
         }
@@ -60,22 +64,33 @@ impl Told {
         // knows less than a later one.
         last.left = last.left.min(told.left);
         last.number = last.number.max(told.number);
-        // Or it is the reset of the next window, and a short one: then it holds beside the present one, and after it.
-        if newer && (two || !room) {
-            last.until = told.until;
-        } else if newer {
-            self.quotas.push(told);
+        last.next = last.next.max(told.next);
+        // Or it is the reset of the next window, which is short or was told by a call that others overtook: then it holds
+        // beside the present one, and after it.
+        if told.until > last.until {
+            if two || !room {
+                last.until = told.until;
+            } else {
+                self.quotas.push(told);
+            }
         }
     }
 
     /// A response tells of a quota that is as full as we believe. What was told before its call went is out of date, but not
     /// void: we may believe more again before the reset.
     fn agrees(&mut self, told: Left) {
-        for quota in &mut self.quotas {
-            let same = (quota.unit, quota.quota) == (told.unit, told.quota);
-            if same && quota.next <= told.number {
-                quota.left = told.left;
+        for quota in self.quotas.iter_mut().filter(|quota| quota.same(&told)) {
+            if quota.next <= told.number {
+                (quota.left, quota.next) = (told.left, told.next);
             }
+        }
+    }
+
+    /// As full as we believe, but for what is under way and may be counted already: nothing new, unless less was told before.
+    fn may_agree(&mut self, told: Left) {
+        for quota in self.quotas.iter_mut().filter(|quota| quota.same(&told)) {
+            quota.left = quota.left.min(told.left);
+            quota.next = quota.next.max(told.next);
         }
     }
 
@@ -144,8 +159,7 @@ impl Core {
         };
         match believed {
             Some(believed) if told.left >= believed => self.told.agrees(told),
-            // Nothing new; but what is under way may make it less than what was told before.
-            Some(believed) if remaining >= believed => {}
+            Some(believed) if remaining >= believed => self.told.may_agree(told),
             _ => self.told.heard(told, now),
         }
     }
@@ -191,6 +205,21 @@ mod tests {
         assert!(told.refuses(1, at(4)).is_some(), "an earlier call knows less");
         told.heard(left(9, 120_000, 7), at(5));
         assert_eq!(told.refuses(1, at(6)), None, "a new window");
+    }
+
+    #[test]
+    fn the_next_window_of_a_short_quota_is_not_taken_for_the_present_one() {
+        let at = Tick::from_millis;
+        let mut told = Told::default();
+        told.heard(left(0, 1_000, 1), at(500));
+        told.heard(left(0, 2_000, 2), at(990));
+        assert_eq!(told.refuses(1, at(995)), Some(at(2_000)));
+        assert_eq!(
+            told.refuses(1, at(1_500)),
+            Some(at(2_000)),
+            "the first is over, the second holds"
+        );
+        assert_eq!(told.refuses(1, at(2_000)), None);
     }
 
     #[test]

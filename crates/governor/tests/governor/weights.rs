@@ -104,7 +104,8 @@ proptest! {
         calls in 1_usize..40,
         delay_ms in 0_u64..500,
     ) {
-        let (random, delay) = (Random::seeded(seed), Duration::from_millis(delay_ms));
+        // Some latency, for of a grant and a settling at one moment nobody can tell which came first.
+        let (random, delay) = (Random::seeded(seed), Duration::from_millis(delay_ms.max(1)));
         let mut journeys = journeys(&random, calls, delay, Estimates::Anything);
         // A heavy one that went away would have kept the others waiting, and the reference does not see it.
         journeys.iter_mut().for_each(|journey| journey.patience = None);
@@ -124,7 +125,8 @@ proptest! {
         calls in 1_usize..60,
         delay_ms in 0_u64..500,
     ) {
-        let (random, delay) = (Random::seeded(seed), Duration::from_millis(delay_ms));
+        // Some latency, for of a grant and a settling at one moment nobody can tell which came first.
+        let (random, delay) = (Random::seeded(seed), Duration::from_millis(delay_ms.max(1)));
         let journeys = journeys(&random, calls, delay, Estimates::Anything);
         let (rides, _) = run(config(limits.clone(), Shape::Burst, Guard::Strict), journeys);
         for limit in limits.iter().filter(|limit| limit.count() >= TOKENS_MAX) {

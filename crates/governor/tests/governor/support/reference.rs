@@ -59,7 +59,8 @@ impl Reference {
         candidates.push(from);
         candidates.sort_unstable();
         let may = candidates.into_iter().find(|at| self.admits(before, *at, tokens));
-        may.expect("in the end every slot is free")
+        // In the end every slot is free.
+        may.unwrap()
     }
 
     fn admits(&self, before: &[Ride], at: Tick, tokens: u32) -> bool {
