@@ -131,10 +131,18 @@ impl Window {
 
     /// A call that was stamped so turns out to weigh something else; nothing happens if it has left.
     pub(crate) fn settle_stamped(&mut self, stamp: Tick, from: u32, to: u32) {
-        // In a log of slices the slice that holds it ends at its stamp or later.
-        let at = self.entries.partition_point(|entry| entry.at < stamp);
-        let Some(entry) = self.entries.get_mut(at) else { return };
-        let settled = entry.weight.saturating_sub(from).saturating_add(to);
+        // Later calls must not answer for one that has left, nor a light one for a heavy one of the same stamp. In a log of
+        // slices the slice that holds it ends at its stamp or later.
+        let (sliced, hold) = (self.count > LOG_MAX, self.hold);
+        let beside = |entry: &&mut Entry| match sliced {
+            true => slice(entry.at, hold) == slice(stamp, hold),
+            false => entry.at == stamp,
+        };
+        let holds_it = |entry: &&mut Entry| entry.weight == from || sliced && entry.weight > from;
+        let first = self.entries.partition_point(|entry| entry.at < stamp);
+        let mut entries = self.entries.range_mut(first..).take_while(beside);
+        let Some(entry) = entries.find(holds_it) else { return };
+        let settled = (entry.weight - from).saturating_add(to);
         self.stamped = self.stamped - u64::from(entry.weight) + u64::from(settled);
         entry.weight = settled;
     }
@@ -145,9 +153,11 @@ impl Window {
         if self.count > LOG_MAX
             && let Some(last) = self.entries.back_mut()
             && slice(last.at, self.hold) == slice(stamp, self.hold)
+            // What does not fit into one entry gets its own: the sum must go down again by as much as it went up.
+            && let Some(together) = last.weight.checked_add(weight)
         {
             last.at = last.at.max(stamp);
-            last.weight = last.weight.saturating_add(weight);
+            last.weight = together;
             return;
         }
         // Stamps come in order but for those of failures, which get a grace; walk back past these.

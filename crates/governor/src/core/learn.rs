@@ -7,6 +7,7 @@
 //! fastest one that is safe under them. A belief that was given up is tried again after many good answers, each time after
 //! twice as many, so that finding out costs less than one call in two hundred.
 
+mod explain;
 mod phases;
 mod probe;
 mod seconds;
@@ -14,11 +15,12 @@ mod seconds;
 use std::time::Duration;
 
 use paceline_clock::Tick;
-use serde::{Deserialize, Serialize};
 
 use super::flights::Slot;
 use super::pacer::Pacer;
 use crate::window::with_drift;
+pub use explain::Cause;
+pub(super) use explain::{Facts, Refused};
 use phases::{Mask, Phases};
 use probe::Probe;
 use seconds::Seconds;
@@ -33,58 +35,6 @@ const SECONDS_ARE_CHEAP: Duration = Duration::from_secs(10);
 const SLOW_PACE: Duration = Duration::from_millis(100);
 /// Late arrivals explain so many refusals in a row; then something else must.
 const LATE_MAX: u32 = 2;
-
-/// Why the vendor refused a call that its limit, as configured, had room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// A call may have arrived later than the guard believed.
-    LateArrival,
-    /// The vendor takes fewer calls at once than its limit: a token bucket of about this size.
-    SmallBucket {
-        /// Calls that it takes at once.
-        depth: u64,
-    },
-    /// The vendor keeps time in whole seconds.
-    WholeSeconds,
-    /// The vendor weighs the window before with the present one.
-    SlidingCounter,
-    /// Nothing that was sent from here explains it: somebody else uses the same key, or the limit is lower than
-    /// configured.
-    SomebodyElse,
-}
-
-/// A refusal, with what it says beside itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refused {
-    pub slot: Slot,
-    /// When it was seen, and the calls under way then.
-    pub now: Tick,
-    pub unstamped: u64,
-    /// The wait that it asked for.
-    pub asked: Option<Duration>,
-    /// Whether the guard's bound may have been too short; false if only answers stamp.
-    pub bounded: bool,
-}
-
-/// What is kept of a learner over a restart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Facts {
-    proven: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    depth: Option<u32>,
-    counter: bool,
-    seconds: bool,
-    patience: u32,
-}
-
-impl Facts {
-    /// So much of a burst was accepted, and nothing else is known.
-    pub(super) fn plain(proven: u32) -> Self {
-        Self { proven, ..Self::default() }
-    }
-}
 
 /// The ground that a call went out on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -386,69 +336,6 @@ impl Learner {
             return false;
         }
         true
-    }
-
-    /// The explanations that are left for a refusal, the one that costs least first.
-    pub(super) fn cause(&self, refused: Refused) -> Cause {
-        let ground = self.ground(refused.slot);
-        // All that may have arrived before it.
-        let level = self.bucket.level(refused.unstamped, refused.now).max(f64::from(ground.level));
-        let interval = self.window.div_f64(self.count as f64);
-        // A bucket has room again after one interval; headers tell whole seconds.
-        let next_drop =
-            refused.asked.is_none_or(|asked| asked <= interval + Duration::from_secs(1));
-        let most = (level.ceil() as u64).saturating_sub(1).max(1);
-        if next_drop && !self.takes_all_at_once() && level > self.proven + 0.5 {
-            return Cause::SmallBucket { depth: ((self.certain + 0.5) as u64).clamp(1, most) };
-        }
-        // Whoever keeps time in whole seconds, or counted a late call, has room again within a second.
-        let soon = refused.asked.is_none_or(|asked| asked <= Duration::from_secs(1));
-        if refused.bounded && soon && ground.at_edge && self.late < LATE_MAX {
-            return Cause::LateArrival;
-        }
-        let seconds = soon && ground.at_edge && !self.seconds;
-        let counter = ground.may_refuse != 0 && !self.counter;
-        if seconds && (self.window >= SECONDS_ARE_CHEAP || !counter) {
-            return Cause::WholeSeconds;
-        }
-        if counter {
-            return Cause::SlidingCounter;
-        }
-        let went_as_deep = |depth: &u64| *depth > 1 && level + 0.5 >= *depth as f64;
-        match self.depth {
-            _ if !next_drop => Cause::SomebodyElse,
-            Some(depth) if went_as_deep(&depth) => Cause::SmallBucket { depth: depth - 1 },
-            // So many were accepted at once only if those under way had arrived together.
-            None if level > self.certain + 0.5 => {
-                Cause::SmallBucket { depth: ((self.certain + 0.5) as u64).clamp(1, most) }
-            }
-            _ => Cause::SomebodyElse,
-        }
-    }
-
-    /// Believes it from now on.
-    pub(super) fn believe(&mut self, cause: Cause, now: Tick) {
-        match cause {
-            Cause::SmallBucket { depth } => {
-                self.depth = Some(depth);
-                self.depth_since = now;
-                self.certain = self.certain.min(depth as f64);
-                self.proven = self.certain;
-                self.presumed = self.certain;
-                self.probes[BUCKET].refused();
-                self.reach = 0.0;
-            }
-            Cause::LateArrival => self.late += 1,
-            Cause::WholeSeconds => {
-                self.seconds = true;
-                self.probes[SECONDS].refused();
-            }
-            Cause::SlidingCounter => {
-                self.counter = true;
-                self.probes[COUNTER].refused();
-            }
-            Cause::SomebodyElse => {}
-        }
     }
 
     /// A call was refused: what was proved in a row starts over.

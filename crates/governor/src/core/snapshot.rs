@@ -6,9 +6,9 @@ use std::time::Duration;
 use paceline_clock::Tick;
 use serde::{Deserialize, Serialize};
 
-use super::Core;
 use super::learn::Facts;
 use super::rule::Rule;
+use super::{Core, FAILURE_GRACE};
 use crate::Limit;
 
 /// The memory of a budget at one moment; [`Core::restore`] puts it into another one.
@@ -45,7 +45,8 @@ struct Window {
     limit: String,
     /// (age, weight) of what was counted, oldest first.
     counted_us: Vec<(u64, u32)>,
-    /// What was under way weighs: it may have been counted at any time since.
+    /// What was under way, or had just failed, weighs: it may have been counted at any time since, and what the network
+    /// still carries will be.
     under_way: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     learnt: Option<Facts>,
@@ -115,7 +116,7 @@ impl Core {
                     rule.remember_weight(now.before(age), *weight);
                 }
                 if window.under_way > 0 {
-                    rule.remember_weight(now, window.under_way);
+                    rule.remember_weight(now + FAILURE_GRACE, window.under_way);
                 }
                 if let Some(facts) = window.learnt.filter(|_| same) {
                     rule.relearn(facts);
@@ -149,10 +150,13 @@ impl Snapshot {
 
 fn window_of(rule: &Rule, now: Tick) -> Window {
     let window = rule.window();
+    // A failed call's grace may not be over: it has no age yet.
+    let (counted, later): (Vec<_>, Vec<_>) = window.entries().partition(|(at, _)| *at <= now);
+    let uncounted: u64 = later.iter().map(|(_, weight)| u64::from(*weight)).sum();
     Window {
         limit: rule.limit().to_string(),
-        counted_us: window.entries().map(|(at, weight)| (micros(now.since(at)), weight)).collect(),
-        under_way: u32::try_from(window.unstamped()).unwrap_or(u32::MAX),
+        counted_us: counted.iter().map(|(at, weight)| (micros(now.since(*at)), *weight)).collect(),
+        under_way: u32::try_from(window.unstamped() + uncounted).unwrap_or(u32::MAX),
         learnt: rule.learner().and_then(|learner| learner.facts()),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Guard, Limit, Shape};
+use crate::{Outcome, OutcomeClass};
 
 fn ms(millis: u64) -> Tick {
     Tick::from_millis(millis)

@@ -24,8 +24,15 @@ pub(super) struct Left {
     pub left: u64,
     /// When it is full again.
     pub until: Tick,
-    /// The call that was told, by the number of its admission.
+    /// The call that was told, by the number of its admission; and the next call to be admitted then.
     pub number: u64,
+    pub next: u64,
+}
+
+impl Left {
+    fn same(&self, other: &Self) -> bool {
+        (self.unit, self.quota) == (other.unit, other.quota)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,29 +44,54 @@ impl Told {
     /// A response told of a quota.
     pub(super) fn heard(&mut self, told: Left, now: Tick) {
         self.quotas.retain(|quota| quota.until > now);
-        let same = |quota: &Left| (quota.unit, quota.quota) == (told.unit, told.quota);
-        let Some(at) = self.quotas.iter().position(same) else {
-            if self.quotas.len() < QUOTAS_MAX {
+        let room = self.quotas.len() < QUOTAS_MAX;
+        let mut known: Vec<&mut Left> =
+            self.quotas.iter_mut().filter(|quota| quota.same(&told)).collect();
+        known.sort_unstable_by_key(|quota| quota.until);
+        let two = known.len() > 1;
+        let Some(last) = known.last_mut() else {
+            if room {
                 self.quotas.push(told);
             }
             return;
         };
-        let known = &mut self.quotas[at];
-        if told.number >= known.number && told.until > known.until + SAME_RESET {
-            *known = told;
+        if told.number >= last.number && told.until > last.until + SAME_RESET {
+            self.quotas.retain(|quota| !quota.same(&told));
+            self.quotas.push(told);
             return;
         }
         // The same reset can only have less left (what was sent in between is taken off already), and an earlier call
         // knows less than a later one.
-        known.left = known.left.min(told.left);
-        known.number = known.number.max(told.number);
+        last.left = last.left.min(told.left);
+        last.number = last.number.max(told.number);
+        last.next = last.next.max(told.next);
+        // Or it is the reset of the next window, which is short or was told by a call that others overtook: then it holds
+        // beside the present one, and after it.
+        if told.until > last.until {
+            if two || !room {
+                last.until = told.until;
+            } else {
+                self.quotas.push(told);
+            }
+        }
     }
 
-    /// A response tells of a quota that is as full as we believe: nobody else uses it.
+    /// A response tells of a quota that is as full as we believe. What was told before its call went is out of date, but not
+    /// void: we may believe more again before the reset.
     fn agrees(&mut self, told: Left) {
-        let older = |quota: &Left| quota.number <= told.number;
-        self.quotas
-            .retain(|quota| (quota.unit, quota.quota) != (told.unit, told.quota) || !older(quota));
+        for quota in self.quotas.iter_mut().filter(|quota| quota.same(&told)) {
+            if quota.next <= told.number {
+                (quota.left, quota.next) = (told.left, told.next);
+            }
+        }
+    }
+
+    /// As full as we believe, but for what is under way and may be counted already: nothing new, unless less was told before.
+    fn may_agree(&mut self, told: Left) {
+        for quota in self.quotas.iter_mut().filter(|quota| quota.same(&told)) {
+            quota.left = quota.left.min(told.left);
+            quota.next = quota.next.max(told.next);
+        }
     }
 
     /// Whether nothing of it matters any more.
@@ -128,11 +160,12 @@ impl Core {
             left: remaining.saturating_sub(uncounted),
             until: now + reset,
             number,
+            next: number + after + 1,
         };
-        if believed.is_some_and(|believed| remaining >= believed) {
-            self.told.agrees(told);
-        } else {
-            self.told.heard(told, now);
+        match believed {
+            Some(believed) if told.left >= believed => self.told.agrees(told),
+            Some(believed) if remaining >= believed => self.told.may_agree(told),
+            _ => self.told.heard(told, now),
         }
     }
 }
@@ -149,8 +182,9 @@ mod tests {
     use super::*;
 
     fn left(left: u64, until_ms: u64, number: u64) -> Left {
-        let until = Tick::from_millis(until_ms);
-        Left { unit: Unit::Calls, quota: (QuotaName::default(), Some(10)), left, until, number }
+        let (until, next) = (Tick::from_millis(until_ms), number + 1);
+        let quota = (QuotaName::default(), Some(10));
+        Left { unit: Unit::Calls, quota, left, until, number, next }
     }
 
     #[test]
@@ -176,6 +210,21 @@ mod tests {
         assert!(told.refuses(1, at(4)).is_some(), "an earlier call knows less");
         told.heard(left(9, 120_000, 7), at(5));
         assert_eq!(told.refuses(1, at(6)), None, "a new window");
+    }
+
+    #[test]
+    fn the_next_window_of_a_short_quota_is_not_taken_for_the_present_one() {
+        let at = Tick::from_millis;
+        let mut told = Told::default();
+        told.heard(left(0, 1_000, 1), at(500));
+        told.heard(left(0, 2_000, 2), at(990));
+        assert_eq!(told.refuses(1, at(995)), Some(at(2_000)));
+        assert_eq!(
+            told.refuses(1, at(1_500)),
+            Some(at(2_000)),
+            "the first is over, the second holds"
+        );
+        assert_eq!(told.refuses(1, at(2_000)), None);
     }
 
     #[test]

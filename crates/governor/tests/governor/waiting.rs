@@ -3,15 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use paceline_clock::{Clock, Random, SimClock, Tick};
-use paceline_governor::{
-    Budget, BudgetConfig, Guard, Limit, Outcome, OutcomeClass, Refused, Shape,
-};
-use proptest::prelude::*;
+use paceline_clock::{Clock, SimClock, Tick};
+use paceline_governor::{Budget, BudgetConfig, Guard, Outcome, OutcomeClass, Refused, Shape};
 
-fn limits(texts: &[&str]) -> Vec<Limit> {
-    texts.iter().map(|text| text.parse().unwrap()).collect()
-}
+use crate::support::limits;
 
 fn strict(texts: &[&str]) -> BudgetConfig {
     BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits(texts)) }
@@ -181,69 +176,4 @@ fn the_guard_lets_slow_answers_overlap_where_strictness_would_wait() {
     assert_eq!(makespan(Guard::Strict), 210);
     assert_eq!(makespan(Guard::Fixed(Duration::from_millis(50))), 150);
     assert!(makespan(Guard::Auto) < 185, "{}", makespan(Guard::Auto));
-}
-
-/// Every half-open interval of length `window` holds at most `count` of the arrivals: property S.
-fn assert_property_s(mut arrivals: Vec<Tick>, limit: &Limit) -> Result<(), TestCaseError> {
-    arrivals.sort();
-    for pair in arrivals.windows(limit.count() as usize + 1) {
-        let (first, last) = (pair[0], pair[pair.len() - 1]);
-        prop_assert!(last - first >= limit.window(), "{limit}: {first:?} .. {last:?}");
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn strict_keeps_property_s_whatever_the_network_does(
-        seed in any::<u64>(),
-        windows in prop::collection::vec((1_u32..8, 20_u64..2_000), 1..4),
-        calls in 1_usize..60,
-        delay_ms in 0_u64..500,
-        shape in prop::sample::select(Shape::ALL.to_vec()),
-        cancel in 0_u64..3,
-    ) {
-        let limits: Vec<Limit> = windows
-            .iter()
-            .map(|(count, ms)| Limit::new(*count, Duration::from_millis(*ms)).unwrap())
-            .collect();
-        let config = BudgetConfig { guard: Guard::Strict, shape, ..BudgetConfig::new(limits.clone()) };
-        let arrivals = SimClock::new().run(|clock| async move {
-            let budget = Budget::new(config, clock.clone()).unwrap();
-            let random = Random::seeded(seed);
-            let arrivals = Arc::new(Mutex::new(Vec::new()));
-            let mut callers = Vec::new();
-            for number in 0..calls {
-                let draw = |random: &Random| Duration::from_micros(random.next_u64() % (delay_ms * 1000 + 1));
-                let (start, before, after) = (draw(&random), draw(&random), draw(&random));
-                let patience = (cancel > 0 && number as u64 % 3 < cancel).then(|| draw(&random) * 4);
-                let (budget, clock, arrivals) = (budget.clone(), clock.clone(), Arc::clone(&arrivals));
-                callers.push(tokio::spawn(async move {
-                    clock.sleep(start).await;
-                    let mut permit = match patience {
-                        None => budget.acquire().await.unwrap(),
-                        Some(patience) => tokio::select! {
-                            permit = budget.acquire() => permit.unwrap(),
-                            () = clock.sleep(patience) => return,
-                        },
-                    };
-                    permit.sent();
-                    clock.sleep(before).await;
-                    arrivals.lock().unwrap().push(clock.now());
-                    clock.sleep(after).await;
-                    permit.seen();
-                    permit.finish(&Outcome::of(OutcomeClass::Success));
-                }));
-            }
-            for caller in callers {
-                caller.await.unwrap();
-            }
-            arrivals.lock().unwrap().clone()
-        });
-        for limit in &limits {
-            assert_property_s(arrivals.clone(), limit)?;
-        }
-    }
 }
