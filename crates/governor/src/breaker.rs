@@ -101,12 +101,13 @@ impl Breaker {
         self.state
     }
 
-    /// Why a call may not go through now, if it may not; nothing changes.
-    pub(crate) fn refuses(&self, now: Tick) -> Option<Trip> {
+    /// Why a call may not go through now and until when, if it may not; nothing changes.
+    pub(crate) fn refuses(&self, now: Tick) -> Option<(Trip, Option<Tick>)> {
         match self.state {
             BreakerState::Admitting => None,
             BreakerState::Refusing { until: Some(until), .. } if now >= until => None,
-            BreakerState::Refusing { trip, .. } | BreakerState::Probing { trip } => Some(trip),
+            BreakerState::Refusing { trip, until } => Some((trip, until)),
+            BreakerState::Probing { trip } => Some((trip, None)),
         }
     }
 
@@ -120,6 +121,15 @@ impl Breaker {
             }
             BreakerState::Refusing { trip, .. } | BreakerState::Probing { trip } => Err(trip),
         }
+    }
+
+    /// Whether it is as good as new: it admits, and no failure is inside its window.
+    pub(crate) fn is_fresh(&self, now: Tick) -> bool {
+        let newest = self.bucket_number(now);
+        let failed = |bucket: &(u64, u32, u32)| bucket.2 > 0 && bucket.0 + BUCKETS as u64 > newest;
+        self.state == BreakerState::Admitting
+            && self.credentials_refused == 0
+            && !self.buckets.iter().any(failed)
     }
 
     /// Takes the outcome of a call into account; true if this trips it.
@@ -140,7 +150,9 @@ impl Breaker {
         self.count(now, failed);
         self.credentials_refused =
             if outcome.credential_refused { self.credentials_refused + 1 } else { 0 };
-        match self.verdict(now) {
+        // A success makes the ratio smaller: nothing to look at.
+        let verdict = if failed { self.verdict(now) } else { None };
+        match verdict {
             Some(trip) => {
                 self.refuse(now, trip);
                 true

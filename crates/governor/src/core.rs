@@ -7,12 +7,20 @@
 mod adapt;
 mod eta;
 mod flights;
+mod frozen;
 mod learn;
 mod pacer;
 mod rule;
+#[cfg(feature = "redis")]
+mod shared;
 mod snapshot;
 mod spread;
 mod status;
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a shared budget has a supply, and Redis is what shares one")
+)]
+mod supply;
 mod throttle;
 mod told;
 
@@ -27,9 +35,14 @@ use crate::{Breaker, BreakerState, ConfigError, Limit, Outcome, OutcomeClass, Tr
 pub use eta::Eta;
 use flights::Flights;
 pub use flights::Slot;
+pub(crate) use frozen::Frozen;
 pub use learn::Cause;
 use rule::{Held, Rule};
 pub use snapshot::Snapshot;
+#[cfg(not(feature = "redis"))]
+use supply::Supply;
+#[cfg(feature = "redis")]
+pub(crate) use supply::{Call, Heir, News, Own, Supply};
 pub use throttle::Explanation;
 use throttle::Throttles;
 use told::Told;
@@ -53,6 +66,9 @@ pub enum Reason {
     RetryAfter,
     /// The vendor said that nothing is left until its window starts anew.
     Quota,
+    /// The budget is shared, and the server that shares it has lent this process no permit (yet). Asking for a call is
+    /// what makes the process ask the server.
+    Shared,
     /// The breaker refuses.
     Breaker(Trip),
 }
@@ -98,6 +114,8 @@ pub struct Core {
     last_sent: Option<Tick>,
     told: Told,
     throttles: Throttles,
+    /// Where permits come from if the budget is shared between processes.
+    supply: Option<Supply>,
 }
 
 impl Core {
@@ -107,7 +125,11 @@ impl Core {
     /// If the configuration cannot be; see [`BudgetConfig::check`].
     pub fn new(config: BudgetConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self {
+        Ok(Self::of_checked(config))
+    }
+
+    pub(crate) fn of_checked(config: BudgetConfig) -> Self {
+        Self {
             rules: rule::rules(&config),
             flights: Flights::default(),
             breaker: Breaker::new(config.breaker),
@@ -116,8 +138,9 @@ impl Core {
             last_sent: None,
             told: Told::default(),
             throttles: Throttles::default(),
+            supply: None,
             config,
-        })
+        }
     }
 
     /// Leave to make one call, or why not and until when. All limits are checked, then all are charged.
@@ -137,6 +160,9 @@ impl Core {
     pub fn admit_tokens(&mut self, now: Tick, tokens: u32) -> Result<Slot, Refusal> {
         self.advance(now);
         if let Some(refusal) = self.refusal(now, tokens) {
+            if let Some(supply) = &mut self.supply {
+                supply.missed(now);
+            }
             return Err(refusal);
         }
         if let Err(trip) = self.breaker.admit(now) {
@@ -149,19 +175,16 @@ impl Core {
         self.told.take(tokens);
         // Spacing counts from the grant until the sending is known.
         self.last_sent = Some(now);
+        if let Some(supply) = &mut self.supply {
+            supply.take(slot, now);
+        }
         Ok(slot)
     }
 
     /// Whether a call of so many tokens would be admitted, without taking anything.
     pub(crate) fn would_admit(&mut self, now: Tick, tokens: u32) -> Result<(), Refusal> {
         self.advance(now);
-        if let Some(refusal) = self.refusal(now, tokens) {
-            return Err(refusal);
-        }
-        match self.breaker.refuses(now) {
-            Some(trip) => Err(Refusal { reason: Reason::Breaker(trip), until: None }),
-            None => Ok(()),
-        }
+        self.refusal(now, tokens).map_or(Ok(()), Err)
     }
 
     /// The limit that a call of so many tokens can never keep, if there is one.
@@ -291,6 +314,9 @@ impl Core {
         if self.flights.end(slot).is_none() {
             return false;
         }
+        if let Some(supply) = &mut self.supply {
+            supply.returned(slot, !stamped);
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if stamped & (1 << index) == 0 {
                 rule.give_back(slot, tokens);
@@ -346,12 +372,15 @@ impl Core {
     /// Nothing is sent before this.
     fn hold_until(&mut self, until: Tick) {
         self.gate = self.gate.max(until);
+        if let Some(supply) = &mut self.supply {
+            supply.hold_until(self.gate);
+        }
     }
 
     fn advance(&mut self, now: Tick) {
         self.latency.advance(now);
         for (index, rule) in self.rules.iter_mut().enumerate() {
-            rule.advance(index, now, &self.latency, &mut self.flights);
+            rule.advance(index, now, &self.latency, &mut self.flights, self.supply.as_mut());
         }
     }
 
@@ -365,6 +394,10 @@ impl Core {
                 worst = Some(Refusal { reason, until });
             }
         };
+        // First of those without an end: who waits must be told of a breaker that only a person resets.
+        if let Some((trip, until)) = self.breaker.refuses(now) {
+            hold(Reason::Breaker(trip), until);
+        }
         if now < self.gate {
             hold(Reason::RetryAfter, Some(self.gate));
         }
@@ -386,12 +419,23 @@ impl Core {
                 None => {}
             }
         }
+        match self.supply.as_ref().and_then(|supply| supply.refuses(now)) {
+            Some(Some(until)) => hold(Reason::Shared, Some(until)),
+            // Permits are a question away: whatever else there is tells more.
+            Some(None) if worst.is_none() => {
+                return Some(Refusal { reason: Reason::Shared, until: None });
+            }
+            _ => {}
+        }
         worst
     }
 
     fn stamp(&mut self, slot: Slot, at: Tick) {
         let tokens = self.flights.tokens(slot);
         let done = self.flights.mark_all_stamped(slot);
+        if let Some(supply) = &mut self.supply {
+            supply.stamped(slot, !done, at);
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if done & (1 << index) == 0 {
                 rule.stamp_call(slot, tokens, at);

@@ -45,13 +45,19 @@ mod core;
 mod gates;
 mod guard;
 mod hint;
+mod keyed;
 mod limit;
+#[cfg(all(test, paceline_model))]
+mod model_check;
 mod permit;
 mod plan;
 mod queue;
 mod rate;
 mod retry;
+#[cfg(feature = "redis")]
+pub mod shared;
 mod status;
+mod sync;
 mod window;
 
 pub use acquire::Acquire;
@@ -68,6 +74,7 @@ pub use gates::{AcquireBoth, Gates};
 pub use hint::{
     HINT_MAX, Hints, Quota, QuotaName, QuotaUnit, Quotas, retry_after, retry_after_in_body,
 };
+pub use keyed::{Keyed, TooManyKeys};
 pub use limit::{Limit, LimitError, Unit};
 pub use permit::{Permit, Refused};
 pub use plan::{Plan, PlanError, PlanRequest, plan};

@@ -31,6 +31,11 @@ impl Share {
         self.share
     }
 
+    /// Whether nothing was refused, or that is forgotten.
+    pub(super) fn is_whole(&self) -> bool {
+        self.share >= 1.0 && self.streak == 0
+    }
+
     pub(super) fn streak(&self) -> u32 {
         self.streak
     }

@@ -78,6 +78,10 @@ impl Throttles {
         self.explanations.iter()
     }
 
+    pub(super) fn any(&self) -> bool {
+        self.total > 0
+    }
+
     pub(super) fn good(&mut self) {
         self.streak = 0;
     }
@@ -121,7 +125,7 @@ impl Core {
             let rule = &mut self.rules[index];
             pause = rule.pause();
             explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
-            rule.believe(cause, &self.latency);
+            rule.believe(cause, now, &self.latency);
             if self.config.cool_down_on_429 {
                 rule.cool_down(cause);
             }

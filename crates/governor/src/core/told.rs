@@ -94,6 +94,11 @@ impl Told {
         }
     }
 
+    /// Whether nothing of it matters any more.
+    pub(super) fn is_empty(&self, now: Tick) -> bool {
+        self.quotas.iter().all(|quota| quota.until <= now)
+    }
+
     /// A call goes.
     pub(super) fn take(&mut self, tokens: u32) {
         for quota in &mut self.quotas {

@@ -5,11 +5,13 @@ mod eta;
 mod fairness;
 mod gates;
 mod hints;
+mod keyed;
 mod memory;
 mod plan;
 mod property_s;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod stuck;
 mod support;
 mod told;
 #[cfg(feature = "tower")]

@@ -131,7 +131,6 @@ fn shape_auto_is_never_refused_where_burst_is_not() {
 }
 
 #[test]
-#[ignore = "until shape auto learns the enforcer"]
 fn shape_auto_has_at_most_one_call_in_a_hundred_refused_by_the_others() {
     let concerns = |row: &Row, cell: &Cell| !accepts_s(row, cell) && cell.is_long;
     demand(&strict(Shape::Auto), concerns, |cell| refused_more_than(0.01, cell));
@@ -154,7 +153,6 @@ fn guard_auto_is_never_refused_and_next_to_free_from_windows_of_a_minute_on() {
 }
 
 #[test]
-#[ignore = "until guard auto learns before the first answer"]
 fn guard_auto_learns_a_quick_network_under_windows_of_a_second() {
     let rows = guard_auto(|vendor, latency| {
         vendor.shortest_window() < MINUTE && matches!(latency, Latency::Slow | Latency::Quick)
