@@ -57,8 +57,7 @@ impl Future for Acquire {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            let now = this.shared.clock().now();
-            if let Poll::Ready(result) = this.step(now, cx.waker()) {
+            if let Poll::Ready(result) = this.step(cx.waker()) {
                 this.place = None;
                 let shared = Arc::clone(&this.shared);
                 return Poll::Ready(result.map(|slot| Permit::new(shared, slot)));
@@ -72,20 +71,20 @@ impl Future for Acquire {
 
 impl Acquire {
     /// One look at the state: joins the queue, collects the answer, or sets the timer if it is the first.
-    fn step(&mut self, now: Tick, waker: &Waker) -> Poll<Result<Slot, Refused>> {
+    fn step(&mut self, waker: &Waker) -> Poll<Result<Slot, Refused>> {
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
+        let (mut state, now) = shared.lock_now();
+        let mut wake = Vec::new();
         let place = match self.place {
             Some(place) => place,
-            None => match join(&mut state, &self.shared, self.ask, now) {
+            None => match join(&mut state, &self.shared, self.ask, now, &mut wake) {
                 Ok(place) => *self.place.insert(place),
                 Err(answer) => return Poll::Ready(answer),
             },
         };
-        let mut wake = Vec::new();
         let mut found = state.queue.look(place, waker);
         if matches!(found, Found::First) {
-            wake = state.pump(now, true);
+            wake.extend(state.pump(now, true));
             found = state.queue.look(place, waker);
         }
         let first = matches!(found, Found::First);
@@ -109,6 +108,7 @@ fn join(
     shared: &Shared,
     ask: Ask,
     now: Tick,
+    wake: &mut Vec<Waker>,
 ) -> Result<Place, Result<Slot, Refused>> {
     state.fits(ask).map_err(Err)?;
     if state.queue.is_empty() {
@@ -122,7 +122,7 @@ fn join(
             Err(_) => {}
         }
     }
-    shared.join(state, ask).map_err(Err)
+    shared.join(state, ask, wake).map_err(Err)
 }
 
 /// The tokens of an ask, as limits count them.

@@ -21,8 +21,7 @@ pub struct BreakerConfig {
     pub calls_min: u32,
     /// Refused credentials in a row that trip it. Default 3.
     pub credentials_refused_max: u32,
-    /// Whether to let one call through by itself this long after tripping; `None`, the default, waits for
-    /// a person.
+    /// Whether to let one call through by itself this long after tripping; `None` (default): a person.
     pub probe_after: Option<Duration>,
 }
 
@@ -102,16 +101,20 @@ impl Breaker {
         self.state
     }
 
-    /// Why a call may not go through now, if it may not; nothing changes.
-    pub(crate) fn refuses(&self, now: Tick) -> Option<Trip> {
+    /// Why a call may not go through now and until when, if it may not; nothing changes.
+    pub(crate) fn refuses(&self, now: Tick) -> Option<(Trip, Option<Tick>)> {
         match self.state {
             BreakerState::Admitting => None,
             BreakerState::Refusing { until: Some(until), .. } if now >= until => None,
-            BreakerState::Refusing { trip, .. } | BreakerState::Probing { trip } => Some(trip),
+            BreakerState::Refusing { trip, until } => Some((trip, until)),
+            BreakerState::Probing { trip } => Some((trip, None)),
         }
     }
 
     /// Whether a call may go through now; if it may as a probe, from now on only that one.
+    ///
+    /// # Errors
+    /// Why it tripped.
     pub fn admit(&mut self, now: Tick) -> Result<(), Trip> {
         match self.state {
             BreakerState::Admitting => Ok(()),

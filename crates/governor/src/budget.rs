@@ -5,7 +5,7 @@
 //! keeps the timer from there on.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use paceline_clock::{Clock, Tick};
 use crate::acquire::tokens;
 use crate::core::{Core, Eta};
 use crate::queue::{Place, Queue};
+use crate::sync::{Mutex, MutexGuard};
 use crate::{
     Acquire, Ask, BudgetConfig, ConfigError, Permit, Reason, Refusal, Refused, Slot, Snapshot,
     Status,
@@ -29,7 +30,15 @@ pub struct Budget {
 pub(crate) struct Shared {
     clock: Clock,
     queue_max: usize,
+    side: OnceLock<Side>,
     state: Mutex<State>,
+}
+
+/// Which of two gates a budget is; of two, the lesser one is passed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Own,
+    Shared,
 }
 
 pub(crate) struct State {
@@ -84,8 +93,7 @@ impl Budget {
     /// # Errors
     /// [`Refusal`]: not now.
     pub fn try_acquire(&self) -> Result<Permit, Refusal> {
-        let now = self.shared.clock.now();
-        let mut state = self.shared.lock();
+        let (mut state, now) = self.shared.lock_now();
         if !state.queue.is_empty() {
             let until = state.core.next_slot(now);
             return Err(Refusal { reason: Reason::Concurrency, until });
@@ -153,8 +161,7 @@ impl Budget {
     /// A snapshot for people and programs.
     #[must_use]
     pub fn status(&self) -> Status {
-        let now = self.shared.clock.now();
-        let mut state = self.shared.lock();
+        let (mut state, now) = self.shared.lock_now();
         let waiting = state.queue.len();
         Status { waiting, ..state.core.status(now) }
     }
@@ -178,11 +185,20 @@ impl Shared {
     pub(crate) fn of_checked(config: &BudgetConfig, clock: Clock) -> Self {
         let core = Core::of_checked(config.clone());
         let state = State { core, queue: Queue::default() };
-        Self { clock, queue_max: config.queue_max, state: Mutex::new(state) }
+        let side = OnceLock::new();
+        Self { clock, queue_max: config.queue_max, side, state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, and the time at which it is looked at. Read under the lock: whoever read it before could come in after
+    /// somebody who came later, and the core would see time run backwards.
+    pub(crate) fn lock_now(&self) -> (MutexGuard<'_, State>, Tick) {
+        let state = self.lock();
+        let now = self.clock.now();
+        (state, now)
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -190,8 +206,8 @@ impl Shared {
     }
 
     pub(crate) fn with_core<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
-        let now = self.clock.now();
-        act(&mut self.lock().core, now)
+        let (mut state, now) = self.lock_now();
+        act(&mut state.core, now)
     }
 
     /// As [`Shared::with_core`], with how many wait.
@@ -208,8 +224,7 @@ impl Shared {
 
     /// Changes the state and hands out what has become free.
     pub(crate) fn with_core_then_pump<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.lock_now();
         let result = act(&mut state.core, now);
         let wake = state.pump(now, false);
         drop(state);
@@ -218,19 +233,36 @@ impl Shared {
         result
     }
 
-    /// A place at the end of the queue.
-    pub(crate) fn join(&self, state: &mut State, ask: Ask) -> Result<Place, Refused> {
+    /// Where it comes among two gates: in one order for everyone and for good, so that no two callers stand first where
+    /// the other one wants to be. What it was first used as decides, then the address.
+    pub(crate) fn rank(self: &Arc<Self>, side: Side) -> (Side, *const Self) {
+        (*self.side.get_or_init(|| side), Arc::as_ptr(self))
+    }
+
+    /// A place at the end of the queue. Whoever was first and is not any more is woken if it holds a place at another
+    /// gate, which it has to leave.
+    pub(crate) fn join(
+        &self,
+        state: &mut State,
+        ask: Ask,
+        wake: &mut Vec<Waker>,
+    ) -> Result<Place, Refused> {
         let waiting = state.queue.len();
         if waiting >= self.queue_max {
             return Err(Refused::QueueFull { waiting });
         }
-        Ok(state.queue.join(ask))
+        let before = state.queue.next_ask().filter(Ask::at_two_gates);
+        let before = before.and_then(|_| state.queue.first_waker());
+        let place = state.queue.join(ask);
+        if state.queue.next() == Some(place) {
+            wake.extend(before);
+        }
+        Ok(place)
     }
 
     /// A waiter goes: what it was granted is given back, and the next one takes over.
     pub(crate) fn leave(&self, place: Place) {
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.lock_now();
         if let Some(slot) = state.queue.leave(place) {
             state.core.give_back(slot, None, now);
         }

@@ -185,13 +185,7 @@ impl Core {
     /// Whether a call of so many tokens would be admitted, without taking anything.
     pub(crate) fn would_admit(&mut self, now: Tick, tokens: u32) -> Result<(), Refusal> {
         self.advance(now);
-        if let Some(refusal) = self.refusal(now, tokens) {
-            return Err(refusal);
-        }
-        match self.breaker.refuses(now) {
-            Some(trip) => Err(Refusal { reason: Reason::Breaker(trip), until: None }),
-            None => Ok(()),
-        }
+        self.refusal(now, tokens).map_or(Ok(()), Err)
     }
 
     /// The limit that a call of so many tokens can never keep, if there is one.
@@ -401,6 +395,10 @@ impl Core {
                 worst = Some(Refusal { reason, until });
             }
         };
+        // First of those without an end: who waits must be told of a breaker that only a person resets.
+        if let Some((trip, until)) = self.breaker.refuses(now) {
+            hold(Reason::Breaker(trip), until);
+        }
         if now < self.gate {
             hold(Reason::RetryAfter, Some(self.gate));
         }

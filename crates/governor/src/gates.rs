@@ -3,18 +3,23 @@
 //!
 //! A caller waits in its column's line first. The first there, once its column has room, waits in the shared line,
 //! where columns take turns; the first there takes both permits under both locks. So a column never holds a shared slot
-//! that it cannot use, and never waits in front of others for its own.
+//! that it cannot use, and never waits in front of others for its own. Who is not the first of its column any more
+//! (somebody with a higher priority came) leaves the shared line.
+//!
+//! Lines and locks are taken in one order of all budgets ([`Shared::rank`]): the column before what it shares, and where
+//! a budget is used as both, the same one first for everyone. Otherwise two callers with the same budgets the other way
+//! round would each be first where the other one has to go next.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use paceline_clock::Tick;
 
 use crate::acquire::{Timer, tokens};
-use crate::budget::{Shared, State};
+use crate::budget::{Shared, Side, State};
 use crate::queue::{Found, Place};
 use crate::{Acquire, Ask, Budget, Permit, Reason, Refusal, Refused, Slot};
 
@@ -42,13 +47,16 @@ use crate::{Acquire, Ask, Budget, Permit, Reason, Refusal, Refused, Slot};
 pub struct Gates {
     own: Budget,
     shared: Budget,
+    /// Whether the shared one is passed first.
+    reversed: bool,
 }
 
 impl Gates {
     /// Two budgets to be passed together; the same one twice is one.
     #[must_use]
     pub fn new(own: Budget, shared: Budget) -> Self {
-        Self { own, shared }
+        let reversed = shared.shared.rank(Side::Shared) < own.shared.rank(Side::Own);
+        Self { own, shared, reversed }
     }
 
     /// The column's own budget.
@@ -73,12 +81,15 @@ impl Gates {
         if Arc::ptr_eq(&self.own.shared, &self.shared.shared) {
             return AcquireBoth(Wait::One(self.own.acquire_with(ask)));
         }
+        let (own, shared) = (Arc::clone(&self.own.shared), Arc::clone(&self.shared.shared));
+        let (first, second) = if self.reversed { (shared, own) } else { (own, shared) };
         AcquireBoth(Wait::Both(Both {
-            own: Arc::clone(&self.own.shared),
-            shared: Arc::clone(&self.shared.shared),
+            first,
+            second,
+            reversed: self.reversed,
             ask: ask.waits_at_two_gates(),
-            own_place: None,
-            shared_place: None,
+            first_place: None,
+            second_place: None,
             timer: Timer::default(),
         }))
     }
@@ -96,16 +107,19 @@ enum Wait {
 }
 
 struct Both {
-    own: Arc<Shared>,
-    shared: Arc<Shared>,
+    first: Arc<Shared>,
+    second: Arc<Shared>,
+    /// Whether the first is the shared one.
+    reversed: bool,
     ask: Ask,
-    own_place: Option<Place>,
-    shared_place: Option<Place>,
+    first_place: Option<Place>,
+    second_place: Option<Place>,
     timer: Timer,
 }
 
 /// What one look came to.
 enum Step {
+    /// Of the first and of the second.
     Permits(Slot, Slot),
     Refused(Refused),
     Wait(Option<Tick>),
@@ -125,20 +139,22 @@ impl Future for AcquireBoth {
 impl Both {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Refused>> {
         loop {
-            let now = self.own.clock().now();
             let mut wake = Vec::new();
-            let step = self.step(now, cx.waker(), &mut wake);
+            let step = self.step(cx.waker(), &mut wake);
             wake.into_iter().for_each(Waker::wake);
             match step {
-                Step::Permits(own, shared) => {
-                    let own = (Arc::clone(&self.own), own);
-                    return Poll::Ready(Ok(Permit::both((Arc::clone(&self.shared), shared), own)));
+                Step::Permits(first, second) => {
+                    let first = (Arc::clone(&self.first), first);
+                    let second = (Arc::clone(&self.second), second);
+                    let (own, shared) =
+                        if self.reversed { (second, first) } else { (first, second) };
+                    return Poll::Ready(Ok(Permit::both(shared, own)));
                 }
                 Step::Refused(refused) => {
                     self.leave();
                     return Poll::Ready(Err(refused));
                 }
-                Step::Wait(until) => self.timer.set(until, &self.own),
+                Step::Wait(until) => self.timer.set(until, &self.first),
             }
             if self.timer.poll(cx).is_pending() {
                 return Poll::Pending;
@@ -147,75 +163,94 @@ impl Both {
     }
 
     /// One look at both lines, under both locks.
-    fn step(&mut self, now: Tick, waker: &Waker, wake: &mut Vec<Waker>) -> Step {
-        let (own_gate, shared_gate) = (Arc::clone(&self.own), Arc::clone(&self.shared));
-        let (mut own, mut shared) = lock_both(&own_gate, &shared_gate);
-        let own_place = match self.own_place {
+    fn step(&mut self, waker: &Waker, wake: &mut Vec<Waker>) -> Step {
+        let (first_gate, second_gate) = (Arc::clone(&self.first), Arc::clone(&self.second));
+        let mut first = first_gate.lock();
+        let mut second = second_gate.lock();
+        // Under both locks, so that neither core sees time run backwards.
+        let now = first_gate.clock().now();
+        let place = match self.first_place {
             Some(place) => place,
-            None => match own.fits(self.ask).and_then(|()| shared.fits(self.ask)) {
-                Ok(()) => match own_gate.join(&mut own, self.ask) {
-                    Ok(place) => *self.own_place.insert(place),
-                    Err(refused) => return Step::Refused(refused),
-                },
+            None => match self.join_first(&mut first, &second, wake) {
+                Ok(place) => place,
                 Err(refused) => return Step::Refused(refused),
             },
         };
-        match own.queue.look(own_place, waker) {
+        match first.queue.look(place, waker) {
             Found::Refused(refused) => {
-                self.own_place = None;
+                self.first_place = None;
                 return Step::Refused(refused);
             }
             Found::First => {}
             // Nobody grants at one gate what is taken at two.
-            Found::Behind | Found::Granted(_) => return Step::Wait(None),
-        }
-        if let Err(refusal) = own.core.would_admit(now, tokens(self.ask)) {
-            // Its own column has no room: others must not wait for that.
-            if let Some(place) = self.shared_place.take() {
-                shared.queue.leave(place);
-                wake.extend(shared.pump(now, false));
+            Found::Behind | Found::Granted(_) => {
+                self.leave_second(&mut second, now, wake);
+                return Step::Wait(None);
             }
-            return waits(&own, refusal);
         }
-        let shared_place = match self.shared_place {
+        if let Err(refusal) = first.core.would_admit(now, tokens(self.ask)) {
+            // Its own column has no room: others must not wait for that.
+            self.leave_second(&mut second, now, wake);
+            return waits(&first, refusal);
+        }
+        let place = match self.second_place {
             Some(place) => place,
-            None => match shared_gate.join(&mut shared, self.ask) {
-                Ok(place) => *self.shared_place.insert(place),
+            None => match second_gate.join(&mut second, self.ask, wake) {
+                Ok(place) => *self.second_place.insert(place),
                 Err(refused) => return Step::Refused(refused),
             },
         };
-        match shared.queue.look(shared_place, waker) {
+        match second.queue.look(place, waker) {
             Found::Refused(refused) => {
-                self.shared_place = None;
+                self.second_place = None;
                 Step::Refused(refused)
             }
-            Found::First => self.take_both(&mut own, &mut shared, now, wake),
+            Found::First => self.take_both(&mut first, &mut second, now, wake),
             Found::Behind | Found::Granted(_) => Step::Wait(None),
+        }
+    }
+
+    fn join_first(
+        &mut self,
+        first: &mut State,
+        second: &State,
+        wake: &mut Vec<Waker>,
+    ) -> Result<Place, Refused> {
+        first.fits(self.ask)?;
+        second.fits(self.ask)?;
+        let place = self.first.join(first, self.ask, wake)?;
+        Ok(*self.first_place.insert(place))
+    }
+
+    fn leave_second(&mut self, second: &mut State, now: Tick, wake: &mut Vec<Waker>) {
+        if let Some(place) = self.second_place.take() {
+            second.queue.leave(place);
+            wake.extend(second.pump(now, false));
         }
     }
 
     /// First in both lines: takes both permits, or neither.
     fn take_both(
         &mut self,
-        own: &mut State,
-        shared: &mut State,
+        first: &mut State,
+        second: &mut State,
         now: Tick,
         wake: &mut Vec<Waker>,
     ) -> Step {
-        let shared_slot = match shared.core.admit_tokens(now, tokens(self.ask)) {
+        let second_slot = match second.core.admit_tokens(now, tokens(self.ask)) {
             Ok(slot) => slot,
-            Err(refusal) => return waits(shared, refusal),
+            Err(refusal) => return waits(second, refusal),
         };
-        let own_slot = match own.core.admit_tokens(now, tokens(self.ask)) {
+        let first_slot = match first.core.admit_tokens(now, tokens(self.ask)) {
             Ok(slot) => slot,
             Err(refusal) => {
-                shared.core.give_back(shared_slot, None, now);
-                return waits(own, refusal);
+                second.core.give_back(second_slot, None, now);
+                return waits(first, refusal);
             }
         };
         for (state, place, slot) in [
-            (&mut *own, self.own_place.take(), own_slot),
-            (&mut *shared, self.shared_place.take(), shared_slot),
+            (&mut *first, self.first_place.take(), first_slot),
+            (&mut *second, self.second_place.take(), second_slot),
         ] {
             // By way of a grant, so that the turns are counted.
             state.queue.grant_next(slot);
@@ -224,15 +259,15 @@ impl Both {
             }
             wake.extend(state.pump(now, false));
         }
-        Step::Permits(own_slot, shared_slot)
+        Step::Permits(first_slot, second_slot)
     }
 
     fn leave(&mut self) {
-        if let Some(place) = self.shared_place.take() {
-            self.shared.leave(place);
+        if let Some(place) = self.second_place.take() {
+            self.second.leave(place);
         }
-        if let Some(place) = self.own_place.take() {
-            self.own.leave(place);
+        if let Some(place) = self.first_place.take() {
+            self.first.leave(place);
         }
     }
 }
@@ -246,8 +281,8 @@ impl Drop for Both {
 impl fmt::Debug for Both {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Both")
-            .field("own_place", &self.own_place)
-            .field("shared_place", &self.shared_place)
+            .field("first_place", &self.first_place)
+            .field("second_place", &self.second_place)
             .finish_non_exhaustive()
     }
 }
@@ -258,20 +293,5 @@ fn waits(state: &State, refusal: Refusal) -> Step {
             Step::Refused(Refused::Breaker(trip))
         }
         _ => Step::Wait(refusal.until),
-    }
-}
-
-/// Both locks, always in the order of their addresses: two callers with the same budgets the other way round must not
-/// wait for each other.
-fn lock_both<'a>(
-    own: &'a Arc<Shared>,
-    shared: &'a Arc<Shared>,
-) -> (MutexGuard<'a, State>, MutexGuard<'a, State>) {
-    if Arc::as_ptr(own) < Arc::as_ptr(shared) {
-        let own = own.lock();
-        (own, shared.lock())
-    } else {
-        let shared = shared.lock();
-        (own.lock(), shared)
     }
 }

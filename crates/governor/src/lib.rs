@@ -67,6 +67,8 @@ mod keyed;
 mod limit;
 #[doc = include_str!("../docs/matrix.md")]
 pub mod matrix {}
+#[cfg(all(test, paceline_model))]
+mod model_check;
 mod permit;
 mod plan;
 mod queue;
@@ -75,6 +77,7 @@ mod retry;
 #[cfg(feature = "redis")]
 pub mod shared;
 mod status;
+mod sync;
 mod window;
 
 pub use acquire::Acquire;

@@ -43,7 +43,8 @@ impl Permit {
     /// The call leaves now. Say this just before the first byte is written.
     pub fn sent(&mut self) {
         for Hold { shared, slot } in self.holds() {
-            shared.with_core(|core, now| core.sent(*slot, now));
+            // Under a bound this is what tells until when the slot is held; whoever waits first sets its timer by it.
+            shared.with_core_then_pump(|core, now| core.sent(*slot, now));
         }
     }
 
@@ -77,7 +78,7 @@ impl Permit {
     pub fn heard(&mut self, hints: &Hints) {
         if !hints.is_empty() {
             let Hold { shared, slot } = &self.gate;
-            shared.with_core(|core, now| core.heard(*slot, hints, now));
+            shared.with_core_then_pump(|core, now| core.heard(*slot, hints, now));
         }
     }
 

@@ -109,7 +109,6 @@ impl<G, R> Queue<G, R> {
     }
 
     /// Who is to be granted next; the same until somebody joins, leaves or is answered.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a budget with several kinds of limit"))]
     pub(crate) fn next(&self) -> Option<Place> {
         let index = self.first()?;
         Some(Place { index, serial: self.waiters.get(index)?.serial })

@@ -1,8 +1,8 @@
-//! Part two of the [guide](crate::guide): hints, waiting, two gates, tokens, memory, many keys, many processes,
+//! Part two of the [guide](crate::guide): hints, waiting, two gates, tokens, failures, memory, many keys, many processes,
 //! adapters.
 //!
-//! Contents: [hints](#hints) · [waiting](#waiting) · [two gates](#two-gates) · [tokens](#tokens) · [memory](#memory) ·
-//! [many keys](#many-keys) · [many processes](#many-processes) · [adapters](#adapters) · [no
+//! Contents: [hints](#hints) · [waiting](#waiting) · [two gates](#two-gates) · [tokens](#tokens) · [failures](#failures) ·
+//! [memory](#memory) · [many keys](#many-keys) · [many processes](#many-processes) · [adapters](#adapters) · [no
 //! runtime](#without-a-runtime)
 //!
 //! # Hints
@@ -119,6 +119,44 @@
 //! });
 //! ```
 //!
+//! # Failures
+//!
+//! A 429 is none. More than half of at least ten calls within a minute that failed, or three refused credentials in a
+//! row, trip the [breaker](crate::BreakerConfig): who waits is refused, until the cause was mended and
+//! [`Budget::reset_breaker`](crate::Budget::reset_breaker) said so (or until a probe, if one is configured).
+//! [`RetryPolicy`](crate::RetryPolicy) says whether and when to try again; a retry waits for a permit like any call.
+//!
+//! ```
+//! use std::time::Duration;
+//! use paceline_clock::SimClock;
+//! use paceline_governor::{
+//!     Backoff, Budget, BudgetConfig, Next, Refused, RetryPolicy, Strategy, TaskHistory, classify_status,
+//! };
+//!
+//! SimClock::new().run(|clock| async move {
+//!     let budget = Budget::new(BudgetConfig::new(["100/s".parse().unwrap()]), clock).unwrap();
+//!     for _ in 0..3 {
+//!         let mut permit = budget.acquire().await.unwrap();
+//!         permit.sent();
+//!         permit.seen();
+//!         permit.finish(&classify_status(401, None, &[]));
+//!     }
+//!     assert!(matches!(budget.acquire().await, Err(Refused::Breaker(_))));
+//!     budget.reset_breaker(); // somebody has put in a new key
+//!     assert!(budget.acquire().await.is_ok());
+//! });
+//!
+//! let policy = RetryPolicy {
+//!     backoff: Backoff { strategy: Strategy::Exponential, base: Duration::from_secs(1) },
+//!     max_retries: 3,
+//!     throttle_deadline: Duration::from_secs(900),
+//! };
+//! let failed = |errors| TaskHistory { errors, ..TaskHistory::default() };
+//! let next = |errors| policy.next(&classify_status(502, None, &[]), failed(errors));
+//! assert_eq!(next(2), Next::RetryAfter(Duration::from_secs(2)));
+//! assert_eq!(next(4), Next::GiveUp);
+//! ```
+//!
 //! # Memory
 //!
 //! A process that starts anew gets no fresh hour if it [restores](crate::Budget::restore) what the last one
@@ -164,7 +202,8 @@
 //!
 //! With the feature `redis`, `shared::SharedBudget` is one budget for many processes: the logs are on a Redis server,
 //! in its time, and permits come in blocks. While the server is away a process is silent for one longest window, then
-//! has a stated share of every limit for a stated time, and nothing where that makes less than one call. The module's
+//! has a stated share of every limit for a stated time, and nothing where that makes less than one call. Only limits of calls
+//! are shared, with shape `Auto` or `Burst`. The module's
 //! page says what is guaranteed and what it stands on.
 //!
 //! ```

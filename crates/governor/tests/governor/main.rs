@@ -6,6 +6,7 @@ mod keyed;
 mod plan;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod stuck;
 #[cfg(feature = "tower")]
 mod tower;
 mod waiting;

@@ -32,6 +32,8 @@ pub(super) struct Phases {
     slice_nanos: u64,
     slices: [u32; KEPT],
     newest: u64,
+    /// Calls in all: fewer than the limit's count, and no counter can refuse.
+    total: u64,
     /// Phases that no accepted call has ruled out.
     possible: Mask,
     /// So many more calls in this slice cannot be refused by a counter of any phase.
@@ -45,6 +47,7 @@ impl Phases {
             slice_nanos: (window.as_nanos() as u64 / SLICES).max(1),
             slices: [0; KEPT],
             newest: 0,
+            total: 0,
             possible: Mask::MAX,
             free: (0, 0),
         }
@@ -70,6 +73,7 @@ impl Phases {
             self.slices[(passed % KEPT as u64) as usize] = 0;
         }
         self.newest = self.newest.max(slice);
+        self.total += 1;
         let count = &mut self.slices[(slice % KEPT as u64) as usize];
         *count = count.saturating_add(1);
         self.free.1 = self.free.1.saturating_sub(1);
@@ -95,7 +99,7 @@ impl Phases {
     /// The same, and keeps how far that is from any refusal.
     pub(super) fn look(&mut self, now: Tick) -> Verdicts {
         let slice = now.as_nanos() / self.slice_nanos;
-        if self.possible == 0 || (self.free.0 == slice && self.free.1 > 0) {
+        if self.is_clear(slice) {
             return Verdicts::default();
         }
         let (verdicts, heaviest) = self.weigh(now);
@@ -103,11 +107,17 @@ impl Phases {
         verdicts
     }
 
+    /// Whether it takes no weighing to see that no counter refuses.
+    fn is_clear(&self, slice: u64) -> bool {
+        let free = self.free.0 == slice && self.free.1 > 0;
+        self.possible == 0 || free || self.total < self.count
+    }
+
     /// What counters of all phases would say, and how much the heaviest of them weighs.
     fn weigh(&self, now: Tick) -> (Verdicts, f64) {
         let mut verdicts = Verdicts::default();
         let slice = now.as_nanos() / self.slice_nanos;
-        if self.possible == 0 || (self.free.0 == slice && self.free.1 > 0) {
+        if self.is_clear(slice) {
             return (verdicts, 0.0);
         }
         let until = self.until(slice);
