@@ -118,7 +118,7 @@
 //!
 //! | [`Shape`](crate::Shape) | when | what it costs |
 //! |---|---|---|
-//! | `Burst` | the vendor is known to accept its limit in every window: fixed windows, sliding logs, buckets of the limit's size | nothing |
+//! | `Burst` | the vendor is known to accept its limit in every window: fixed windows, sliding logs, buckets of the limit's size | nothing there; the most 429s anywhere else |
 //! | `CounterSafe` | the vendor weighs the last window (a sliding counter), or may | a pause of one window after the first burst; then an even pace |
 //! | `Paced` | the vendor dislikes bursts, or its bucket is small | a short job: 20 calls at 20/min take 57 s instead of none |
 //! | `Auto` | nothing is known of the vendor: the default | some round trips at the start, once; a few 429s where the vendor is of another kind |
@@ -148,10 +148,11 @@
 //!
 //! `Auto` believes that the vendor accepts whatever keeps the limit, and proves it before it leans on it. Three things
 //! may be otherwise: the vendor is a token bucket smaller than its limit; it is a sliding counter; it keeps time in
-//! whole seconds. A call that such a vendor might refuse goes out with few others of its kind: three at first on the
-//! ground of a burst, two on the others, then a share of what was accepted there (one for every two, one for every
-//! eight). What nobody has refused half a second after its sending counts as accepted for this. So a wrong belief costs
-//! a call or two, and a right one some round trips:
+//! whole seconds. A call that such a vendor might refuse goes out with few others of its kind: on the ground of a burst
+//! three at first (beside the first call, which no bucket refuses), on the others two; then a share of what was accepted
+//! there, one for every two or for every eight. What nobody has refused half a second after its sending counts as
+//! accepted for this. So a wrong belief costs a few calls ([the matrix](crate::matrix) counts them), and a right one some
+//! round trips:
 //!
 //! ```
 //! use std::time::Duration;
@@ -174,7 +175,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A belief that was lost is tried again after 200 good answers, and after twice as many each time that it fails again.
+//! Only `Auto` finds out about whole seconds: such a vendor drops a call up to a second late, whatever the spread. A
+//! belief that was lost is tried again after 200 good answers, and after twice as many each time that it fails again.
 //! [`LimitStatus::learnt`](crate::LimitStatus) says what is believed now.
 //!
 //! # What a 429 means
