@@ -366,12 +366,12 @@ impl Rule {
     }
 
     /// A call was refused, and this explains it: what follows from that.
-    pub(super) fn believe(&mut self, cause: Cause, latency: &Latency) {
+    pub(super) fn believe(&mut self, cause: Cause, now: Tick, latency: &Latency) {
         if cause == Cause::LateArrival {
             self.guard.undeserved(latency);
         }
         if let Some(learner) = &mut self.learner {
-            learner.believe(cause);
+            learner.believe(cause, now);
         }
         self.apply_learnt();
     }
