@@ -17,11 +17,11 @@ pub struct BreakerConfig {
     pub window: Duration,
     /// Trips when more than this share of the calls failed. (seed B): 0.5.
     pub failure_ratio: f64,
-    /// Calls in the window before it may trip.
+    /// Calls in the window before it may trip. Default 10.
     pub calls_min: u32,
-    /// Refused credentials in a row that trip it.
+    /// Refused credentials in a row that trip it. Default 3.
     pub credentials_refused_max: u32,
-    /// Whether to let one call through by itself this long after tripping; `None` waits for a person.
+    /// Whether to let one call through by itself this long after tripping; `None` (default): a person.
     pub probe_after: Option<Duration>,
 }
 
@@ -112,6 +112,9 @@ impl Breaker {
     }
 
     /// Whether a call may go through now; if it may as a probe, from now on only that one.
+    ///
+    /// # Errors
+    /// Why it tripped.
     pub fn admit(&mut self, now: Tick) -> Result<(), Trip> {
         match self.state {
             BreakerState::Admitting => Ok(()),

@@ -14,7 +14,8 @@ pub enum OutcomeClass {
     Throttled,
     /// It may work later (5xx, time-out, connection): tried again, uses up a retry, counts for the breaker.
     Transient,
-    /// This row cannot work (400, 404, 409, 422, a reply without what was asked for): not tried again.
+    /// This row cannot work (400, 404, 409, 422, a reply without what was asked for): not tried again, counts for the
+    /// breaker.
     RowCaused,
     /// No row can work until somebody changes something (401, 403, unknown host, redirect): not tried again; three
     /// refused keys in a row trip the breaker.

@@ -59,13 +59,14 @@ pub enum Reason {
     Limit(usize),
     /// This limit's window has room, but its calls are spread: the shape asks for it, or the vendor was learnt to.
     Spread(usize),
-    /// As many calls as allowed are under way.
+    /// As many calls as allowed are under way; from [`Budget::try_acquire`](crate::Budget::try_acquire) also: others wait
+    /// already.
     Concurrency,
     /// The last call was too short a while ago.
     Spacing,
-    /// The vendor asked to wait.
+    /// The vendor asked to wait, or refused a call without naming a wait.
     RetryAfter,
-    /// The vendor said that nothing is left until its window starts anew.
+    /// The vendor's RateLimit headers left nothing (or too few tokens for this call) until its window starts anew.
     Quota,
     /// The budget is shared, and the server that shares it has lent this process no permit (yet). Asking for a call is
     /// what makes the process ask the server.

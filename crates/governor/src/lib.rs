@@ -7,29 +7,46 @@
 //! is what keeps the vendor from ever seeing more than its limit, whatever the network does.
 //!
 //! ```
-//! use paceline_clock::SimClock;
-//! use paceline_governor::{Budget, BudgetConfig, Outcome, OutcomeClass};
+//! # async fn call() -> u16 { 200 }
+//! # paceline_clock::SimClock::new().run(|clock| async move {
+//! use paceline_governor::{Budget, BudgetConfig, classify_status};
 //!
-//! let last_start = SimClock::new().run(|clock| async move {
-//!     let config = BudgetConfig::new(["20/min".parse().unwrap(), "60/h".parse().unwrap()]);
-//!     let budget = Budget::new(config, clock.clone()).unwrap();
-//!     for _ in 0..61 {
-//!         let mut permit = budget.acquire().await.unwrap();
-//!         permit.sent(); // just before the first byte leaves
-//!         permit.seen(); // as soon as the response's head is here
-//!         permit.finish(&Outcome::of(OutcomeClass::Success));
-//!     }
-//!     clock.now().as_millis() / 1000
-//! });
-//! // The 61st call has to wait for the hour (and for 1.8 s of clock drift that an hour may hide).
-//! assert_eq!(last_start, 3601);
+//! let limits = ["20/min".parse()?, "60/h".parse()?];
+//! let budget = Budget::new(BudgetConfig::new(limits), clock.clone())?; // `Clock::system()`; clones share it
+//! for _ in 0..61 {
+//!     let mut permit = budget.acquire().await?;
+//!     permit.sent(); // just before the first byte leaves
+//!     let status = call().await; // until the response's head is here
+//!     permit.seen();
+//!     permit.finish(&classify_status(status, None, &[]));
+//! }
+//! // The 61st call had to wait for the hour (and for 1.8 s of clock drift that an hour may hide).
+//! assert_eq!(clock.now().as_millis() / 1000, 3601);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
 //! ```
 //!
-//! The deciding core takes the time as an argument and has no I/O; waiting is a thin shell around it, and
-//! [`plan`](plan()) runs the same windows ahead of time.
+//! **Read on**: the [guide] (why two token buckets are wrong, which shape when, what a 429 means), its second part on
+//! [hints, waiting, tokens, memory and many keys](guide::calls), and [the matrix](matrix) of what every kind of vendor
+//! refuses.
 //!
-//! Two features, off by default, put a budget where calls are made: `tower` (a layer whose clones share the budget) and
-//! `reqwest` (a client that asks for a permit per attempt); see `adapter`.
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tower` | `adapter::tower`: a layer whose clones share the budget |
+//! | `reqwest` | `adapter::reqwest`: a client that asks for a permit per attempt |
+//! | `redis` | `shared`: one budget for many processes, through a Redis server |
+//!
+//! # Runtime
+//!
+//! - [`Core`], [`plan`](plan()), [`RetryPolicy`], [`Hints`] and [`Breaker`] need none: the time is an argument, and there is no I/O.
+//! - [`Budget`], [`Gates`] and [`Keyed`] spawn nothing and wait by the [`Clock`](paceline_clock::Clock) that they are given.
+//!   `Clock::system()` sleeps on tokio's timer: await a permit inside a tokio runtime with time enabled. In a
+//!   [`SimClock`](paceline_clock::SimClock) an hour takes no time.
+//! - `reqwest` needs tokio as the client does; `redis` keeps one task on it.
 #![warn(missing_docs)]
 
 mod acquire;
@@ -44,9 +61,12 @@ mod config;
 mod core;
 mod gates;
 mod guard;
+pub mod guide;
 mod hint;
 mod keyed;
 mod limit;
+#[doc = include_str!("../docs/matrix.md")]
+pub mod matrix {}
 #[cfg(all(test, paceline_model))]
 mod model_check;
 mod permit;
@@ -81,3 +101,8 @@ pub use plan::{Plan, PlanError, PlanRequest, plan};
 pub use rate::{Ceilings, Preset, Rate, RateError};
 pub use retry::{Next, RetryPolicy, TaskHistory};
 pub use status::{Learnt, LimitStatus, Status};
+
+/// Holds the example of the crate's README to the code.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

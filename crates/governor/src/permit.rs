@@ -72,7 +72,9 @@ impl Permit {
         }
     }
 
-    /// What the response's head says of the vendor's quotas. Say this after [`seen`](Permit::seen).
+    /// What the response's head says of the vendor's quotas, which only ever makes the budget slower
+    /// ([`heed_hints`](crate::BudgetConfig::heed_hints)). Say this after [`seen`](Permit::seen). `Retry-After` is not heeded
+    /// here but by [`finish`](Permit::finish), as part of the outcome.
     pub fn heard(&mut self, hints: &Hints) {
         if !hints.is_empty() {
             let Hold { shared, slot } = &self.gate;
@@ -88,7 +90,8 @@ impl Permit {
         }
     }
 
-    /// The call is over.
+    /// The call is over, and this is what it teaches: a success proves, a 429 narrows, a wait that the vendor asked for
+    /// holds the whole budget unless the call was a success.
     pub fn finish(mut self, outcome: &Outcome) {
         self.over = true;
         let Hold { shared, slot } = &self.gate;

@@ -81,7 +81,7 @@ pub struct Rate {
     pub backoff: Backoff,
     /// Retries of one cell.
     pub max_retries: u32,
-    /// Whether a 429 lowers the rate.
+    /// Whether a 429 lowers the rate; see [`BudgetConfig::cool_down_on_429`].
     pub cool_down_on_429: bool,
     /// The shared budget that calls pass as well.
     pub budget: Option<String>,
@@ -91,11 +91,12 @@ pub struct Rate {
     pub shape: Shape,
     /// How the stamp is made.
     pub guard: Guard,
-    /// Time for one call.
+    /// Time for one call; `None` leaves it to whoever makes the call.
     pub timeout: Option<Duration>,
     /// Statuses to try again beside those that always are.
     pub retry_on: Vec<u16>,
-    /// How long a cell may be throttled before it fails visibly.
+    /// How long a cell may be throttled before it fails visibly; `None` for four of the longest window, at least 15
+    /// minutes.
     pub throttle_deadline: Option<Duration>,
 }
 

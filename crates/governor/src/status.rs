@@ -9,18 +9,19 @@ use crate::{BreakerState, Explanation, Limit, Reason};
 pub struct LimitStatus {
     /// The limit as configured.
     pub limit: Limit,
-    /// Slots that are held.
+    /// Slots that are held: calls under way and calls still inside the window; for a limit of tokens, tokens.
     pub used: usize,
-    /// Slots there are: fewer than the limit's count while cooling down.
+    /// Slots there are: fewer than the limit's count while cooling down, where the vendor names a smaller limit, and while
+    /// a shared budget has its fallback share.
     pub allowed: usize,
-    /// How long after its sending a call may be counted, in ms; `None` while only the response tells (strict).
+    /// How long after its sending a call may be counted at the latest, in ms; `None` while only the response tells.
     pub guard_ms: Option<f64>,
     /// What shape `auto` learnt about the enforcer behind it.
     pub learnt: Learnt,
 }
 
-/// What shape `auto` learnt about the enforcer behind one limit. By default it believes that any burst inside the limit is
-/// accepted.
+/// What shape `auto` learnt about the enforcer behind one limit. The default is what it believes without a 429: that
+/// whatever keeps the limit is accepted. Under any other shape it stays so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Learnt {
     /// Calls that go at once at the most: the vendor is a token bucket smaller than its limit.

@@ -1,4 +1,4 @@
-//! How many calls may be out at once on ground that nobody has proved: two at first, then a share of what was accepted there.
+//! How many calls may be out at once on ground that nobody has proved: two or three at first, then a share of what was accepted there.
 //! So a belief that is wrong costs a call or two, and one that is right costs some round trips, once.
 
 use std::time::Duration;
