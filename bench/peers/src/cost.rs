@@ -6,7 +6,6 @@
 //! the ratios are made of medians of one run.
 
 mod ours;
-#[cfg(feature = "keyed")]
 mod ours_keyed;
 mod theirs;
 
@@ -89,7 +88,6 @@ const TWO_GOVERNORS: &str = "governor: two limiters, both checked";
 pub(crate) fn print_table() -> Result<(), Failure> {
     let mut operations = theirs::operations()?;
     operations.extend(ours::operations()?);
-    #[cfg(feature = "keyed")]
     operations.extend(ours_keyed::operations()?);
 
     let sizes: Vec<usize> = operations.iter().map(Operation::batch_size).collect();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use paceline_governor::Limit;
+use paceline_governor::{Limit, LimitError, Unit};
 
 use crate::exit::Exit;
 use crate::output;
@@ -81,7 +81,7 @@ pub(crate) struct EnrichArgs {
     #[arg(long, value_name = "PRESET|JSON")]
     pub(crate) rate: Option<String>,
     /// At most N calls per UNIT: 20/min, 60/h, 10/s, 500/15min; may be given several times, all hold at once
-    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append)]
+    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
     pub(crate) limits: Vec<Limit>,
     /// Calls at once, 1 to 1024; the rate's, or 6
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -131,7 +131,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "N")]
     pub(crate) calls: u64,
     /// At most N calls per UNIT: 20/min, 60/h, 10/s, 500/15min; may be given several times, all hold at once
-    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append)]
+    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
     pub(crate) limits: Vec<Limit>,
     /// Calls at once
     #[arg(long, value_name = "C")]
@@ -190,6 +190,15 @@ pub(crate) struct ServeArgs {
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,
+}
+
+/// A limit of calls. Nobody here knows how many tokens a call takes, so a limit of tokens would hold back nothing.
+fn calls(text: &str) -> Result<Limit, String> {
+    let limit: Limit = text.parse().map_err(|error: LimitError| error.to_string())?;
+    match limit.unit() {
+        Unit::Calls => Ok(limit),
+        Unit::Tokens => Err("it counts tokens; limit the calls, as in 60/min".to_owned()),
+    }
 }
 
 /// Says what is wrong with the arguments in one line, like every other wrong usage; or shows the help that was asked for.

@@ -40,8 +40,8 @@ pub(crate) fn start_log(filter: Option<&str>) {
         error("PACELINE_LOG is not a log filter and is ignored; write warn, info or debug");
         EnvFilter::new("warn")
     });
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_ansi(is_terminal()).try_init();
 }
 
 /// `1234567` as `1,234,567`.

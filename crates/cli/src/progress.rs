@@ -18,9 +18,11 @@ pub(crate) async fn show(clock: Clock, snapshot: impl Fn() -> Progress) {
     if output::is_terminal() {
         show_bar(&clock, snapshot).await;
     } else {
+        let mut told = Told::default();
         loop {
             clock.sleep(LINE_EVERY).await;
             let progress = snapshot();
+            told.news(&progress).iter().for_each(|line| output::note(line));
             let counts = progress.counts;
             output::note(&format!(
                 "{}/{} {}",
@@ -39,8 +41,12 @@ async fn show_bar(clock: &Clock, snapshot: impl Fn() -> Progress) {
         bar.set_style(style);
     }
     let bar = Bar(bar);
+    let mut told = Told::default();
     loop {
         let progress = snapshot();
+        for line in told.news(&progress) {
+            bar.0.suspend(|| output::note(&line));
+        }
         bar.0.set_position(progress.counts.ended());
         bar.0.set_message(describe(&progress));
         clock.sleep(DRAW_EVERY).await;
@@ -56,6 +62,21 @@ impl Drop for Bar {
     }
 }
 
+/// The explanations of refusals that stand on the screen already.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Told {
+    /// A line for each that is new.
+    fn news(&mut self, progress: &Progress) -> Vec<String> {
+        let new: Vec<String> =
+            progress.explanations.iter().filter(|one| !self.0.contains(one)).cloned().collect();
+        self.0.extend_from_slice(&new);
+        let refused = progress.counts.throttled.max(1);
+        new.iter().map(|explanation| format!("{refused} refused: {explanation}")).collect()
+    }
+}
+
 fn describe(progress: &Progress) -> String {
     let counts = progress.counts;
     let mut parts = vec![
@@ -63,7 +84,7 @@ fn describe(progress: &Progress) -> String {
         format!("{} in flight", progress.in_flight),
     ];
     let also =
-        [(counts.failed, "failed"), (counts.unknown, "unknown"), (counts.throttled, "throttled")];
+        [(counts.failed, "failed"), (counts.unknown, "unknown"), (counts.throttled, "refused")];
     parts.extend(
         also.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")),
     );
@@ -76,4 +97,29 @@ fn describe(progress: &Progress) -> String {
         parts.push(format!("ends in {}", output::duration(eta_ms)));
     }
     parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_explanation_is_told_once() {
+        let mut told = Told::default();
+        let mut progress = Progress {
+            counts: paceline_model::Counts { throttled: 2, ..Default::default() },
+            in_flight: 0,
+            waiting_ms: None,
+            rate_per_second: 0.0,
+            eta_ms: None,
+            elapsed_ms: 0.0,
+            call_ms: 0.0,
+            explanations: vec!["20/min: one".to_owned()],
+        };
+        assert_eq!(told.news(&progress), ["2 refused: 20/min: one"]);
+        progress.explanations.push("20/min: another".to_owned());
+        progress.counts.throttled = 3;
+        assert_eq!(told.news(&progress), ["3 refused: 20/min: another"]);
+        assert!(told.news(&progress).is_empty());
+    }
 }

@@ -291,6 +291,7 @@ impl Engine {
             let problem = "budgets that columns share are not available yet; leave the field out";
             return Err(Error::config("rate_limit.budget", problem));
         }
+        HttpColumn::check_rate(&rate)?;
         Ok(rate)
     }
 }

@@ -1,5 +1,6 @@
 //! An `http` smart column, bound to its table, and the request it renders for a row.
 
+mod rate;
 mod spec;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod extract;
 mod http_column;
+mod memory;
 mod outbound;
 mod progress;
 mod provider;

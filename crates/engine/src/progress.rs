@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick};
-use paceline_governor::{Budget, Limit, PlanRequest, Reason, plan};
+use paceline_governor::{Budget, Limit, PlanRequest, Reason, Status, plan};
 use paceline_model::{Counts, Run};
 
 /// A plan for more calls than this is not worth its time for a progress line; the long-run rate says the same.
@@ -27,6 +27,9 @@ pub struct Progress {
     pub elapsed_ms: f64,
     /// From the sending of a call to its reply's head, the mean of all, in ms.
     pub call_ms: f64,
+    /// Why the vendor refused calls for their rate since the run went on, as far as that can be told: each reason once,
+    /// oldest first; of many, the last.
+    pub explanations: Vec<String>,
 }
 
 /// What the runner notes and progress is made of.
@@ -96,6 +99,7 @@ impl ProgressState {
         let ended_here = counts.ended() - inner.ended_before.min(counts.ended());
         let rate_per_second = ended_here as f64 / elapsed.as_secs_f64().max(1e-3);
         let ended = inner.ended.is_some();
+        let explanations = explained(&status, inner.began, inner.ended.unwrap_or(now));
         drop(inner);
         let until = status.next_slot.filter(|until| *until > now).map(|until| until - now);
         let reason = status.held_by.map(|reason| self.describe(reason));
@@ -110,6 +114,7 @@ impl ProgressState {
                 .flatten(),
             elapsed_ms: millis(elapsed),
             call_ms: millis(call),
+            explanations,
         }
     }
 
@@ -138,19 +143,37 @@ impl ProgressState {
 
     fn describe(&self, reason: Reason) -> String {
         match reason {
-            Reason::Limit(index) => {
-                self.limits.get(index).map_or_else(|| "a limit".to_owned(), Limit::to_string)
-            }
+            Reason::Limit(index) => self.limit(index),
+            Reason::Spread(index) => format!("{}, spread evenly", self.limit(index)),
             Reason::Concurrency => format!("{} calls at once", self.concurrent_max),
             Reason::Spacing => "the spacing between calls".to_owned(),
             Reason::RetryAfter => "the vendor asked to wait".to_owned(),
+            Reason::Quota => "the vendor says that nothing is left".to_owned(),
+            Reason::Shared => "the server that shares the budget".to_owned(),
             Reason::Breaker(trip) => trip.to_string(),
+            _ => "the budget".to_owned(),
         }
+    }
+
+    fn limit(&self, index: usize) -> String {
+        self.limits.get(index).map_or_else(|| "a limit".to_owned(), Limit::to_string)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The explanations of one run: its budget outlives it.
+fn explained(status: &Status, began: Tick, ended: Tick) -> Vec<String> {
+    let mut texts = Vec::new();
+    for explanation in status.explanations.iter().filter(|one| (began..=ended).contains(&one.at)) {
+        let text = explanation.to_string();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -85,8 +85,8 @@ pub enum CallError {
 pub trait CallEvents: Send {
     /// The first byte leaves now.
     fn sent(&mut self);
-    /// The response's head is here.
-    fn head(&mut self);
+    /// The response's head is here, with this status and these headers. Say so before its body is read.
+    fn head(&mut self, status: u16, headers: &HeaderMap);
     /// What is to be called if a connection has to be made for this call; see [`ConnectHook`].
     fn on_connect(&self) -> ConnectHook;
 }

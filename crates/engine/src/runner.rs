@@ -6,27 +6,26 @@
 //! is at most what may be in flight (spec R4).
 
 mod queue;
+mod reporter;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use paceline_clock::Clock;
 use paceline_governor::{Budget, RetryPolicy, Trip};
 use paceline_model::{
-    CellError, Column, Lease, Run, RunId, RunStatus, Store, Task, TaskReport, TaskStep, limits,
+    CellError, Column, Lease, Run, RunId, RunStatus, Store, Task, TaskReport, limits,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::Instrument;
 
 use crate::progress::ProgressState;
 use crate::task::{self, Ended};
 use crate::{HttpColumn, Provider};
 use queue::TaskQueue;
+use reporter::report;
 
 /// Tasks claimed at once at the least: a claim costs a transaction.
 const CLAIM_TASKS_MIN: usize = 256;
-/// How often a store that may recover is asked again before the run stops, and the first wait in between.
-const STORE_RETRIES: u32 = 5;
-const STORE_WAIT: Duration = Duration::from_millis(100);
 
 /// Why a run stops before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,9 +180,10 @@ impl RunContext {
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
 pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
-    let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox));
+    let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox).in_current_span());
     let workers: Vec<_> = (0..ctx.concurrent_max)
-        .map(|_| tokio::spawn(worker(Arc::clone(&ctx), reports.clone())))
+        .map(|_| worker(Arc::clone(&ctx), reports.clone()).in_current_span())
+        .map(tokio::spawn)
         .collect();
     drop(reports);
     let fed = feed(&ctx).await;
@@ -290,46 +290,6 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
             }
         }
     }
-}
-
-/// Writes reports in groups: whatever has come while the last group was being written.
-async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended>) {
-    let group_max = ctx.concurrent_max.clamp(1, limits::COMMIT_REPORTS_MAX);
-    let mut group = Vec::with_capacity(group_max);
-    while inbox.recv_many(&mut group, group_max).await > 0 {
-        let written = group.len();
-        let mut again = Vec::new();
-        let mut reports = Vec::with_capacity(written);
-        let mut ended = 0;
-        for one in group.drain(..) {
-            ended += usize::from(!matches!(one.report.step, TaskStep::Retry { .. }));
-            again.extend(one.again);
-            reports.push(one.report);
-        }
-        match record(&ctx, reports).await {
-            Ok(run) => ctx.progress.counted(run.counts),
-            // What was not written stays leased and is taken up again by whoever resumes.
-            Err(error) => ctx.stop(Stop::Store(error.to_string())),
-        }
-        ctx.unrecorded.add_permits(written);
-        ctx.queue.again(again, &ctx.clock);
-        ctx.queue.ended(ended);
-    }
-}
-
-async fn record(ctx: &RunContext, reports: Vec<TaskReport>) -> paceline_model::Result<Run> {
-    let mut wait = STORE_WAIT;
-    for _ in 0..STORE_RETRIES {
-        match ctx.store.record(ctx.run, ctx.lease.token, reports.clone()).await {
-            Err(error) if error.retryable() => {
-                tracing::warn!(%error, "the store will be asked again");
-                ctx.clock.sleep(wait).await;
-                wait *= 2;
-            }
-            answer => return answer,
-        }
-    }
-    ctx.store.record(ctx.run, ctx.lease.token, reports).await
 }
 
 /// The tasks of a run that nobody works on yet, as the feeder and the workers see them.

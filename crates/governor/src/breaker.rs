@@ -150,7 +150,9 @@ impl Breaker {
         self.count(now, failed);
         self.credentials_refused =
             if outcome.credential_refused { self.credentials_refused + 1 } else { 0 };
-        match self.verdict(now) {
+        // A success makes the ratio smaller: nothing to look at.
+        let verdict = if failed { self.verdict(now) } else { None };
+        match verdict {
             Some(trip) => {
                 self.refuse(now, trip);
                 true

@@ -167,6 +167,13 @@ impl Budget {
     }
 }
 
+#[cfg(feature = "redis")]
+impl Budget {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Budget").field(&self.status()).finish()
@@ -201,6 +208,18 @@ impl Shared {
     pub(crate) fn with_core<T>(&self, act: impl FnOnce(&mut Core, Tick) -> T) -> T {
         let (mut state, now) = self.lock_now();
         act(&mut state.core, now)
+    }
+
+    /// As [`Shared::with_core`], with how many wait.
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_core_and_waiting<T>(
+        &self,
+        act: impl FnOnce(&mut Core, usize, Tick) -> T,
+    ) -> T {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let waiting = state.queue.len();
+        act(&mut state.core, waiting, now)
     }
 
     /// Changes the state and hands out what has become free.

@@ -130,3 +130,10 @@ impl BudgetConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
+
+#[cfg(feature = "redis")]
+impl ConfigError {
+    pub(crate) fn new(problem: String) -> Self {
+        Self(problem)
+    }
+}

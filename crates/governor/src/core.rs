@@ -11,9 +11,16 @@ mod frozen;
 mod learn;
 mod pacer;
 mod rule;
+#[cfg(feature = "redis")]
+mod shared;
 mod snapshot;
 mod spread;
 mod status;
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a shared budget has a supply, and Redis is what shares one")
+)]
+mod supply;
 mod throttle;
 mod told;
 
@@ -32,6 +39,10 @@ pub(crate) use frozen::Frozen;
 pub use learn::Cause;
 use rule::{Held, Rule};
 pub use snapshot::Snapshot;
+#[cfg(not(feature = "redis"))]
+use supply::Supply;
+#[cfg(feature = "redis")]
+pub(crate) use supply::{Call, Heir, News, Own, Supply};
 pub use throttle::Explanation;
 use throttle::Throttles;
 use told::Told;
@@ -55,6 +66,9 @@ pub enum Reason {
     RetryAfter,
     /// The vendor said that nothing is left until its window starts anew.
     Quota,
+    /// The budget is shared, and the server that shares it has lent this process no permit (yet). Asking for a call is
+    /// what makes the process ask the server.
+    Shared,
     /// The breaker refuses.
     Breaker(Trip),
 }
@@ -100,6 +114,8 @@ pub struct Core {
     last_sent: Option<Tick>,
     told: Told,
     throttles: Throttles,
+    /// Where permits come from if the budget is shared between processes.
+    supply: Option<Supply>,
 }
 
 impl Core {
@@ -122,6 +138,7 @@ impl Core {
             last_sent: None,
             told: Told::default(),
             throttles: Throttles::default(),
+            supply: None,
             config,
         }
     }
@@ -143,6 +160,9 @@ impl Core {
     pub fn admit_tokens(&mut self, now: Tick, tokens: u32) -> Result<Slot, Refusal> {
         self.advance(now);
         if let Some(refusal) = self.refusal(now, tokens) {
+            if let Some(supply) = &mut self.supply {
+                supply.missed(now);
+            }
             return Err(refusal);
         }
         if let Err(trip) = self.breaker.admit(now) {
@@ -155,6 +175,9 @@ impl Core {
         self.told.take(tokens);
         // Spacing counts from the grant until the sending is known.
         self.last_sent = Some(now);
+        if let Some(supply) = &mut self.supply {
+            supply.take(slot, now);
+        }
         Ok(slot)
     }
 
@@ -291,6 +314,9 @@ impl Core {
         if self.flights.end(slot).is_none() {
             return false;
         }
+        if let Some(supply) = &mut self.supply {
+            supply.returned(slot, !stamped);
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if stamped & (1 << index) == 0 {
                 rule.give_back(slot, tokens);
@@ -346,12 +372,15 @@ impl Core {
     /// Nothing is sent before this.
     fn hold_until(&mut self, until: Tick) {
         self.gate = self.gate.max(until);
+        if let Some(supply) = &mut self.supply {
+            supply.hold_until(self.gate);
+        }
     }
 
     fn advance(&mut self, now: Tick) {
         self.latency.advance(now);
         for (index, rule) in self.rules.iter_mut().enumerate() {
-            rule.advance(index, now, &self.latency, &mut self.flights);
+            rule.advance(index, now, &self.latency, &mut self.flights, self.supply.as_mut());
         }
     }
 
@@ -390,12 +419,23 @@ impl Core {
                 None => {}
             }
         }
+        match self.supply.as_ref().and_then(|supply| supply.refuses(now)) {
+            Some(Some(until)) => hold(Reason::Shared, Some(until)),
+            // Permits are a question away: whatever else there is tells more.
+            Some(None) if worst.is_none() => {
+                return Some(Refusal { reason: Reason::Shared, until: None });
+            }
+            _ => {}
+        }
         worst
     }
 
     fn stamp(&mut self, slot: Slot, at: Tick) {
         let tokens = self.flights.tokens(slot);
         let done = self.flights.mark_all_stamped(slot);
+        if let Some(supply) = &mut self.supply {
+            supply.stamped(slot, !done, at);
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if done & (1 << index) == 0 {
                 rule.stamp_call(slot, tokens, at);

@@ -24,6 +24,11 @@ const LOWERING: f64 = 0.05;
 pub(crate) struct WindowGuard {
     guard: Guard,
     window: Duration,
+    /// Up to this mean latency strictness is cheap, in seconds.
+    cheap_s: f64,
+    /// Between these lies the learnt bound.
+    bound_min: Duration,
+    bound_max: Duration,
     /// Raised by an undeserved 429, lowered by good answers.
     raised: Duration,
 }
@@ -60,7 +65,9 @@ impl Latency {
     pub(crate) fn saw_head(&mut self, after: Duration) {
         const WEIGHT: f64 = 0.05;
         let seconds = after.as_secs_f64();
-        self.network = self.network.mul_f64(NETWORK_FADE);
+        if !self.network.is_zero() {
+            self.network = self.network.mul_f64(NETWORK_FADE);
+        }
         self.mean_s = Some(self.mean_s.map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)));
     }
 
@@ -88,7 +95,14 @@ impl Latency {
 
 impl WindowGuard {
     pub(crate) fn new(guard: Guard, window: Duration) -> Self {
-        Self { guard, window, raised: Duration::ZERO }
+        Self {
+            guard,
+            window,
+            cheap_s: COST_SHARE * window.as_secs_f64(),
+            bound_min: window.mul_f64(COST_SHARE),
+            bound_max: window.mul_f64(BOUND_SHARE_MAX),
+            raised: Duration::ZERO,
+        }
     }
 
     /// Whether it has learnt nothing.
@@ -107,12 +121,10 @@ impl WindowGuard {
             Guard::Strict => None,
             Guard::Fixed(bound) => Some(bound),
             Guard::Auto => match latency.mean_s {
-                Some(mean_s) if mean_s <= COST_SHARE * self.window.as_secs_f64() => None,
+                Some(mean_s) if mean_s <= self.cheap_s => None,
                 Some(_) => Some(self.learnt(latency)),
                 // No answer for as long as a bound may ever be, nor a refusal: the vendor thinks.
-                None if latency.waited > self.window.mul_f64(BOUND_SHARE_MAX) => {
-                    Some(self.learnt(latency))
-                }
+                None if latency.waited > self.bound_max => Some(self.learnt(latency)),
                 // Nothing is known yet, and the first calls are the slowest, for they make the connections.
                 None => (self.window < STRICT_FROM).then_some(self.window),
             },
@@ -123,7 +135,7 @@ impl WindowGuard {
     pub(crate) fn knows_at(&self, latency: &Latency) -> Option<Tick> {
         let unknown = self.guard == Guard::Auto && latency.mean_s.is_none();
         let first_sent = latency.first_sent.filter(|_| unknown)?;
-        Some(first_sent + self.window.mul_f64(BOUND_SHARE_MAX) + Duration::from_nanos(1))
+        Some(first_sent + self.bound_max + Duration::from_nanos(1))
     }
 
     /// How long after its sending a call gets its stamp, on average, in seconds.
@@ -133,16 +145,13 @@ impl WindowGuard {
     }
 
     fn learnt(&self, latency: &Latency) -> Duration {
-        self.raised
-            .max(latency.network)
-            .clamp(self.window.mul_f64(COST_SHARE), self.window.mul_f64(BOUND_SHARE_MAX))
+        self.raised.max(latency.network).clamp(self.bound_min, self.bound_max)
     }
 
     /// A 429 came although the window held: the vendor may have counted later than believed. Raised at once.
     pub(crate) fn undeserved(&mut self, latency: &Latency) {
         if self.guard == Guard::Auto {
-            self.raised =
-                self.learnt(latency).mul_f64(2.0).min(self.window.mul_f64(BOUND_SHARE_MAX));
+            self.raised = self.learnt(latency).mul_f64(2.0).min(self.bound_max);
         }
     }
 

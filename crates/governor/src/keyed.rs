@@ -4,11 +4,12 @@
 //! empty. The budgets of keys in use are ordinary ones.
 
 use std::borrow::Borrow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, PoisonError};
 
+use hashbrown::HashTable;
 use paceline_clock::{Clock, Tick};
 
 use crate::budget::Shared;
@@ -53,15 +54,24 @@ struct Inner<K> {
     shards: Vec<Mutex<Shard<K>>>,
 }
 
+/// Entries stand in a slab; the table and the line of those in use hold their places only, so that a key is hashed once
+/// and never copied.
 struct Shard<K> {
-    entries: HashMap<K, Entry>,
+    table: HashTable<u32>,
+    slab: Vec<Option<Entry<K>>>,
+    free: Vec<u32>,
     /// The keys in use, those looked at longest ago first.
-    live: VecDeque<K>,
+    live: VecDeque<u32>,
     pool: Vec<Budget>,
     shrink_at: usize,
 }
 
-enum Entry {
+struct Entry<K> {
+    key: K,
+    state: State,
+}
+
+enum State {
     Live(Budget),
     Frozen(Frozen),
 }
@@ -76,7 +86,7 @@ pub struct TooManyKeys {
     pub keys_max: usize,
 }
 
-impl<K: Hash + Eq + Clone> Keyed<K> {
+impl<K: Hash + Eq> Keyed<K> {
     /// No budgets yet; each is made from `config` when its key is first asked for.
     ///
     /// # Errors
@@ -97,7 +107,9 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         config.check()?;
         let shard = || {
             Mutex::new(Shard {
-                entries: HashMap::new(),
+                table: HashTable::new(),
+                slab: Vec::new(),
+                free: Vec::new(),
                 live: VecDeque::new(),
                 pool: Vec::new(),
                 shrink_at: SHRINK_FROM,
@@ -117,34 +129,48 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let mut shard = self.shard(key);
-        let frozen = match shard.entries.get(key) {
-            Some(Entry::Live(budget)) => return Ok(budget.clone()),
-            Some(Entry::Frozen(frozen)) => Some(frozen),
-            None => None,
+        let inner = &*self.shared;
+        let hash = inner.hasher.hash_one(key);
+        // The table takes the low bits of the hash; others choose the shard.
+        let mut shard = lock(&inner.shards[(hash >> 32) as usize % SHARDS]);
+        let found = shard.find(hash, key);
+        if let Some(at) = found
+            && let Some(State::Live(budget)) = shard.state(at)
+        {
+            return Ok(budget.clone());
+        }
+        let now = inner.clock.now();
+        let at = match found {
+            Some(at) => at,
+            None => {
+                shard.make_room(now, inner.keys_max, &inner.hasher)?;
+                shard.reserve()
+            }
         };
-        let now = self.shared.clock.now();
-        let budget = match shard.pool.last() {
-            Some(budget) => budget.clone(),
-            None => self.make(),
+        let budget = shard.pool.pop().unwrap_or_else(|| self.make());
+        let frozen = match shard.state(at) {
+            Some(State::Frozen(frozen)) => Some(frozen),
+            _ => None,
         };
         budget.shared.lock().core.thaw(frozen);
-        let new = frozen.is_none();
-        if new {
-            shard.make_room(now, self.shared.keys_max)?;
+        let state = State::Live(budget.clone());
+        match shard.slab.get_mut(at as usize) {
+            Some(Some(entry)) => entry.state = state,
+            Some(empty) => {
+                *empty = Some(Entry { key: key.to_owned(), state });
+                shard.enter(hash, at, &inner.hasher);
+            }
+            None => {}
         }
-        shard.pool.pop();
-        let owned = key.to_owned();
-        shard.live.push_back(owned.clone());
-        shard.entries.insert(owned, Entry::Live(budget.clone()));
-        shard.sweep(now);
+        shard.live.push_back(at);
+        shard.sweep(now, &inner.hasher);
         Ok(budget)
     }
 
     /// Keys that have a budget now, those included whose windows have emptied since anybody looked.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+        self.shared.shards.iter().map(|shard| lock(shard).table.len()).sum()
     }
 
     /// Whether no key has a budget.
@@ -154,14 +180,13 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 
     /// Freezes what is idle and forgets what is as good as new. This happens by itself as keys are asked for; call it to
-    /// have the memory back at once.
+    /// have the room back at once.
     pub fn shrink(&self) {
         let now = self.shared.clock.now();
         for shard in &self.shared.shards {
             let mut shard = lock(shard);
-            (0..shard.live.len()).for_each(|_| shard.look_at_oldest(now));
-            shard.forget(now);
-            shard.entries.shrink_to_fit();
+            (0..shard.live.len()).for_each(|_| shard.look_at_oldest(now, &self.shared.hasher));
+            shard.forget(now, &self.shared.hasher);
         }
     }
 
@@ -169,57 +194,100 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         let shared = &self.shared;
         Budget { shared: Arc::new(Shared::of_checked(&shared.config, shared.clock.clone())) }
     }
-
-    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> MutexGuard<'_, Shard<K>> {
-        // The table in the shard takes its own hash; the high bits choose the shard.
-        let hash = self.shared.hasher.hash_one(key);
-        lock(&self.shared.shards[(hash >> 32) as usize % SHARDS])
-    }
 }
 
-impl<K: Hash + Eq + Clone> Shard<K> {
-    /// Room for one more key.
-    fn make_room(&mut self, now: Tick, keys_max: usize) -> Result<(), TooManyKeys> {
-        let full = keys_max.div_ceil(SHARDS);
-        if self.entries.len() >= self.shrink_at.min(full) {
-            self.forget(now);
+impl<K: Hash + Eq> Shard<K> {
+    fn find<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<u32>
+    where
+        K: Borrow<Q>,
+    {
+        let is_it = |at: &u32| self.entry(*at).is_some_and(|entry| entry.key.borrow() == key);
+        self.table.find(hash, is_it).copied()
+    }
+
+    fn entry(&self, at: u32) -> Option<&Entry<K>> {
+        self.slab.get(at as usize)?.as_ref()
+    }
+
+    fn state(&self, at: u32) -> Option<&State> {
+        self.entry(at).map(|entry| &entry.state)
+    }
+
+    /// An empty place.
+    fn reserve(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slab.push(None);
+            (self.slab.len() - 1) as u32
+        })
+    }
+
+    fn enter(&mut self, hash: u64, at: u32, hasher: &RandomState) {
+        let slab = &self.slab;
+        let hash_of =
+            |at: &u32| slab[*at as usize].as_ref().map_or(0, |entry| hasher.hash_one(&entry.key));
+        self.table.insert_unique(hash, at, hash_of);
+    }
+
+    /// The entry goes; its place is free.
+    fn remove(&mut self, at: u32, hasher: &RandomState) -> Option<Entry<K>> {
+        let entry = self.slab.get_mut(at as usize)?.take()?;
+        if let Ok(found) = self.table.find_entry(hasher.hash_one(&entry.key), |other| *other == at)
+        {
+            found.remove();
         }
-        if self.entries.len() >= full { Err(TooManyKeys { keys_max }) } else { Ok(()) }
+        self.free.push(at);
+        Some(entry)
+    }
+
+    /// Room for one more key.
+    fn make_room(
+        &mut self,
+        now: Tick,
+        keys_max: usize,
+        hasher: &RandomState,
+    ) -> Result<(), TooManyKeys> {
+        let full = keys_max.div_ceil(SHARDS);
+        if self.table.len() >= self.shrink_at.min(full) {
+            self.forget(now, hasher);
+        }
+        if self.table.len() >= full { Err(TooManyKeys { keys_max }) } else { Ok(()) }
     }
 
     /// Forgets the frozen budgets that are as good as new. Called when their number has doubled: a constant per key.
-    fn forget(&mut self, now: Tick) {
-        self.entries.retain(|_, entry| match entry {
-            Entry::Live(_) => true,
-            Entry::Frozen(frozen) => !frozen.is_over(now),
-        });
-        self.shrink_at = (2 * self.entries.len()).max(SHRINK_FROM);
+    fn forget(&mut self, now: Tick, hasher: &RandomState) {
+        for at in 0..self.slab.len() as u32 {
+            if matches!(self.state(at), Some(State::Frozen(frozen)) if frozen.is_over(now)) {
+                self.remove(at, hasher);
+            }
+        }
+        self.shrink_at = (2 * self.table.len()).max(SHRINK_FROM);
     }
 
-    fn sweep(&mut self, now: Tick) {
+    fn sweep(&mut self, now: Tick, hasher: &RandomState) {
         // The last one was asked for just now.
         for _ in 0..SWEEP.min(self.live.len().saturating_sub(1)) {
-            self.look_at_oldest(now);
+            self.look_at_oldest(now, hasher);
         }
     }
 
     /// Freezes the budget that was looked at longest ago if nobody holds it and it is idle.
-    fn look_at_oldest(&mut self, now: Tick) {
-        let Some(key) = self.live.pop_front() else { return };
-        let Some(Entry::Live(budget)) = self.entries.get(&key) else { return };
+    fn look_at_oldest(&mut self, now: Tick, hasher: &RandomState) {
+        let Some(at) = self.live.pop_front() else { return };
+        let Some(State::Live(budget)) = self.state(at) else { return };
         // Nobody can get hold of it meanwhile: that takes this shard's lock, or somebody who holds it.
         let held = Arc::strong_count(&budget.shared) > 1;
         let frozen = if held { None } else { budget.shared.lock().core.freeze(now) };
         let Some(frozen) = frozen else {
-            self.live.push_back(key);
+            self.live.push_back(at);
             return;
         };
-        let entry = if frozen.is_over(now) {
-            self.entries.remove(&key)
+        let before = if frozen.is_over(now) {
+            self.remove(at, hasher).map(|entry| entry.state)
         } else {
-            self.entries.insert(key, Entry::Frozen(frozen))
+            let entry = self.slab.get_mut(at as usize).and_then(Option::as_mut);
+            entry.map(|entry| std::mem::replace(&mut entry.state, State::Frozen(frozen)))
         };
-        if let Some(Entry::Live(budget)) = entry
+        if let Some(State::Live(budget)) = before
             && self.pool.len() < POOL_MAX
         {
             self.pool.push(budget);

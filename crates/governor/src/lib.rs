@@ -54,6 +54,8 @@ mod plan;
 mod queue;
 mod rate;
 mod retry;
+#[cfg(feature = "redis")]
+pub mod shared;
 mod status;
 mod sync;
 mod window;

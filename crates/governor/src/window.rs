@@ -35,6 +35,8 @@ pub(crate) struct Window {
     full: u64,
     /// Slots now: fewer while cooling down, never none.
     allowed: u64,
+    /// Slots at the most, whatever `allowed` says: a share, while a shared budget's server is away.
+    cap: u64,
     /// How long a slot is held after its stamp.
     hold: Duration,
     /// Stamped calls still inside, ascending.
@@ -64,6 +66,7 @@ impl Window {
             count,
             full: count,
             allowed: count,
+            cap: count,
             hold: window,
             entries: VecDeque::new(),
             stamped: 0,
@@ -90,7 +93,7 @@ impl Window {
     /// When there is room for one more call of this weight. [`Window::advance`] first.
     pub(crate) fn room(&self, weight: u32) -> Room {
         // A call that is heavier than what cooling down left goes alone.
-        let allowed = self.allowed.max(u64::from(weight));
+        let allowed = self.allowed().max(u64::from(weight).min(self.cap));
         let wanted = self.used() + u64::from(weight);
         if wanted <= allowed {
             return Room::Now;
@@ -168,7 +171,7 @@ impl Window {
     }
 
     pub(crate) fn allowed(&self) -> u64 {
-        self.allowed
+        self.allowed.min(self.cap)
     }
 
     pub(crate) fn hold(&self) -> Duration {
@@ -191,17 +194,29 @@ impl Window {
         self.allowed = allowed.clamp(1, self.full);
     }
 
+    /// Never more slots than these; `None` for the limit's own count.
+    #[cfg(feature = "redis")]
+    pub(crate) fn set_cap(&mut self, cap: Option<usize>) {
+        self.cap = cap.map_or(self.count, |cap| (cap as u64).min(self.count));
+    }
+
     /// Becomes as it was made.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         (self.stamped, self.unstamped) = (0, 0);
-        (self.full, self.allowed) = (self.count, self.count);
+        (self.full, self.allowed, self.cap) = (self.count, self.count, self.count);
     }
 
     /// The stamped calls still inside, oldest first: when, and what they weigh.
     pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = (Tick, u32)> {
         self.entries.iter().map(|entry| (entry.at, entry.weight))
     }
+}
+
+/// How long a limit's slot is held after its stamp: its window, and what two clocks may differ by meanwhile.
+#[cfg(feature = "redis")]
+pub(crate) fn hold(limit: &Limit) -> Duration {
+    with_drift(limit.window())
 }
 
 /// As long as a clock that runs 500 ppm slow takes for it.

@@ -5,6 +5,7 @@
 //! This crate knows neither SQL nor HTTP nor the runtime.
 #![warn(missing_docs)]
 
+mod budget;
 mod cell;
 mod change;
 mod column;
@@ -18,6 +19,7 @@ mod table;
 mod template;
 mod value;
 
+pub use budget::SavedBudget;
 pub use cell::{Cell, CellError, CellState};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};

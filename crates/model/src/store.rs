@@ -6,8 +6,8 @@ use paceline_clock::Timestamp;
 
 use crate::{
     Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Table, TableId, TaskReport,
-    Value,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table, TableId,
+    TaskReport, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -130,6 +130,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Keeps a small named setting.
     async fn set_setting(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Keeps what a budget learnt by `at`, in place of what was kept of it before. `key` is a stable name of the budget;
+    /// `snapshot` is text that only who saved it reads.
+    async fn save_budget(&self, key: &str, snapshot: &str, at: Timestamp) -> Result<()>;
+
+    /// What was last kept of that budget.
+    async fn load_budget(&self, key: &str) -> Result<Option<SavedBudget>>;
 
     /// Waits until everything reported so far is safe on disk even against a power cut.
     async fn checkpoint(&self) -> Result<()>;

@@ -15,22 +15,28 @@ struct Migration {
 }
 
 /// Number one is the first.
-const MIGRATIONS: &[Migration] =
-    &[Migration { name: "spine", sql: include_str!("../migrations/sqlite/0001_spine.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "spine", sql: include_str!("../migrations/sqlite/0001_spine.sql") },
+    Migration { name: "budgets", sql: include_str!("../migrations/sqlite/0002_budgets.sql") },
+];
 
 /// Brings the schema of `conn` to this version, in one transaction.
 ///
 /// Fails with `Corrupt` if the database was written by a newer version, if a migration that it went through is not the
 /// one we know, and with `Conflict` if it is some other program's.
 pub(crate) fn migrate(conn: &mut Connection, now: Timestamp) -> Result<()> {
+    migrate_to(conn, now, MIGRATIONS)
+}
+
+fn migrate_to(conn: &mut Connection, now: Timestamp, migrations: &[Migration]) -> Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     check_ours(&tx)?;
     let applied = usize::try_from(pragma(&tx, "user_version")?).unwrap_or(usize::MAX);
-    if applied > MIGRATIONS.len() {
+    if applied > migrations.len() {
         return Err(Error::Corrupt(format!(
             "the database is of schema version {applied}, this program knows versions up to {}; \
              use the newer program that wrote it",
-            MIGRATIONS.len()
+            migrations.len()
         ))
         .into());
     }
@@ -42,7 +48,7 @@ pub(crate) fn migrate(conn: &mut Connection, now: Timestamp) -> Result<()> {
             applied_at INTEGER NOT NULL
         ) STRICT",
     )?;
-    for (index, migration) in MIGRATIONS.iter().enumerate() {
+    for (index, migration) in migrations.iter().enumerate() {
         let number = crate::codec::signed(index + 1);
         if index < applied {
             check_unchanged(&tx, number, migration)?;
@@ -51,7 +57,7 @@ pub(crate) fn migrate(conn: &mut Connection, now: Timestamp) -> Result<()> {
         }
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    tx.pragma_update(None, "user_version", crate::codec::signed(MIGRATIONS.len()))?;
+    tx.pragma_update(None, "user_version", crate::codec::signed(migrations.len()))?;
     Ok(tx.commit()?)
 }
 
@@ -116,20 +122,36 @@ mod tests {
     #[test]
     fn migrating_twice_changes_nothing() {
         let mut conn = fresh();
-        let before: i64 = conn
-            .query_row("SELECT applied_at FROM _ht_migrations WHERE number = 1", [], |row| {
-                row.get(0)
-            })
-            .unwrap();
+        let before = applied_at(&conn);
         migrate(&mut conn, Timestamp::from_seconds(2)).unwrap();
-        let after: Vec<i64> = conn
-            .prepare("SELECT applied_at FROM _ht_migrations")
-            .unwrap()
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(std::result::Result::unwrap)
-            .collect();
-        assert_eq!(after, [before]);
+        assert_eq!(applied_at(&conn), before);
+        assert_eq!(before, vec![1_000_000; MIGRATIONS.len()]);
+    }
+
+    fn applied_at(conn: &Connection) -> Vec<i64> {
+        let mut statement =
+            conn.prepare("SELECT applied_at FROM _ht_migrations ORDER BY number").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(std::result::Result::unwrap).collect()
+    }
+
+    #[test]
+    fn an_older_database_gets_what_is_missing_and_keeps_what_it_has() {
+        for older in 1..MIGRATIONS.len() {
+            let mut conn = Connection::open_in_memory().unwrap();
+            migrate_to(&mut conn, Timestamp::from_seconds(1), &MIGRATIONS[..older]).unwrap();
+            conn.execute("INSERT INTO _ht_settings VALUES ('kept', 'yes')", []).unwrap();
+            migrate(&mut conn, Timestamp::from_seconds(2)).unwrap();
+            let mut wanted = vec![1_000_000; older];
+            wanted.resize(MIGRATIONS.len(), 2_000_000);
+            assert_eq!(applied_at(&conn), wanted);
+            let kept: String = conn
+                .query_row("SELECT value FROM _ht_settings WHERE name = 'kept'", [], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!(kept, "yes");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The store on SQLite: one thread writes, two read, and callers wait for their answers without blocking the runtime.
 
 mod attempts;
+mod budgets;
 mod cells;
 mod changes;
 mod claims;

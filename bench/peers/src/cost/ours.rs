@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick};
-use paceline_governor::{Budget, BudgetConfig, Core, Guard, Limit, Outcome, OutcomeClass, Permit};
+use paceline_governor::{Budget, BudgetConfig, Core, Guard, Limit, Outcome, OutcomeClass, Permit, Shape};
 
 use super::{CHUNK, Operation, timed};
 use crate::Failure;
@@ -20,6 +20,7 @@ pub(super) fn operations() -> Result<Vec<Operation>, Failure> {
         decision("ours: Budget::try_acquire, two windows + cap + queue", Guard::Auto)?,
         decision("ours: the same, guard strict", Guard::Strict)?,
         whole_call("ours: Budget, whole call (try_acquire, sent, seen, finish)", Guard::Auto)?,
+        auto("ours: the same, shape auto")?,
         refused("ours: Budget::try_acquire, refused")?,
     ])
 }
@@ -27,7 +28,9 @@ pub(super) fn operations() -> Result<Vec<Operation>, Failure> {
 fn config(limits: [(u32, Duration); 2], guard: Guard) -> Result<BudgetConfig, Failure> {
     let [short, long] = limits.map(|(count, window)| Limit::new(count, window));
     let concurrent_max = Some(4 * CHUNK as u32);
-    Ok(BudgetConfig { guard, concurrent_max, ..BudgetConfig::new([short?, long?]) })
+    // Shape auto would hold back what is not answered until it knows the vendor; what it costs has a row of its own.
+    let shape = Shape::Burst;
+    Ok(BudgetConfig { guard, shape, concurrent_max, ..BudgetConfig::new([short?, long?]) })
 }
 
 /// Windows for the system's clock: some thousands of calls are inside at any time.
@@ -91,6 +94,12 @@ fn decision(name: &'static str, guard: Guard) -> Result<Operation, Failure> {
 
 fn whole_call(name: &'static str, guard: Guard) -> Result<Operation, Failure> {
     let budget = Budget::new(brief(guard)?, Clock::system())?;
+    Ok(Operation::new(name, move |_, ops| timed(|| (0..ops).for_each(|_| end(acquired(&budget))))))
+}
+
+fn auto(name: &'static str) -> Result<Operation, Failure> {
+    let config = BudgetConfig { shape: Shape::Auto, ..brief(Guard::Auto)? };
+    let budget = Budget::new(config, Clock::system())?;
     Ok(Operation::new(name, move |_, ops| timed(|| (0..ops).for_each(|_| end(acquired(&budget))))))
 }
 

@@ -1,6 +1,4 @@
-//! >>> PLACE FOR `Keyed<K>` <<< Not compiled: behind the feature `keyed`, which is off until the governor has the type.
-//! It is written against the planned interface and has never met a compiler. When the type is there: mend what differs,
-//! make the feature the default in Cargo.toml, and fill in `keyed` in `src/memory.rs`, which has the same mark.
+//! Our own decisions for a million keys: two windows and a cap in one decision, a budget per key that is frozen while idle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +12,15 @@ use crate::Failure;
 pub(super) fn operations() -> Result<Vec<Operation>, Failure> {
     // Beside governor's keyed row: the same keys in the same order, but two windows in one decision.
     let limits = [
-        Limit::new(500_000, Duration::from_millis(1))?,
-        Limit::new(1_000_000, Duration::from_millis(2))?,
+        Limit::new(1_000, Duration::from_secs(60))?,
+        Limit::new(10_000, Duration::from_secs(3600))?,
     ];
     let keyed = Keyed::<String>::new(BudgetConfig::new(limits), Clock::system())?;
     let keys: Arc<[String]> = (0..KEYS).map(key).collect();
     for key in keys.iter() {
-        keyed.try_acquire(key).map_err(|refusal| format!("{refusal:?}"))?.not_sent(None);
+        let mut permit = keyed.budget(key)?.try_acquire().map_err(|refusal| format!("{refusal:?}"))?;
+        permit.sent();
+        permit.seen();
     }
     let walk = Walk::default();
     Ok(vec![Operation::new(
@@ -28,7 +28,8 @@ pub(super) fn operations() -> Result<Vec<Operation>, Failure> {
         move |thread, ops| {
             timed(|| {
                 for at in walk.next(thread, ops) {
-                    match keyed.try_acquire(&keys[at]) {
+                    let Ok(budget) = keyed.budget(&keys[at]) else { panic!("too many keys") };
+                    match budget.try_acquire() {
                         Ok(permit) => permit.not_sent(None),
                         Err(refusal) => panic!("a key was refused: {refusal:?}"),
                     }

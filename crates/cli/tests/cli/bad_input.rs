@@ -102,8 +102,11 @@ async fn rates_that_are_not_accepted() {
     let too_many = misspelt
         .replace("secnd", "second")
         .replace("\"max_concurrent\":5", "\"max_concurrent\":1025");
-    let cases: [(&[&str], &[&str]); 14] = [
+    let tokens = r#"{"limits":["60/min","90000 tokens/min"],"max_concurrent":5,"retry_strategy":"fixed","max_retries":1,"retry_delay_ms":100,"cool_down_on_429":true}"#;
+    let cases: [(&[&str], &[&str]); 16] = [
         (&["--limit", "20/fortnight"], &["20/fortnight", "ms, s, min, h or d"]),
+        (&["--limit", "90000 tokens/min"], &["90000 tokens/min", "limit the calls"]),
+        (&["--rate", tokens], &["rate_limit.limits", "90000 tokens/min", "limit its calls"]),
         (&["--limit", "0/s"], &["0/s"]),
         (&["--limit", "20001/s"], &["20001/s", "10000"]),
         (&["--limit", "11/ms"], &["11/", "10000"]),

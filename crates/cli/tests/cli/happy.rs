@@ -107,6 +107,7 @@ async fn the_last_line_of_json_has_the_documented_keys() {
             "calls",
             "throttled",
             "retries",
+            "explanations",
             "elapsed_ms",
             "optimum_ms",
             "utilisation",

@@ -10,5 +10,6 @@ mod help;
 mod lab;
 mod plan;
 mod process;
+mod refusals;
 mod stop;
 mod support;

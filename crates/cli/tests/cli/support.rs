@@ -165,6 +165,12 @@ impl Bench {
         self.start(&request.args())
     }
 
+    /// As [`Bench::start_enrich`], with a log.
+    pub(crate) fn start_logging(&self, filter: &str, request: &Enrich) -> Process {
+        let mut command = self.command(&request.args());
+        Process::spawn(command.stdin(Stdio::null()).env("PACELINE_LOG", filter))
+    }
+
     pub(crate) async fn enrich(&self, request: &Enrich) -> Ended {
         self.start_enrich(request).ended().await
     }

@@ -112,13 +112,13 @@ async fn judge(parameters: &str) {
 
 /// The strictest pacer there is: two calls that arrive less than 10 ms apart are one too many.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "until shape auto learns"]
+
 async fn nginx_without_a_burst_refuses_nothing_once_settled() {
     judge("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "until shape auto learns"]
+
 async fn nginx_with_a_burst_of_a_fifth_refuses_nothing_once_settled() {
     judge("burst=20 nodelay").await;
 }

@@ -8,12 +8,13 @@ use paceline_clock::Timestamp;
 use paceline_governor::{Budget, Guard, Limit, Rate};
 use paceline_model::{ColumnId, Lease, Run, RunId, RunStatus, Table, limits};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::{Active, Engine, place, smart_column};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
 use crate::runner::{self, RunContext, RunParts};
-use crate::{Error, HttpColumn, HttpSpec, Result};
+use crate::{Error, HttpColumn, HttpSpec, Result, memory};
 
 /// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
 const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
@@ -100,16 +101,20 @@ impl Engine {
         let (finished, done) = watch::channel(false);
         self.lock().active.insert(run, Active { ctx: Arc::clone(&ctx), done });
         let engine = self.clone();
-        tokio::spawn(async move {
+        // The log of a run says whose it is, whichever part of it speaks.
+        let span = tracing::info_span!("run", id = %run, column = %ctx.column.name);
+        let work = async move {
             if let Err(error) = runner::work(ctx).await {
                 tracing::error!(%run, %error, "a run stopped because the store failed; it goes on at the next start");
             }
             engine.lock().active.remove(&run);
             finished.send_replace(true);
-        });
+        };
+        tokio::spawn(work.instrument(span));
     }
 
-    /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record.
+    /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record and what was
+    /// learnt of the vendor.
     async fn budget(&self, column: ColumnId, rate: &Rate, unrecorded: u64) -> Result<Budget> {
         if let Some((known, budget)) = self.lock().budgets.get(&column)
             && known == rate
@@ -118,9 +123,11 @@ impl Engine {
         }
         let budget = Budget::new(rate.budget_config(), self.inner.clock.clone())
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
+        let now = self.inner.clock.wall();
+        // First, because remembered calls are laid out by what is known of the vendor.
+        memory::recall(self.inner.store.as_ref(), column, &budget, now).await?;
         let longest = rate.limits.iter().map(Limit::window).max().unwrap_or_default();
         let most = rate.limits.iter().map(|limit| limit.count() as usize).max().unwrap_or_default();
-        let now = self.inner.clock.wall();
         // A margin for the drift that the windows allow.
         let since = now.before(longest + longest / 1000);
         let calls = self.inner.store.calls_since(column, since, most).await?;

@@ -90,8 +90,8 @@ impl HttpProvider {
             None => sending.await,
         };
         let response = response.map_err(|error| transport(&error))?;
-        events.head();
         let status = response.status().as_u16();
+        events.head(status, response.headers());
         let headers = response.headers().clone();
         let body = read_body(response, status, request.reply_bytes_max).await?;
         Ok(Reply { status, headers, body })
@@ -292,7 +292,7 @@ mod tests {
 
     impl CallEvents for Counting {
         fn sent(&mut self) {}
-        fn head(&mut self) {}
+        fn head(&mut self, _: u16, _: &reqwest::header::HeaderMap) {}
         fn on_connect(&self) -> ConnectHook {
             let count = Arc::clone(&self.0);
             Arc::new(move |_| {

@@ -4,6 +4,8 @@
 
 mod control;
 mod crash;
+mod hints;
+mod memory;
 mod outcomes;
 mod pace;
 mod support;

@@ -98,6 +98,19 @@ fn throttled_calls_use_up_no_retry() {
 }
 
 #[test]
+fn without_any_limit_a_storm_of_429s_is_waited_out_in_longer_and_longer_steps() {
+    SimClock::new().run(|clock| async move {
+        let (storm, at) = (clock.now() + Duration::from_secs(10), clock.clone());
+        let script = move |_, _: &_| Act::Answer(if at.now() < storm { 429 } else { 200 }, 20);
+        let ended = run(&clock, 100, get(), 6, script).await;
+        assert_eq!((ended.run.status, ended.run.counts.failed), (RunStatus::Completed, 0));
+        // Six at once after 0, 1, 3 and 7 s; the fifth time they come through.
+        assert_eq!(ended.run.counts.throttled, 24);
+        assert_eq!(ended.elapsed.as_secs(), 15);
+    });
+}
+
+#[test]
 fn a_throttle_that_never_ends_fails_visibly_at_its_deadline() {
     SimClock::new().run(|clock| async move {
         let ended = run(&clock, 1, get(), 1, |_, _| Act::Answer(429, 0)).await;

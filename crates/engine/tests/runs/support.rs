@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use paceline_clock::{Clock, Random};
 use paceline_engine::{
     CallError, CallEvents, Engine, EngineConfig, Provider, ProviderFactory, Reply, Request,
@@ -21,6 +21,7 @@ use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 
 pub(crate) const COLUMN: &str = "answer";
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// An engine whose calls go to `provider`, with the operator's ceilings.
 pub(crate) fn engine(
@@ -112,11 +113,11 @@ impl Provider for VendorProvider {
             let message = "the connection broke".to_owned();
             return Err(CallError::Transport { kind: Transport::Broken, message });
         };
-        events.head();
         let mut headers = HeaderMap::new();
-        if let Some(wait) = answer.header("retry-after") {
-            headers.insert("retry-after", wait.parse().unwrap());
+        for (name, value) in &answer.headers {
+            headers.insert(*name, value.parse().unwrap());
         }
+        events.head(status, &headers);
         Ok(Reply {
             status,
             headers,
@@ -134,6 +135,10 @@ pub(crate) enum Act {
     Break(Transport, u64),
     /// Answers 200 with something that is not JSON.
     Garbage,
+    /// Answers at once with this status, this header and this body.
+    Say(u16, (&'static str, &'static str), &'static str),
+    /// The head comes with this status and this header; then the connection breaks.
+    Cut(u16, (&'static str, &'static str)),
 }
 
 type Script = Box<dyn Fn(usize, &Request) -> Act + Send + Sync>;
@@ -170,17 +175,20 @@ impl Provider for Scripted {
             calls.push(request.url.path().to_owned());
             calls.len() - 1
         };
-        let reply = |status, body: String| Reply {
+        let reply = |status, (name, value): (&'static str, &'static str), body: String| Reply {
             status,
-            headers: HeaderMap::new(),
+            headers: [(HeaderName::from_static(name), HeaderValue::from_static(value))]
+                .into_iter()
+                .collect(),
             body: body.into_bytes().into(),
         };
         match (self.script)(number, &request) {
             Act::Answer(status, after_ms) => {
                 events.sent();
                 self.clock.sleep(Duration::from_millis(after_ms)).await;
-                events.head();
-                Ok(reply(status, format!("\"{}\"", request.url.path())))
+                let reply = reply(status, JSON, format!("\"{}\"", request.url.path()));
+                events.head(status, &reply.headers);
+                Ok(reply)
             }
             Act::Break(kind, after_ms) => {
                 events.sent();
@@ -189,10 +197,21 @@ impl Provider for Scripted {
             }
             Act::Garbage => {
                 events.sent();
-                events.head();
-                let mut reply = reply(200, "<html>".to_owned());
-                reply.headers.insert("content-type", "application/json".parse().unwrap());
+                let reply = reply(200, JSON, "<html>".to_owned());
+                events.head(200, &reply.headers);
                 Ok(reply)
+            }
+            Act::Say(status, header, body) => {
+                events.sent();
+                let reply = reply(status, header, body.to_owned());
+                events.head(status, &reply.headers);
+                Ok(reply)
+            }
+            Act::Cut(status, header) => {
+                events.sent();
+                events.head(status, &reply(status, header, String::new()).headers);
+                let message = "the reply broke off".to_owned();
+                Err(CallError::Transport { kind: Transport::Broken, message })
             }
         }
     }

@@ -41,7 +41,9 @@ impl Core {
         }
         let (mean_s, network) = self.latency.parts();
         let last_sent = self.last_sent.unwrap_or(Tick::ZERO);
-        let mut words = Vec::with_capacity(HEAD + 4 * self.rules.len());
+        // Exactly so many, so that boxing them does not copy them.
+        let words_of = |rule: &Rule| 1 + rule.window.entries().len() * words_per_entry(rule);
+        let mut words = Vec::with_capacity(HEAD + self.rules.iter().map(words_of).sum::<usize>());
         words.extend([0, last_sent.as_nanos(), mean_s.to_bits(), network.as_nanos() as u64]);
         let mut over_at = last_sent + self.config.spacing_min;
         for rule in &self.rules {
@@ -54,7 +56,10 @@ impl Core {
     /// Becomes a new budget, or the one that was frozen.
     pub(crate) fn thaw(&mut self, frozen: Option<&Frozen>) {
         let mut words = frozen.map(|frozen| frozen.0.iter().copied()).into_iter().flatten();
-        let head: Vec<u64> = words.by_ref().take(HEAD).collect();
+        let mut head = [0; HEAD];
+        for (word, read) in head.iter_mut().zip(words.by_ref()) {
+            *word = read;
+        }
         self.flights = Flights::default();
         self.breaker.reset();
         self.gate = Tick::ZERO;
@@ -62,7 +67,8 @@ impl Core {
         self.throttles = Throttles::default();
         self.latency = Latency::default();
         self.last_sent = None;
-        if let [_, last_sent, mean_s, network] = head[..] {
+        if frozen.is_some() {
+            let [_, last_sent, mean_s, network] = head;
             self.last_sent = Some(Tick::from_nanos(last_sent)).filter(|at| *at > Tick::ZERO);
             let network = Duration::from_nanos(network);
             self.latency = Latency::of_parts(f64::from_bits(mean_s), network);
@@ -128,6 +134,13 @@ impl Rule {
             };
             self.remember_weight(at, weight);
         }
+    }
+}
+
+fn words_per_entry(rule: &Rule) -> usize {
+    match rule.limit.unit() {
+        Unit::Calls => 1,
+        Unit::Tokens => 2,
     }
 }
 

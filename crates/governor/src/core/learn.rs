@@ -29,6 +29,8 @@ const PATIENCE: (u32, u32) = (200, 100_000);
 const DEAR: u32 = 5;
 /// A window this long costs little when it is held a second longer, so that is believed before anything slower.
 const SECONDS_ARE_CHEAP: Duration = Duration::from_secs(10);
+/// From such a pace on the moments of sending tell how many calls a bucket held; below, the ways differ by as much.
+const SLOW_PACE: Duration = Duration::from_millis(100);
 /// Late arrivals explain so many refusals in a row; then something else must.
 const LATE_MAX: u32 = 2;
 
@@ -104,9 +106,9 @@ const BUCKET: usize = 0;
 const COUNTER: usize = 1;
 const SECONDS: usize = 2;
 
-/// Accepted calls per call that may be out on each ground. A first burst is what a short job waits for; on the other two
-/// grounds an even pace goes on meanwhile.
-const ACCEPTED_PER_CALL: [u32; 3] = [2, 8, 8];
+/// Calls that may be out on each ground at first, and accepted calls per call that may be later. A first burst is what a
+/// short job waits for; on the other two grounds an even pace goes on meanwhile.
+const PROBES: [(u32, u32); 3] = [(3, 2), (2, 8), (2, 8)];
 
 /// Which part of its ground a call is on.
 fn part_of(kind: usize, at: Tick) -> u8 {
@@ -123,6 +125,7 @@ pub(super) struct Learner {
     /// All calls, by the upper bounds of their arrival; and the accepted ones, by the lower bounds.
     bucket: Pacer,
     accepted: Pacer,
+    accepted_last: Tick,
     /// The most that was accepted at once: for certain, and if the calls that were under way had arrived.
     certain: f64,
     proven: f64,
@@ -131,6 +134,8 @@ pub(super) struct Learner {
     reach: f64,
     /// Calls at once that the vendor takes, if fewer than its limit.
     depth: Option<u64>,
+    /// When that was learnt.
+    depth_since: Tick,
     phases: Phases,
     /// The vendor is taken for a counter.
     counter: bool,
@@ -151,15 +156,17 @@ impl Learner {
         Self {
             count: u64::from(count),
             window,
-            probes: ACCEPTED_PER_CALL.map(Probe::new),
+            probes: PROBES.map(Probe::new),
             grounds: Vec::new(),
             bucket: Pacer::new(hold / count),
             accepted: Pacer::new(window / count),
+            accepted_last: Tick::ZERO,
             certain: 1.0,
             proven: 1.0,
             presumed: 1.0,
             reach: 0.0,
             depth: None,
+            depth_since: Tick::ZERO,
             phases: Phases::new(u64::from(count), window),
             counter: false,
             fine: Seconds::new(u64::from(count), hold),
@@ -287,7 +294,7 @@ impl Learner {
             ground.unproved[BUCKET] = level > self.presumed + 1e-6;
             self.reach = self.reach.max(level);
         }
-        let verdicts = self.phases.verdicts(now);
+        let verdicts = self.phases.look(now);
         ground.may_refuse = verdicts.may_refuse;
         ground.must_refuse = verdicts.must_refuse;
         ground.unproved[COUNTER] = !self.counter && verdicts.may_refuse != 0;
@@ -322,8 +329,15 @@ impl Learner {
         let ground = self.ground(slot);
         if !self.takes_all_at_once() {
             self.accepted.stamp(ground.at);
+            self.accepted_last = self.accepted_last.max(ground.at);
             let certain = self.accepted.level(0, now).min(self.count as f64);
             self.certain = self.certain.max(certain);
+            // A refusal overtakes the answers to what was sent with it, if the vendor thinks for a while.
+            let slow = self.window >= SLOW_PACE * self.count as u32;
+            if slow && ground.at <= self.depth_since && self.depth.is_some() {
+                let taken = (self.accepted.level(0, self.accepted_last) + 0.5) as u64;
+                self.depth = self.depth.map(|depth| depth.max(taken)).filter(|d| *d < self.count);
+            }
             self.proven = self.proven.max(f64::from(ground.level)).max(self.certain);
             self.presumed = self.presumed.max(self.proven);
         }
@@ -413,10 +427,11 @@ impl Learner {
     }
 
     /// Believes it from now on.
-    pub(super) fn believe(&mut self, cause: Cause) {
+    pub(super) fn believe(&mut self, cause: Cause, now: Tick) {
         match cause {
             Cause::SmallBucket { depth } => {
                 self.depth = Some(depth);
+                self.depth_since = now;
                 self.certain = self.certain.min(depth as f64);
                 self.proven = self.certain;
                 self.presumed = self.certain;

@@ -10,6 +10,7 @@ use super::adapt::Share;
 use super::flights::{Flights, Slot};
 use super::learn::{Cause, Facts, Learner, Refused};
 use super::spread::Spread;
+use super::supply::Supply;
 use crate::config::{BudgetConfig, Shape};
 use crate::guard::{Latency, WindowGuard};
 use crate::limit::Unit;
@@ -164,6 +165,11 @@ impl Rule {
         self.learner.as_deref()
     }
 
+    #[cfg(feature = "redis")]
+    pub(super) fn set_cap(&mut self, cap: Option<usize>) {
+        self.window.set_cap(cap);
+    }
+
     pub(super) fn bound(&self, latency: &Latency) -> Option<Duration> {
         self.guard.bound(latency)
     }
@@ -175,6 +181,7 @@ impl Rule {
         now: Tick,
         latency: &Latency,
         flights: &mut Flights,
+        mut supply: Option<&mut Supply>,
     ) {
         let bound = self.guard.bound(latency);
         while let Some(&Sent { slot, at, weight }) = self.unanswered.front() {
@@ -186,6 +193,9 @@ impl Rule {
                 }
                 if flights.mark_stamped(slot, rule) {
                     self.stamp(slot, counted_at, weight);
+                    if let Some(supply) = supply.as_deref_mut() {
+                        supply.stamped(slot, 1 << rule, counted_at);
+                    }
                 }
             }
             self.unanswered.pop_front();
@@ -356,12 +366,12 @@ impl Rule {
     }
 
     /// A call was refused, and this explains it: what follows from that.
-    pub(super) fn believe(&mut self, cause: Cause, latency: &Latency) {
+    pub(super) fn believe(&mut self, cause: Cause, now: Tick, latency: &Latency) {
         if cause == Cause::LateArrival {
             self.guard.undeserved(latency);
         }
         if let Some(learner) = &mut self.learner {
-            learner.believe(cause);
+            learner.believe(cause, now);
         }
         self.apply_learnt();
     }

@@ -60,6 +60,35 @@ impl Snapshot {
         };
         self.gate_us == 0 && self.limits.iter().all(nothing)
     }
+
+    /// The same without the calls: what was learnt of the vendor, and until when it asked to wait.
+    ///
+    /// For whoever keeps a record of calls that is exacter than any snapshot (one before each call, say) and has the next
+    /// process [remember](Core::remember) them: a call in both would count twice, and no stamp tells that it is the same.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use paceline_clock::Tick;
+    /// # use paceline_governor::{BudgetConfig, Core};
+    /// let config = BudgetConfig::new(["1/h".parse().unwrap()]);
+    /// let mut before = Core::new(config.clone()).unwrap();
+    /// let slot = before.admit(Tick::from_millis(0)).unwrap();
+    /// before.seen(slot, Tick::from_millis(5));
+    ///
+    /// let mut after = Core::new(config).unwrap();
+    /// let learnt = before.snapshot(Tick::from_millis(10)).learnt_only();
+    /// after.restore(&learnt, Duration::ZERO, Tick::from_millis(10));
+    /// assert!(after.admit(Tick::from_millis(10)).is_ok());
+    /// ```
+    #[must_use]
+    pub fn learnt_only(&self) -> Self {
+        let learnt = |window: &Window| Window {
+            limit: window.limit.clone(),
+            learnt: window.learnt,
+            ..Window::default()
+        };
+        Self { limits: self.limits.iter().map(learnt).collect(), gate_us: self.gate_us }
+    }
 }
 
 impl Core {
@@ -130,4 +159,60 @@ fn window_of(rule: &Rule, now: Tick) -> Window {
 
 fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BudgetConfig, Outcome, OutcomeClass};
+
+    const NOW: Tick = Tick::from_millis(60_000);
+
+    fn core(limits: &[&str]) -> Core {
+        let limits = limits.iter().map(|text| text.parse().unwrap());
+        Core::new(BudgetConfig::new(limits)).unwrap()
+    }
+
+    /// Has the third call at once refused, with a wait of 3 s: the vendor seems to be a bucket of two.
+    fn refused(core: &mut Core) {
+        for number in 0..3 {
+            let slot = core.admit(NOW).unwrap();
+            core.sent(slot, NOW);
+            core.seen(slot, NOW);
+            let mut outcome = Outcome::of(OutcomeClass::Success);
+            if number == 2 {
+                outcome = Outcome::of(OutcomeClass::Throttled);
+                outcome.retry_after = Some(Duration::from_secs(3));
+            }
+            core.finish(slot, &outcome, NOW);
+        }
+    }
+
+    #[test]
+    fn what_was_learnt_comes_back_for_the_limit_it_was_learnt_of_and_counts_no_call() {
+        let mut before = core(&["20/min", "300/h"]);
+        refused(&mut before);
+        let learnt = before.status(NOW).limits[0].learnt;
+        assert_eq!(learnt.burst_max, Some(2), "{:?}", before.status(NOW));
+        let snapshot = before.snapshot(NOW).learnt_only();
+        assert!(!snapshot.is_empty());
+
+        let mut same = core(&["20/min", "10/s"]);
+        same.restore(&snapshot, Duration::ZERO, NOW);
+        let status = same.status(NOW);
+        assert_eq!(status.limits[0].learnt, learnt);
+        assert_eq!(status.limits[1].learnt.burst_max, None, "another limit");
+        assert_eq!(status.limits.iter().map(|limit| limit.used).collect::<Vec<_>>(), [0, 0]);
+    }
+
+    #[test]
+    fn what_the_vendor_asked_for_is_not_shortened_by_a_restart() {
+        let mut before = core(&["20/min"]);
+        refused(&mut before);
+        let snapshot = before.snapshot(NOW).learnt_only();
+        let mut after = core(&["10/s"]);
+        after.restore(&snapshot, Duration::from_secs(1), NOW);
+        let until = after.admit(NOW).unwrap_err().until;
+        assert_eq!(until, Some(NOW + Duration::from_secs(2)));
+    }
 }

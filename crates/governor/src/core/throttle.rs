@@ -125,7 +125,7 @@ impl Core {
             let rule = &mut self.rules[index];
             pause = rule.pause();
             explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
-            rule.believe(cause, &self.latency);
+            rule.believe(cause, now, &self.latency);
             if self.config.cool_down_on_429 {
                 rule.cool_down(cause);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::{Ceilings, Rate, RateError, nearest};
-use crate::{Backoff, Guard, Limit, Shape, Strategy};
+use crate::{Backoff, Guard, Limit, Shape, Strategy, Unit};
 
 const REQUIRED: [&str; 6] = [
     "requests_per_second",
@@ -185,7 +185,9 @@ impl Reader<'_> {
         for (index, item) in items.iter().enumerate() {
             let field = format!("limits[{index}]");
             match item.as_str().map(str::parse::<Limit>) {
-                Some(Ok(limit)) if limit.rate_per_second() > rate_max => {
+                Some(Ok(limit))
+                    if limit.unit() == Unit::Calls && limit.rate_per_second() > rate_max =>
+                {
                     self.fault::<()>(
                         &field,
                         format!("{limit} is over {rate_max} calls per second"),

@@ -124,3 +124,11 @@ fn an_hours_window_stretches_the_throttle_deadline() {
     let rate = Rate::from_json(&with("max_wait_ms", json!(5000)), PLATFORM).unwrap();
     assert_eq!(rate.retry_policy().throttle_deadline.as_secs(), 5);
 }
+
+#[test]
+fn the_ceiling_is_one_of_calls_and_not_of_tokens() {
+    let limits = ["90000 tokens/min", "2000000 tokens/s"];
+    let rate = Rate::from_json(&with("limits", json!(limits)), PLATFORM).unwrap();
+    assert_eq!(rate.limits[1..].iter().map(Limit::to_string).collect::<Vec<_>>(), limits);
+    assert!(Rate::from_json(&with("limits", json!(["2000000/s"])), PLATFORM).is_err());
+}

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use paceline_clock::{Clock, SimClock};
 use paceline_governor::adapter::tower::{Classify, Governed, GovernedError, GovernorLayer};
 use paceline_governor::{
-    Budget, BudgetConfig, Guard, Outcome, OutcomeClass, Reason, Refused, Transport,
+    Budget, BudgetConfig, Guard, Outcome, OutcomeClass, Reason, Refused, Shape, Transport,
 };
 use paceline_lab::{Call, Policy, Vendor, VendorConfig};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -266,8 +266,10 @@ fn refused_on_a_slow_way(connected: bool) -> (u64, u64) {
                 }
             })
         };
-        let budget = Budget::new(BudgetConfig::new(["20/s".parse().unwrap()]), clock.clone());
-        let layer = GovernorLayer::new(budget.unwrap());
+        // Not shape auto, which would find its way in steps: the guard alone is looked at.
+        let shape = Shape::Burst;
+        let config = BudgetConfig { shape, ..BudgetConfig::new(["20/s".parse().unwrap()]) };
+        let layer = GovernorLayer::new(Budget::new(config, clock.clone()).unwrap());
         let service = if connected { layer.connected() } else { layer }.layer(inner);
         let calls: Vec<_> =
             (0..60).map(|_| tokio::spawn(service.clone().oneshot(Request::new(())))).collect();

@@ -59,6 +59,7 @@ struct ProgressView {
     eta_ms: Option<f64>,
     elapsed_ms: f64,
     call_ms: f64,
+    explanations: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +99,7 @@ impl From<Progress> for ProgressView {
             eta_ms: live.eta_ms,
             elapsed_ms: live.elapsed_ms,
             call_ms: live.call_ms,
+            explanations: live.explanations,
         }
     }
 }

@@ -79,6 +79,7 @@ fn each_wrong_field_of_the_rate_has_its_own_message() {
         ("retry_delay_ms", json!(60_001), vec!["60001", "100 to 60000"]),
         ("cool_down_on_429", json!("yes"), vec!["yes", "true or false"]),
         ("cool_down_on_429", Json::Null, vec!["null", "true or false"]),
+        ("limits", json!(["20/min", "90000 tokens/min"]), vec!["90000 tokens/min", "its calls"]),
     ];
     app(|app| async move {
         app.airports().await;

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
     Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Error, Lease, NewColumn, NewRun,
-    NewTable, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Store, Table,
-    TableId, TaskReport, Value,
+    NewTable, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store,
+    Table, TableId, TaskReport, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -167,6 +167,12 @@ impl Store for Sick {
         self.says().await
     }
     async fn set_setting(&self, _: &str, _: &str) -> Result<()> {
+        self.says().await
+    }
+    async fn save_budget(&self, _: &str, _: &str, _: Timestamp) -> Result<()> {
+        self.says().await
+    }
+    async fn load_budget(&self, _: &str) -> Result<Option<SavedBudget>> {
         self.says().await
     }
     async fn checkpoint(&self) -> Result<()> {

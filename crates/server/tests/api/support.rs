@@ -270,13 +270,13 @@ impl Provider for Vendor {
         self.calls.lock().unwrap().push(request.url.to_string());
         let says = self.answer(request.url.as_str());
         self.clock.sleep(Duration::from_millis(100)).await;
-        events.head();
         let (status, body) = match says {
             Says::Yes => (200, json!({"asked": request.url.to_string()})),
             Says::Status(status) => (status, json!({"error": "scripted"})),
         };
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "application/json".parse().unwrap());
+        events.head(status, &headers);
         Ok(Reply { status, headers, body: body.to_string().into() })
     }
 }

@@ -247,7 +247,8 @@ fn column_exists(name: &str) -> Fault {
         .into()
 }
 
-fn check_length(what: &str, length_bytes: usize, max_bytes: usize) -> Result<()> {
+/// Refuses what is longer than it may be.
+pub(super) fn check_length(what: &str, length_bytes: usize, max_bytes: usize) -> Result<()> {
     if length_bytes > max_bytes {
         return Err(Error::invalid(format!(
             "the {what} is {length_bytes} bytes long; at most {max_bytes} are allowed"

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
     Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SentRecord, Store, Table, TableId,
-    TaskReport, Value, limits,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    TableId, TaskReport, Value, limits,
 };
 
-use super::{SqliteStore, attempts, cells, changes, claims, records, recovery, rows, runs, tables};
+use super::{
+    SqliteStore, attempts, budgets, cells, changes, claims, records, recovery, rows, runs, tables,
+};
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -155,6 +157,16 @@ impl Store for SqliteStore {
     async fn set_setting(&self, name: &str, value: &str) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_owned());
         self.write(move |db| tables::set_setting(db, &name, &value)).await
+    }
+
+    async fn save_budget(&self, key: &str, snapshot: &str, at: Timestamp) -> Result<()> {
+        let (key, snapshot) = (key.to_owned(), snapshot.to_owned());
+        self.write(move |db| budgets::save_budget(db, &key, &snapshot, at)).await
+    }
+
+    async fn load_budget(&self, key: &str) -> Result<Option<SavedBudget>> {
+        let key = key.to_owned();
+        self.read(move |db| budgets::load_budget(db, &key)).await
     }
 
     async fn checkpoint(&self) -> Result<()> {

@@ -9,6 +9,7 @@
 )]
 
 mod attempts;
+mod budgets;
 mod cells;
 mod changes;
 mod claims;

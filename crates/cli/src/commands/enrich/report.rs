@@ -31,6 +31,8 @@ pub(crate) struct Report {
     optimum_ms: f64,
     /// Time spent in calls, for their mean.
     call_ms: f64,
+    /// Why calls were refused, each reason once.
+    explanations: Vec<String>,
 }
 
 impl Report {
@@ -42,6 +44,7 @@ impl Report {
             elapsed_ms: 0.0,
             optimum_ms: 0.0,
             call_ms: 0.0,
+            explanations: Vec::new(),
         }
     }
 
@@ -49,6 +52,11 @@ impl Report {
     pub(crate) fn add(&mut self, progress: &Progress) {
         self.elapsed_ms += progress.elapsed_ms;
         self.call_ms = self.call_ms.max(progress.call_ms);
+        for explanation in &progress.explanations {
+            if !self.explanations.contains(explanation) {
+                self.explanations.push(explanation.clone());
+            }
+        }
     }
 
     pub(crate) fn paused(&mut self, reason: Option<&str>) {
@@ -122,10 +130,13 @@ impl Report {
                 count(now.throttled - before.throttled),
                 count(now.retries - before.retries)
             ),
+        ];
+        lines.extend(self.explanations.iter().map(|text| format!("refused      {text}")));
+        lines.extend([
             format!("elapsed      {}", output::duration(self.elapsed_ms)),
             format!("optimum      {}", output::duration(self.optimum_ms)),
             format!("utilisation  {:.3}", self.utilisation()),
-        ];
+        ]);
         lines.extend(self.what_next(request, state));
         lines
     }
@@ -188,6 +199,7 @@ impl Report {
             "calls": now.calls - before.calls,
             "throttled": now.throttled - before.throttled,
             "retries": now.retries - before.retries,
+            "explanations": self.explanations,
             "elapsed_ms": number(self.elapsed_ms.round()),
             "optimum_ms": number(self.optimum_ms.round()),
             "utilisation": (self.utilisation() * 1e4).round() / 1e4,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use paceline_engine::HttpSpec;
+use paceline_engine::{HttpColumn, HttpSpec};
 use paceline_governor::{Ceilings, Limit, Preset, Rate};
 use paceline_model::limits;
 use serde_json::{Value as Json, json};
@@ -55,6 +55,7 @@ impl Request {
         let rate = Rate::from_json(&rate_json, CEILINGS).map_err(|faults| {
             usage(faults.iter().map(|fault| fault.to_string()).collect::<Vec<_>>().join("; "))
         })?;
+        HttpColumn::check_rate(&rate).map_err(usage)?;
         let spec = HttpSpec {
             url: args.url.clone(),
             method: Some(args.method.to_ascii_uppercase()),

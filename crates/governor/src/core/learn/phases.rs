@@ -32,8 +32,12 @@ pub(super) struct Phases {
     slice_nanos: u64,
     slices: [u32; KEPT],
     newest: u64,
+    /// Calls in all: fewer than the limit's count, and no counter can refuse.
+    total: u64,
     /// Phases that no accepted call has ruled out.
     possible: Mask,
+    /// So many more calls in this slice cannot be refused by a counter of any phase.
+    free: (u64, u64),
 }
 
 impl Phases {
@@ -43,7 +47,9 @@ impl Phases {
             slice_nanos: (window.as_nanos() as u64 / SLICES).max(1),
             slices: [0; KEPT],
             newest: 0,
+            total: 0,
             possible: Mask::MAX,
+            free: (0, 0),
         }
     }
 
@@ -67,72 +73,89 @@ impl Phases {
             self.slices[(passed % KEPT as u64) as usize] = 0;
         }
         self.newest = self.newest.max(slice);
+        self.total += 1;
         let count = &mut self.slices[(slice % KEPT as u64) as usize];
         *count = count.saturating_add(1);
+        self.free.1 = self.free.1.saturating_sub(1);
     }
 
-    /// Calls in the slices from `from` to `to`, both back from the present one, if `now` is in slice `slice`.
-    fn calls(&self, slice: u64, from: u64, to: u64) -> u64 {
-        (to..=from)
-            .filter_map(|back| slice.checked_sub(back))
-            .filter(|at| *at <= self.newest && at + KEPT as u64 > self.newest)
-            .map(|at| u64::from(self.slices[(at % KEPT as u64) as usize]))
-            .sum()
-    }
-
-    /// Calls within two windows, generously: below the limit no counter can refuse.
-    pub(super) fn recent(&self, now: Tick) -> u64 {
-        self.calls(now.as_nanos() / self.slice_nanos, 2 * SLICES, 0)
+    /// For each slice so many back from `slice`: the calls in it and in all older ones that are kept.
+    fn until(&self, slice: u64) -> [u64; KEPT + 1] {
+        let mut until = [0; KEPT + 1];
+        for back in (0..KEPT).rev() {
+            let at = slice.checked_sub(back as u64);
+            let kept = at.filter(|at| *at <= self.newest && at + KEPT as u64 > self.newest);
+            let calls = kept.map_or(0, |at| self.slices[(at % KEPT as u64) as usize]);
+            until[back] = until[back + 1] + u64::from(calls);
+        }
+        until
     }
 
     /// What counters of all phases would say to one more call now.
     pub(super) fn verdicts(&self, now: Tick) -> Verdicts {
-        let mut verdicts = Verdicts::default();
-        if self.possible == 0 || self.recent(now) < self.count {
-            return verdicts;
-        }
+        self.weigh(now).0
+    }
+
+    /// The same, and keeps how far that is from any refusal.
+    pub(super) fn look(&mut self, now: Tick) -> Verdicts {
         let slice = now.as_nanos() / self.slice_nanos;
-        let into_slice = (now.as_nanos() % self.slice_nanos) as f64 / self.slice_nanos as f64;
-        for phase in 0..SLICES {
-            if self.possible & (1 << phase) == 0 {
-                continue;
-            }
-            let (least, most) = self.weight(slice, into_slice, phase);
-            // It refuses when the whole weight so far is the limit or more.
-            verdicts.may_refuse |= Mask::from(most + 1.0 > self.count as f64) << phase;
-            verdicts.must_refuse |= Mask::from(least >= self.count as f64) << phase;
+        if self.is_clear(slice) {
+            return Verdicts::default();
         }
+        let (verdicts, heaviest) = self.weigh(now);
+        self.free = (slice, (self.count as f64 - heaviest - 1.0).max(0.0) as u64);
         verdicts
     }
 
-    /// Between which bounds a counter weighs whose windows begin somewhere in the slices that are congruent to `phase`.
-    fn weight(&self, slice: u64, into_slice: f64, phase: u64) -> (f64, f64) {
-        // The window began somewhere in the slice so many back.
-        let back = (slice + SLICES - phase) % SLICES;
-        let width = SLICES as f64;
-        // If it began with that slice's start, so much of it has passed, and a slice less if with its end.
-        let passed = (back as f64 + into_slice) / width;
-        let rest_most = (1.0 - passed + 1.0 / width).min(1.0);
-        let rest_least = (1.0 - passed).max(0.0);
-        let current_most = self.calls(slice, back, 0) as f64;
-        let earlier_most = self.calls(slice, back + SLICES, back + 1) as f64;
-        let mut most = earlier_most * rest_most + current_most;
-        let mut least = if back == 0 {
-            0.0
-        } else {
-            let current_least = self.calls(slice, back - 1, 0) as f64;
-            let earlier_least = self.calls(slice, back + SLICES - 1, back + 1) as f64;
-            earlier_least * rest_least + current_least
-        };
-        if back == 0 {
-            // It may not have begun yet: then the window before is the present one, and nearly over.
-            let current = current_most + earlier_most;
-            let earlier = self.calls(slice, 2 * SLICES, SLICES) as f64;
-            most = most.max(current + earlier / width);
-            least = (current_most.min(current)).min(self.calls(slice, SLICES - 1, 1) as f64);
-        }
-        (least, most)
+    /// Whether it takes no weighing to see that no counter refuses.
+    fn is_clear(&self, slice: u64) -> bool {
+        let free = self.free.0 == slice && self.free.1 > 0;
+        self.possible == 0 || free || self.total < self.count
     }
+
+    /// What counters of all phases would say, and how much the heaviest of them weighs.
+    fn weigh(&self, now: Tick) -> (Verdicts, f64) {
+        let mut verdicts = Verdicts::default();
+        let slice = now.as_nanos() / self.slice_nanos;
+        if self.is_clear(slice) {
+            return (verdicts, 0.0);
+        }
+        let until = self.until(slice);
+        let into_slice = (now.as_nanos() % self.slice_nanos) as f64 / self.slice_nanos as f64;
+        let count = self.count as f64;
+        let mut heaviest = 0.0_f64;
+        for phase in (0..SLICES).filter(|phase| self.possible & (1 << phase) != 0) {
+            // The window began somewhere in the slice so many back.
+            let back = (slice + SLICES - phase) % SLICES;
+            let (least, most) = weight(&until, back as usize, into_slice);
+            // It refuses when the whole weight so far is the limit or more.
+            verdicts.may_refuse |= Mask::from(most + 1.0 > count) << phase;
+            verdicts.must_refuse |= Mask::from(least >= count) << phase;
+            heaviest = heaviest.max(most);
+        }
+        (verdicts, heaviest)
+    }
+}
+
+/// Between which bounds a counter weighs whose window began somewhere in the slice `back` from the present one, `into_slice`
+/// of which has passed. `until` as [`Phases::until`] has it.
+fn weight(until: &[u64; KEPT + 1], back: usize, into_slice: f64) -> (f64, f64) {
+    // Calls in the slices from `from` back to `to` back.
+    let calls = |from: usize, to: usize| (until[to] - until[from + 1]) as f64;
+    let (slices, width) = (SLICES as usize, SLICES as f64);
+    // If it began with that slice's start, so much of it has passed, and a slice less if with its end.
+    let passed = (back as f64 + into_slice) / width;
+    let rest_most = (1.0 - passed + 1.0 / width).min(1.0);
+    let current_most = calls(back, 0);
+    let most = calls(back + slices, back + 1) * rest_most + current_most;
+    if back == 0 {
+        // It may not have begun yet: then the window before is the present one, and nearly over.
+        let current = current_most + calls(slices, 1);
+        let most = most.max(current + calls(2 * slices, slices) / width);
+        return (current_most.min(calls(slices - 1, 1)), most);
+    }
+    let rest_least = (1.0 - passed).max(0.0);
+    (calls(back + slices - 1, back + 1) * rest_least + calls(back - 1, 0), most)
 }
 
 #[cfg(test)]

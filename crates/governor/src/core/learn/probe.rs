@@ -8,13 +8,13 @@ use paceline_clock::Tick;
 /// A call that nobody has refused this long after its sending is taken for accepted: a refusal comes back at once, an
 /// answer may take its time.
 const PRESUMED_AFTER: Duration = Duration::from_millis(500);
-/// Calls that may be out at once before anything is known.
-const AT_FIRST: u32 = 2;
 /// Parts of the ground that are proved one by one.
 pub(super) const PARTS: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
+    /// Calls that may be out at once before anything is known.
+    at_first: u32,
     /// One call may be out for so many that were accepted.
     accepted_per_call: u32,
     accepted: [u32; PARTS],
@@ -26,8 +26,9 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(accepted_per_call: u32) -> Self {
+    pub(super) fn new((at_first, accepted_per_call): (u32, u32)) -> Self {
         Self {
+            at_first,
             accepted_per_call,
             accepted: [0; PARTS],
             out: 0,
@@ -44,7 +45,7 @@ impl Probe {
     /// Whether one more call may go to this part of the ground.
     pub(super) fn open(&self, part: u8) -> bool {
         let accepted = self.accepted[usize::from(part) % PARTS];
-        self.out < AT_FIRST.max(accepted / self.accepted_per_call)
+        self.out < self.at_first.max(accepted / self.accepted_per_call)
     }
 
     /// When the calls that are out will be taken for accepted; `None` if none are.
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn grows_by_a_share_of_what_was_accepted_and_a_refusal_starts_it_over() {
-        let mut probe = Probe::new(2);
+        let mut probe = Probe::new((2, 2));
         let mut rounds = Vec::new();
         for _ in 0..7 {
             let out = out_at_once(&mut probe, 0);
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn silence_is_taken_for_consent_after_a_while() {
-        let mut probe = Probe::new(2);
+        let mut probe = Probe::new((2, 2));
         out_at_once(&mut probe, 0);
         assert!(!probe.open(0));
         assert_eq!(probe.presume(Tick::from_millis(499)), 0);

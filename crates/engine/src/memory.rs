@@ -1,0 +1,80 @@
+//! What a budget learnt of its vendor, kept over a restart (spec G11).
+//!
+//! Calls are remembered from their own records, which are exact to the call even after a kill; a snapshot is as old as its
+//! last saving. So of a snapshot only what was learnt is kept, and no call is counted twice: how the vendor enforces each
+//! limit, and until when it asked to wait. Losing the last seconds of that costs a few refused calls and nothing else, so
+//! a store that cannot keep it stops no run.
+
+use std::time::Duration;
+
+use paceline_clock::Tick;
+use paceline_governor::{Budget, Snapshot};
+use paceline_model::{ColumnId, Store};
+
+use crate::runner::RunContext;
+
+/// How often it is saved while a run is at work, at the most.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+
+/// The name under which the store keeps it: of a column's own budget.
+fn key(column: ColumnId) -> String {
+    format!("column:{column}")
+}
+
+/// Has a new budget take over what an earlier one of its column learnt.
+pub(crate) async fn recall(
+    store: &dyn Store,
+    column: ColumnId,
+    budget: &Budget,
+    now: paceline_clock::Timestamp,
+) -> paceline_model::Result<()> {
+    let Some(saved) = store.load_budget(&key(column)).await? else { return Ok(()) };
+    match serde_json::from_str::<Snapshot>(&saved.snapshot) {
+        Ok(snapshot) => budget.restore(&snapshot.learnt_only(), now.since(saved.saved_at)),
+        Err(error) => {
+            tracing::warn!(%column, %error, "what was learnt of the vendor cannot be read; it is learnt anew");
+        }
+    }
+    Ok(())
+}
+
+/// What the budget of a run at work learns, and what of it is kept already.
+pub(crate) struct Memory {
+    kept: Snapshot,
+    due: Tick,
+}
+
+impl Memory {
+    /// Of a run that begins.
+    pub(crate) fn begin(ctx: &RunContext) -> Self {
+        Self { kept: ctx.budget.snapshot().learnt_only(), due: ctx.clock.now() + SAVE_EVERY }
+    }
+
+    /// Saves it, but not too often.
+    pub(crate) async fn save_if_due(&mut self, ctx: &RunContext) {
+        if ctx.clock.now() >= self.due {
+            self.save(ctx).await;
+        }
+    }
+
+    /// Saves it if there is anything new.
+    pub(crate) async fn save(&mut self, ctx: &RunContext) {
+        self.due = ctx.clock.now() + SAVE_EVERY;
+        let learnt = ctx.budget.snapshot().learnt_only();
+        if learnt == self.kept {
+            return;
+        }
+        let saved = match serde_json::to_string(&learnt) {
+            Ok(text) => {
+                ctx.store.save_budget(&key(ctx.column.id), &text, ctx.clock.wall()).await.err()
+            }
+            Err(error) => Some(paceline_model::Error::Invalid(error.to_string())),
+        };
+        match saved {
+            None => self.kept = learnt,
+            Some(error) => {
+                tracing::warn!(%error, "what was learnt of the vendor could not be kept");
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How a call ended, from what came back: what the budget learns, and what the cell gets.
+
+use paceline_governor::{
+    Hints, Outcome, OutcomeClass, Transport, classify_response, classify_status,
+    classify_transport, retry_after_in_body,
+};
+use paceline_model::{AttemptClass, CellError, Value, limits};
+
+use super::events::Heard;
+use crate::runner::RunContext;
+use crate::{CallError, Reply, extract};
+
+/// How a call ended: what the budget learns, what is kept, and the value if there is one.
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) status: Option<u16>,
+    pub(super) value: Option<Value>,
+    pub(super) error: Option<CellError>,
+    /// It may have taken effect, nobody knows, and it may not be repeated.
+    pub(super) unknown: bool,
+    pub(super) arrived: bool,
+}
+
+pub(super) fn class_of(verdict: &Verdict) -> AttemptClass {
+    if verdict.unknown {
+        return AttemptClass::Unknown;
+    }
+    match verdict.outcome.class {
+        OutcomeClass::Success => AttemptClass::Success,
+        OutcomeClass::Throttled => AttemptClass::Throttled,
+        OutcomeClass::Transient => AttemptClass::Transient,
+        OutcomeClass::RowCaused => AttemptClass::RowCaused,
+        OutcomeClass::ConfigurationCaused => AttemptClass::ConfigurationCaused,
+    }
+}
+
+pub(super) fn judge(
+    ctx: &RunContext,
+    heard: Option<&Heard>,
+    result: &Result<Reply, CallError>,
+) -> Verdict {
+    let hints = heard.map(|heard| heard.hints).unwrap_or_default();
+    let error = match result {
+        Ok(reply) => return judge_reply(ctx, reply, &hints),
+        Err(error) => error,
+    };
+    if let Some(heard) = heard.filter(|heard| !(200..=299).contains(&heard.status)) {
+        // The head said no; that its body was too long or broke off is no matter.
+        let (headers, body) = Default::default();
+        return judge_reply(ctx, &Reply { status: heard.status, headers, body }, &hints);
+    }
+    match error {
+        CallError::TooLong { status, .. } => Verdict {
+            outcome: Outcome::of(OutcomeClass::RowCaused),
+            status: Some(*status),
+            value: None,
+            error: Some(cell_error("REPLY_TOO_LONG", error.to_string())),
+            unknown: false,
+            arrived: true,
+        },
+        CallError::Transport { kind, message } => judge_transport(ctx, *kind, message),
+    }
+}
+
+fn judge_transport(ctx: &RunContext, kind: Transport, message: &str) -> Verdict {
+    let code = match kind {
+        Transport::Timeout => "TIMEOUT",
+        Transport::Broken => "CONNECTION_BROKEN",
+        Transport::Connect => "NO_CONNECTION",
+        Transport::UnknownHost => "UNKNOWN_HOST",
+        Transport::Blocked => "BLOCKED_URL",
+    };
+    let arrived = kind.may_have_arrived();
+    let unknown = arrived && !ctx.http.repeatable;
+    let error = if unknown { unknown_error(message) } else { cell_error(code, message) };
+    Verdict {
+        outcome: classify_transport(kind),
+        status: None,
+        value: None,
+        error: Some(error),
+        unknown,
+        arrived,
+    }
+}
+
+fn judge_reply(ctx: &RunContext, reply: &Reply, hints: &Hints) -> Verdict {
+    let mut outcome = outcome_of(reply, hints, &ctx.retry_on);
+    let mut verdict = Verdict {
+        outcome,
+        status: Some(reply.status),
+        value: None,
+        error: None,
+        unknown: false,
+        arrived: true,
+    };
+    if outcome.class == OutcomeClass::Success {
+        match extract::value(reply, ctx.http.extract.as_ref(), &ctx.column) {
+            Ok(value) => verdict.value = Some(value),
+            Err(error) => {
+                outcome.class = OutcomeClass::RowCaused;
+                verdict.error = Some(error);
+            }
+        }
+    } else {
+        // A gateway's error may hide a call that went through.
+        verdict.unknown = matches!(reply.status, 502 | 504) && !ctx.http.repeatable;
+        let message = status_message(reply);
+        verdict.error = Some(if verdict.unknown {
+            unknown_error(&message)
+        } else {
+            cell_error("HTTP_STATUS", message)
+        });
+    }
+    verdict.outcome = outcome;
+    verdict
+}
+
+/// What the head says; for a refusal whose head says nothing of when, what its body says.
+fn outcome_of(reply: &Reply, hints: &Hints, retry_on: &[u16]) -> Outcome {
+    let outcome = classify_response(reply.status, hints, retry_on);
+    let silent = matches!(reply.status, 429 | 503) && outcome.retry_after.is_none();
+    match silent.then(|| retry_after_in_body(&reply.body)).flatten() {
+        Some(wait) => classify_status(reply.status, Some(wait), retry_on),
+        None => outcome,
+    }
+}
+
+fn status_message(reply: &Reply) -> String {
+    let reason =
+        http::StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
+    let mut message = format!("the vendor answered HTTP {}", reply.status);
+    if let Some(reason) = reason {
+        message = format!("{message} ({reason})");
+    }
+    if let Some(location) = reply.header("location").filter(|_| (300..400).contains(&reply.status))
+    {
+        return format!("{message}; redirects are not followed, call {location} instead");
+    }
+    let body = String::from_utf8_lossy(&reply.body[..reply.body.len().min(200)]).trim().to_owned();
+    if body.is_empty() { message } else { format!("{message}: {body}") }
+}
+
+fn unknown_error(message: &str) -> CellError {
+    let text = format!(
+        "{message}. The call may have taken effect and is not repeated; look at the vendor's side, then retry this cell, \
+         or allow repeating with an Idempotency-Key header"
+    );
+    cell_error("OUTCOME_UNKNOWN", text)
+}
+
+/// A cell's error, cut to what is kept.
+pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
+    let mut message = message.into();
+    if message.len() > limits::ERROR_BYTES_MAX {
+        let end = (0..=limits::ERROR_BYTES_MAX)
+            .rev()
+            .find(|at| message.is_char_boundary(*at))
+            .unwrap_or(0);
+        message.truncate(end);
+    }
+    CellError { code: code.to_owned(), message }
+}
