@@ -176,7 +176,7 @@
 //! ```
 //!
 //! Only `Auto` finds out about whole seconds: such a vendor drops a call up to a second late, whatever the spread. A
-//! belief that was lost is tried again after 200 good answers, and after twice as many each time that it fails again.
+//! belief that was lost is tried again after 200 good answers, and after five times as many each time that it fails again.
 //! [`LimitStatus::learnt`](crate::LimitStatus) says what is believed now.
 //!
 //! # What a 429 means

@@ -5,7 +5,7 @@
 //! seconds) goes out with few others there, see [`Probe`]. An accepted call rules out the vendors that must have refused it. A
 //! refused one that the limit itself did not deserve is explained by those that are left, and the plan that follows is the
 //! fastest one that is safe under them. A belief that was given up is tried again after many good answers, each time after
-//! twice as many, so that finding out costs less than one call in two hundred.
+//! five times as many, so that finding out costs less than one call in two hundred.
 
 mod explain;
 mod phases;
@@ -27,6 +27,8 @@ use seconds::Seconds;
 
 /// Good answers before a lost belief is tried again, at first and at the most.
 const PATIENCE: (u32, u32) = (200, 100_000);
+/// So many times as many after each trial that was refused.
+const PATIENCE_GROWTH: u32 = 5;
 /// So many times as long where the trial may cost more than one call.
 const DEAR: u32 = 5;
 /// A window this long costs little when it is held a second longer, so that is believed before anything slower.
@@ -343,7 +345,7 @@ impl Learner {
         self.dropped(slot);
         self.clean = 0;
         if std::mem::take(&mut self.trying) {
-            self.patience = self.patience.saturating_mul(2).min(PATIENCE.1);
+            self.patience = self.patience.saturating_mul(PATIENCE_GROWTH).min(PATIENCE.1);
         }
     }
 }
