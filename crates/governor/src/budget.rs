@@ -216,8 +216,7 @@ impl Shared {
         &self,
         act: impl FnOnce(&mut Core, usize, Tick) -> T,
     ) -> T {
-        let now = self.clock.now();
-        let mut state = self.lock();
+        let (mut state, now) = self.lock_now();
         let waiting = state.queue.len();
         act(&mut state.core, waiting, now)
     }

@@ -182,9 +182,9 @@ impl<K: Hash + Eq> Keyed<K> {
     /// Freezes what is idle and forgets what is as good as new. This happens by itself as keys are asked for; call it to
     /// have the room back at once.
     pub fn shrink(&self) {
-        let now = self.shared.clock.now();
         for shard in &self.shared.shards {
             let mut shard = lock(shard);
+            let now = self.shared.clock.now();
             (0..shard.live.len()).for_each(|_| shard.look_at_oldest(now, &self.shared.hasher));
             shard.forget(now, &self.shared.hasher);
         }
