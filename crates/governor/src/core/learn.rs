@@ -35,6 +35,8 @@ const DEAR: u32 = 5;
 const SECONDS_ARE_CHEAP: Duration = Duration::from_secs(10);
 /// From such a pace on the moments of sending tell how many calls a bucket held; below, the ways differ by as much.
 const SLOW_PACE: Duration = Duration::from_millis(100);
+/// Good answers after which a changed plan is taken to have helped.
+const MENDED_AFTER: u32 = 50;
 /// Late arrivals explain so many refusals in a row; then something else must.
 const LATE_MAX: u32 = 2;
 
@@ -100,6 +102,8 @@ pub(super) struct Learner {
     patience: u32,
     /// A lost belief is being tried again.
     trying: bool,
+    /// Good answers since the plan was changed.
+    since_mended: u32,
 }
 
 impl Learner {
@@ -127,7 +131,13 @@ impl Learner {
             clean: 0,
             patience: PATIENCE.0,
             trying: false,
+            since_mended: u32::MAX,
         }
+    }
+
+    /// Whether its plan was changed so short a time ago that the change has not proved itself.
+    pub(super) fn mended(&self) -> bool {
+        self.since_mended < MENDED_AFTER
     }
 
     /// Whether a belief that was given up is being tried again.
@@ -300,6 +310,7 @@ impl Learner {
             }
         }
         self.clean = self.clean.saturating_add(1);
+        self.since_mended = self.since_mended.saturating_add(1);
         let dear = self.depth.is_none() && (self.counter || self.seconds);
         if self.clean < self.patience.saturating_mul(if dear { DEAR } else { 1 }) {
             return false;

@@ -92,7 +92,8 @@ fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
 }
 
 /// Which rule refused, most likely, and why: of the windows that the vendor's wait fits in, for nobody asks to wait longer
-/// than its window, the shortest one with an explanation of its own, and first of all one that is being tried.
+/// than its window, the shortest one with an explanation of its own; first of all one that is being tried, and last one whose
+/// plan was changed just before, for that did not help.
 pub(super) fn likely_refuser(
     rules: &[Rule],
     refused: (Slot, Tick),
@@ -104,7 +105,9 @@ pub(super) fn likely_refuser(
         let cause = rule.cause(refused, asked, latency);
         let unexplained = cause == Cause::SomebodyElse;
         let trying = rule.learner.as_ref().is_some_and(|learner| learner.trying());
-        ((rule.window.hold() < wait, unexplained, !trying, rule.window.hold()), index, cause)
+        let mended = rule.learner.as_ref().is_some_and(|learner| learner.mended());
+        let rank = (rule.window.hold() < wait, unexplained, !trying, mended, rule.window.hold());
+        (rank, index, cause)
     });
     causes.min_by_key(|(rank, ..)| *rank).map(|(_, index, cause)| (index, cause))
 }

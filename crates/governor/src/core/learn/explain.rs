@@ -74,6 +74,11 @@ impl Learner {
         if next_drop && !self.takes_all_at_once() && level > self.proven + 0.5 {
             return Cause::SmallBucket { depth: ((self.certain + 0.5) as u64).clamp(1, most) };
         }
+        // It went deeper than before because that is being tried.
+        let tried = |depth: &u64| self.trying && *depth > 1 && level > *depth as f64 - 0.9;
+        if let Some(depth) = self.depth.filter(|depth| next_drop && tried(depth)) {
+            return Cause::SmallBucket { depth: depth - 1 };
+        }
         // Whoever keeps time in whole seconds, or counted a late call, has room again within a second.
         let soon = refused.asked.is_none_or(|asked| asked <= Duration::from_secs(1));
         if refused.bounded && soon && ground.at_edge && self.late < LATE_MAX {
@@ -101,6 +106,9 @@ impl Learner {
 
     /// Believes it from now on.
     pub(in crate::core) fn believe(&mut self, cause: Cause, now: Tick) {
+        if cause != Cause::SomebodyElse {
+            self.since_mended = 0;
+        }
         match cause {
             Cause::SmallBucket { depth } => {
                 self.depth = Some(depth);
