@@ -11,6 +11,8 @@ mod explain;
 mod phases;
 mod probe;
 mod seconds;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
