@@ -20,6 +20,8 @@ fn config(limits: &[&str]) -> BudgetConfig {
     BudgetConfig { guard: Guard::Strict, ..BudgetConfig::new(limits) }
 }
 
+/// Between two calls: so long that the windows below never fill, however long it is measured.
+const STEP_NANOS: u64 = 100_000;
 const SETS: [&[&str]; 3] = [&[], &["1000000/s"], &["1000000/s", "1000000/min"]];
 
 #[divan::bench(args = [0, 1, 2])]
@@ -29,7 +31,7 @@ fn decide_admit_only(bencher: Bencher<'_, '_>, limits: usize) {
     };
     let mut now = 0;
     bencher.bench_local(|| {
-        now += 2_000;
+        now += STEP_NANOS;
         let slot = core.admit(Tick::from_nanos(now));
         if let Ok(slot) = slot {
             core.give_back(slot, None, Tick::from_nanos(now));
@@ -46,7 +48,7 @@ fn decide_whole_call(bencher: Bencher<'_, '_>, limits: usize) {
     let good = Outcome::of(OutcomeClass::Success);
     let mut now = 0;
     bencher.bench_local(|| {
-        now += 2_000;
+        now += STEP_NANOS;
         let at = Tick::from_nanos(now);
         if let Ok(slot) = core.admit(at) {
             core.sent(slot, at);
