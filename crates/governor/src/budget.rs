@@ -131,6 +131,16 @@ impl Budget {
         });
     }
 
+    /// As [`Budget::remember`] for calls that may still be on their way: the vendor counts each so long from now at the
+    /// latest. What a process sent just before it was killed arrives when the network pleases.
+    pub fn remember_coming(&self, counted_in: impl IntoIterator<Item = Duration>) {
+        self.shared.with_core(|core, now| {
+            for time in counted_in {
+                core.remember(now + time);
+            }
+        });
+    }
+
     /// What this budget remembers: keep it, and [restore](Budget::restore) it in the next process (spec G11).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

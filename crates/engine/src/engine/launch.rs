@@ -22,6 +22,9 @@ const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 const KEY_SEED: &str = "idempotency_seed";
 /// Calls that may have been sent and are not on record, by column.
 const LOST_CALLS: &str = "lost_calls:";
+/// A call that a killed process sent arrives this much later at the latest: what the network held it up for, and the
+/// vendor's own queue.
+const LOST_GRACE: Duration = Duration::from_secs(1);
 
 /// A run's place among those at work, from before the first wait until it is there or has failed.
 struct Reservation<'a> {
@@ -135,7 +138,9 @@ impl Engine {
         let mut seen_at: Vec<Timestamp> =
             calls.iter().map(|call| call.seen_at).chain(lost).collect();
         seen_at.sort_unstable();
+        let coming = seen_at.split_off(seen_at.partition_point(|seen_at| *seen_at <= now));
         budget.remember(seen_at.iter().map(|seen_at| now.since(*seen_at)));
+        budget.remember_coming(coming.iter().map(|coming| coming.since(now)));
         self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
         Ok(budget)
     }
@@ -157,7 +162,9 @@ impl Engine {
         let mut lost: Vec<(i64, u64)> =
             kept.into_iter().filter(|(at, _)| *at >= since.as_micros()).collect();
         if unrecorded > 0 && most > 0 {
-            lost.push((self.inner.clock.wall().as_micros(), unrecorded));
+            // Some of them may still be on their way to the vendor.
+            let latest = self.inner.clock.wall().as_micros() + LOST_GRACE.as_micros() as i64;
+            lost.push((latest, unrecorded));
             // No window holds more calls than it allows, so the newest of them say all.
             lost.drain(..lost.len().saturating_sub(most));
             self.inner.store.set_setting(&name, &serde_json::json!(lost).to_string()).await?;
