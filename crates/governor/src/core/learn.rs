@@ -24,7 +24,7 @@ use crate::window::with_drift;
 pub use explain::Cause;
 pub(super) use explain::{Facts, Refused};
 use phases::{Mask, Phases};
-use probe::Probe;
+use probe::{Probe, Steps};
 use seconds::Seconds;
 
 /// Good answers before a lost belief is tried again, at first and at the most.
@@ -62,9 +62,13 @@ const BUCKET: usize = 0;
 const COUNTER: usize = 1;
 const SECONDS: usize = 2;
 
-/// Calls that may be out on each ground at first, and accepted calls per call that may be later. A first burst is what a
-/// short job waits for; on the other two grounds an even pace goes on meanwhile.
-const PROBES: [(u32, u32); 3] = [(3, 2), (2, 8), (2, 8)];
+/// How fast each ground is proved under a limit of `count`. A first burst is what a short job waits for; on the other two
+/// grounds an even pace goes on meanwhile.
+fn steps(count: u32) -> [Steps; 3] {
+    let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 8, careful: 2 };
+    let other = Steps { at_first: 2, quick: 2, quick_max: count / 16, careful: 8 };
+    [bucket, other, other]
+}
 
 /// Which part of its ground a call is on.
 fn part_of(kind: usize, at: Tick) -> u8 {
@@ -114,7 +118,7 @@ impl Learner {
         Self {
             count: u64::from(count),
             window,
-            probes: PROBES.map(Probe::new),
+            probes: steps(count).map(Probe::new),
             grounds: Vec::new(),
             bucket: Pacer::new(hold / count),
             accepted: Pacer::new(window / count),

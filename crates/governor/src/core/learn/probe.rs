@@ -11,12 +11,22 @@ const PRESUMED_AFTER: Duration = Duration::from_millis(500);
 /// Parts of the ground that are proved one by one.
 pub(super) const PARTS: usize = 8;
 
+/// How fast the ground is proved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    /// Calls that may be out at once before anything is known.
+    pub at_first: u32,
+    /// Accepted calls for each that may be out, up to `quick_max` out.
+    pub quick: u32,
+    /// What a wrong belief may cost at this pace: a small part of the limit.
+    pub quick_max: u32,
+    /// Accepted calls for each that may be out beyond that.
+    pub careful: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
-    /// Calls that may be out at once before anything is known.
-    at_first: u32,
-    /// One call may be out for so many that were accepted.
-    accepted_per_call: u32,
+    steps: Steps,
     accepted: [u32; PARTS],
     out: u32,
     /// Grows whenever the calls that were out are written off.
@@ -26,16 +36,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new((at_first, accepted_per_call): (u32, u32)) -> Self {
-        Self {
-            at_first,
-            accepted_per_call,
-            accepted: [0; PARTS],
-            out: 0,
-            epoch: 0,
-            last: Tick::ZERO,
-            last_part: 0,
-        }
+    pub(super) fn new(steps: Steps) -> Self {
+        Self { steps, accepted: [0; PARTS], out: 0, epoch: 0, last: Tick::ZERO, last_part: 0 }
     }
 
     fn accepted_in(&mut self, part: u8) -> &mut u32 {
@@ -45,7 +47,8 @@ impl Probe {
     /// Whether one more call may go to this part of the ground.
     pub(super) fn open(&self, part: u8) -> bool {
         let accepted = self.accepted[usize::from(part) % PARTS];
-        self.out < self.at_first.max(accepted / self.accepted_per_call)
+        let Steps { at_first, quick, quick_max, careful } = self.steps;
+        self.out < at_first.max((accepted / quick).min(quick_max)).max(accepted / careful)
     }
 
     /// When the calls that are out will be taken for accepted; `None` if none are.
@@ -99,6 +102,9 @@ impl Probe {
 mod tests {
     use super::*;
 
+    /// Half as many again, whatever the number.
+    const HALF: Steps = Steps { at_first: 2, quick: 2, quick_max: 0, careful: 2 };
+
     fn out_at_once(probe: &mut Probe, part: u8) -> Vec<u16> {
         let mut epochs = Vec::new();
         while probe.open(part) && epochs.len() < 1_000 {
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn grows_by_a_share_of_what_was_accepted_and_a_refusal_starts_it_over() {
-        let mut probe = Probe::new((2, 2));
+        let mut probe = Probe::new(HALF);
         let mut rounds = Vec::new();
         for _ in 0..7 {
             let out = out_at_once(&mut probe, 0);
@@ -130,8 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn quick_at_first_and_careful_from_a_small_part_of_the_limit_on() {
+        let mut probe = Probe::new(Steps { at_first: 2, quick: 1, quick_max: 16, careful: 8 });
+        let mut rounds = Vec::new();
+        for _ in 0..14 {
+            let out = out_at_once(&mut probe, 0);
+            rounds.push(out.len());
+            out.into_iter().for_each(|epoch| probe.accepted(epoch, 0));
+        }
+        assert_eq!(rounds, [2, 2, 4, 8, 16, 16, 16, 16, 16, 16, 16, 16, 18, 20]);
+    }
+
+    #[test]
     fn silence_is_taken_for_consent_after_a_while() {
-        let mut probe = Probe::new((2, 2));
+        let mut probe = Probe::new(HALF);
         out_at_once(&mut probe, 0);
         assert!(!probe.open(0));
         assert_eq!(probe.presume(Tick::from_millis(499)), 0);
