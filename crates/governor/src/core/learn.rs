@@ -66,8 +66,10 @@ const SECONDS: usize = 2;
 /// grounds an even pace goes on meanwhile.
 fn steps(count: u32) -> [Steps; 3] {
     let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 8, careful: 2 };
-    let other = Steps { at_first: 2, quick: 2, quick_max: count / 16, careful: 8 };
-    [bucket, other, other]
+    let counter = Steps { at_first: 2, quick: 2, quick_max: count / 16, careful: 8 };
+    // Each of eight parts of a second sees an eighth of the calls.
+    let seconds = Steps { at_first: 2, quick: 2, quick_max: count / 10, careful: 8 };
+    [bucket, counter, seconds]
 }
 
 /// Which part of its ground a call is on.
