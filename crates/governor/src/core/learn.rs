@@ -65,10 +65,20 @@ const SECONDS: usize = 2;
 /// How fast each ground is proved under a limit of `count`. A first burst is what a short job waits for; on the other two
 /// grounds an even pace goes on meanwhile.
 fn steps(count: u32) -> [Steps; 3] {
-    let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 8, careful: 2 };
-    let counter = Steps { at_first: 2, quick: 2, quick_max: count / 16, careful: 8 };
+    // A window of so many is a burst that costs too much if it is refused: there nothing is ever taken for proved.
+    let large = count > 500;
+    let enough = |accepted: u32| if large { u32::MAX } else { accepted };
+    let never = u32::MAX;
+    let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 8, careful: 2, enough: never };
+    let counter = Steps {
+        at_first: 2,
+        quick: 2,
+        quick_max: count / 16,
+        careful: 8,
+        enough: enough(2 * count),
+    };
     // Each of eight parts of a second sees an eighth of the calls.
-    let seconds = Steps { at_first: 2, quick: 2, quick_max: count / 10, careful: 8 };
+    let seconds = Steps { quick_max: count / 10, enough: enough((count / 4).max(32)), ..counter };
     [bucket, counter, seconds]
 }
 

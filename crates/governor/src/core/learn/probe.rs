@@ -22,6 +22,8 @@ pub(super) struct Steps {
     pub quick_max: u32,
     /// Accepted calls for each that may be out beyond that.
     pub careful: u32,
+    /// So many accepted calls prove a part of the ground until one is refused.
+    pub enough: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +49,9 @@ impl Probe {
     /// Whether one more call may go to this part of the ground.
     pub(super) fn open(&self, part: u8) -> bool {
         let accepted = self.accepted[usize::from(part) % PARTS];
-        let Steps { at_first, quick, quick_max, careful } = self.steps;
-        self.out < at_first.max((accepted / quick).min(quick_max)).max(accepted / careful)
+        let Steps { at_first, quick, quick_max, careful, enough } = self.steps;
+        accepted >= enough
+            || self.out < at_first.max((accepted / quick).min(quick_max)).max(accepted / careful)
     }
 
     /// When the calls that are out will be taken for accepted; `None` if none are.
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Half as many again, whatever the number.
-    const HALF: Steps = Steps { at_first: 2, quick: 2, quick_max: 0, careful: 2 };
+    const HALF: Steps = Steps { at_first: 2, quick: 2, quick_max: 0, careful: 2, enough: u32::MAX };
 
     fn out_at_once(probe: &mut Probe, part: u8) -> Vec<u16> {
         let mut epochs = Vec::new();
@@ -137,7 +140,8 @@ mod tests {
 
     #[test]
     fn quick_at_first_and_careful_from_a_small_part_of_the_limit_on() {
-        let mut probe = Probe::new(Steps { at_first: 2, quick: 1, quick_max: 16, careful: 8 });
+        let steps = Steps { at_first: 2, quick: 1, quick_max: 16, careful: 8, enough: 176 };
+        let mut probe = Probe::new(steps);
         let mut rounds = Vec::new();
         for _ in 0..14 {
             let out = out_at_once(&mut probe, 0);
@@ -145,6 +149,7 @@ mod tests {
             out.into_iter().for_each(|epoch| probe.accepted(epoch, 0));
         }
         assert_eq!(rounds, [2, 2, 4, 8, 16, 16, 16, 16, 16, 16, 16, 16, 18, 20]);
+        assert_eq!(out_at_once(&mut probe, 0).len(), 1_000, "that was enough");
     }
 
     #[test]
