@@ -69,16 +69,11 @@ fn steps(count: u32) -> [Steps; 3] {
     let large = count > 500;
     let enough = |accepted: u32| if large { u32::MAX } else { accepted };
     let never = u32::MAX;
-    let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 8, careful: 2, enough: never };
-    let counter = Steps {
-        at_first: 2,
-        quick: 2,
-        quick_max: count / 16,
-        careful: 8,
-        enough: enough(2 * count),
-    };
+    let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 6, careful: 2, enough: never };
+    let counter =
+        Steps { at_first: 2, quick: 2, quick_max: count / 16, careful: 8, enough: enough(count) };
     // Each of eight parts of a second sees an eighth of the calls.
-    let seconds = Steps { quick_max: count / 10, enough: enough((count / 4).max(32)), ..counter };
+    let seconds = Steps { quick_max: count / 10, enough: enough((count / 8).max(32)), ..counter };
     [bucket, counter, seconds]
 }
 
