@@ -228,6 +228,7 @@ impl Core {
         if let Some(sent_at) = self.flights.unseen(slot) {
             if let Some(sent_at) = sent_at {
                 self.latency.saw_head(now - sent_at);
+                self.tell_refusal_max();
             }
             self.stamp(slot, now);
         }
@@ -253,6 +254,12 @@ impl Core {
     /// A connection took this long to make: what the guard learns from.
     pub fn saw_network(&mut self, took: Duration) {
         self.latency.saw_network(took);
+        self.tell_refusal_max();
+    }
+
+    fn tell_refusal_max(&mut self) {
+        let at_most = self.latency.refusal_max();
+        self.rules.iter_mut().for_each(|rule| rule.refusals_take(at_most));
     }
 
     /// Admits again after the breaker tripped: the cause was mended.

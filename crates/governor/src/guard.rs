@@ -33,6 +33,11 @@ pub(crate) struct WindowGuard {
     raised: Duration,
 }
 
+/// A refusal comes back within so many round trips as the network was seen to take.
+const ROUND_TRIPS: u32 = 4;
+/// And within so long at the least and at the most.
+const SILENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+
 /// What the whole budget has seen of the network.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Latency {
@@ -40,6 +45,8 @@ pub(crate) struct Latency {
     mean_s: Option<f64>,
     /// The longest network part (connect, TLS) seen, decaying.
     network: Duration,
+    /// The shortest sent -> head: a refusal takes no longer, but for the network's whims.
+    fastest: Option<Duration>,
     /// When the first call was sent.
     first_sent: Option<Tick>,
     /// How long no answer has come since then.
@@ -69,6 +76,16 @@ impl Latency {
             self.network = self.network.mul_f64(NETWORK_FADE);
         }
         self.mean_s = Some(self.mean_s.map_or(seconds, |mean| mean + WEIGHT * (seconds - mean)));
+        self.fastest = Some(self.fastest.map_or(after, |fastest| fastest.min(after)));
+    }
+
+    /// How long after its sending a call that got no answer yet can be taken for not refused: many round trips. Half a
+    /// second while nobody knows how long one is.
+    pub(crate) fn refusal_max(&self) -> Duration {
+        let known = self.fastest.filter(|_| !self.network.is_zero());
+        known.map_or(SILENCE.1, |fastest| {
+            (ROUND_TRIPS * fastest.max(self.network)).clamp(SILENCE.0, SILENCE.1)
+        })
     }
 
     /// What is worth keeping: the mean in seconds (NaN if there is none) and the network part.

@@ -148,10 +148,11 @@
 //!
 //! `Auto` believes that the vendor accepts whatever keeps the limit, and proves it before it leans on it. Three things
 //! may be otherwise: the vendor is a token bucket smaller than its limit; it is a sliding counter; it keeps time in
-//! whole seconds. A call that such a vendor might refuse goes out with few others of its kind: on the ground of a burst
-//! three at first (beside the first call, which no bucket refuses), on the others two; then a share of what was accepted
-//! there, one for every two or for every eight. What nobody has refused half a second after its sending counts as
-//! accepted for this. So a wrong belief costs a few calls ([the matrix](crate::matrix) counts them), and a right one some
+//! whole seconds. A call that such a vendor might refuse goes out with few others of its kind: a few at first (three on
+//! the ground of a burst, beside the first call, which no bucket refuses), then a share of what was accepted there.
+//! What nobody has refused half a second after its sending counts as accepted for this; four round trips do, where the
+//! network is known, from a tenth of a second on. So a wrong belief costs a few calls ([the matrix](crate::matrix) counts
+//! them), and a right one some
 //! round trips:
 //!
 //! ```
@@ -171,7 +172,7 @@
 //!     }
 //!     at_once.push(slots.len());
 //! }
-//! assert_eq!(at_once, [4, 3, 3, 4, 6, 9, 14, 21, 31, 5]); // a second, not the minutes of an even pace
+//! assert_eq!(at_once, [4, 3, 6, 12, 16, 20, 30, 9]); // a second, not the minutes of an even pace
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

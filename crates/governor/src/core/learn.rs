@@ -25,7 +25,7 @@ pub use explain::Cause;
 pub(super) use explain::{Facts, Refused};
 use phases::{Mask, Phases};
 use probe::{Probe, Steps};
-use seconds::Seconds;
+use seconds::{Seconds, Starts};
 
 /// Good answers before a lost belief is tried again, at first and at the most.
 const PATIENCE: (u32, u32) = (200, 100_000);
@@ -54,8 +54,9 @@ struct Ground {
     /// Whether it is unproved that the vendor takes so many at once, is no counter, keeps fine time; and in which epoch.
     unproved: [bool; 3],
     epochs: [u16; 3],
-    /// A slot was used again within a second.
+    /// A slot was used again within a second; vendors of whole seconds that must refuse that.
     at_edge: bool,
+    must_refuse_edge: Starts,
 }
 
 const BUCKET: usize = 0;
@@ -64,7 +65,7 @@ const SECONDS: usize = 2;
 
 /// How fast each ground is proved under a limit of `count`. A first burst is what a short job waits for; on the other two
 /// grounds an even pace goes on meanwhile.
-fn steps(count: u32) -> [Steps; 3] {
+fn steps(count: u32, window: Duration) -> [Steps; 3] {
     // A window of so many is a burst that costs too much if it is refused: there nothing is ever taken for proved.
     let large = count > 500;
     let enough = |accepted: u32| if large { u32::MAX } else { accepted };
@@ -72,8 +73,14 @@ fn steps(count: u32) -> [Steps; 3] {
     let bucket = Steps { at_first: 3, quick: 1, quick_max: count / 6, careful: 2, enough: never };
     let counter =
         Steps { at_first: 2, quick: 2, quick_max: count / 16, careful: 8, enough: enough(count) };
-    // Each of eight parts of a second sees an eighth of the calls.
-    let seconds = Steps { quick_max: count / 10, enough: enough((count / 8).max(32)), ..counter };
+    // Each of eight parts of a second sees an eighth of the calls. In short windows the vendors are ruled out instead.
+    let ruled_out = window <= seconds::WINDOW_MAX;
+    let enough = if ruled_out { never } else { enough((count / 8).max(32)) };
+    let seconds = if ruled_out && !large && count > 20 {
+        Steps { at_first: count.div_ceil(16), quick: 1, quick_max: count / 4, careful: 8, enough }
+    } else {
+        Steps { quick_max: count / 10, enough, ..counter }
+    };
     [bucket, counter, seconds]
 }
 
@@ -87,6 +94,8 @@ pub(super) struct Learner {
     count: u64,
     window: Duration,
     probes: [Probe; 3],
+    /// How long after its sending a call that nobody has refused is taken for accepted.
+    silence: Duration,
     /// By the slot's index.
     grounds: Vec<Ground>,
     /// All calls, by the upper bounds of their arrival; and the accepted ones, by the lower bounds.
@@ -125,7 +134,8 @@ impl Learner {
         Self {
             count: u64::from(count),
             window,
-            probes: steps(count).map(Probe::new),
+            probes: steps(count, window).map(Probe::new),
+            silence: Duration::from_millis(500),
             grounds: Vec::new(),
             bucket: Pacer::new(hold / count),
             accepted: Pacer::new(window / count),
@@ -138,7 +148,7 @@ impl Learner {
             depth_since: Tick::ZERO,
             phases: Phases::new(u64::from(count), window),
             counter: false,
-            fine: Seconds::new(u64::from(count), hold),
+            fine: Seconds::new(u64::from(count), window, hold),
             seconds: false,
             late: 0,
             clean: 0,
@@ -156,6 +166,11 @@ impl Learner {
     /// Whether a belief that was given up is being tried again.
     pub(super) fn trying(&self) -> bool {
         self.trying
+    }
+
+    /// The network was seen: a refusal comes back within so long.
+    pub(super) fn refusals_take(&mut self, at_most: Duration) {
+        self.silence = at_most;
     }
 
     pub(super) fn counter(&self) -> bool {
@@ -243,7 +258,7 @@ impl Learner {
                 unproved.then(|| self.fine.fine_at().filter(|at| *at > now))
             }
         }?;
-        let presumed = self.probes[kind].presumes_at().filter(|at| *at > now);
+        let presumed = self.probes[kind].presumes_at(self.silence).filter(|at| *at > now);
         Some(match (drains, presumed) {
             (Some(drains), Some(presumed)) => Some(drains.min(presumed)),
             (drains, presumed) => drains.or(presumed),
@@ -252,12 +267,12 @@ impl Learner {
 
     pub(super) fn advance(&mut self, now: Tick) {
         self.fine.advance(now);
-        if self.probes[BUCKET].presume(now) > 0 {
+        if self.probes[BUCKET].presume(self.silence, now) > 0 {
             self.presumed = self.presumed.max(self.reach);
             self.reach = 0.0;
         }
-        self.probes[COUNTER].presume(now);
-        self.probes[SECONDS].presume(now);
+        self.probes[COUNTER].presume(self.silence, now);
+        self.probes[SECONDS].presume(self.silence, now);
     }
 
     /// A call goes; `unstamped` are those under way with it.
@@ -275,6 +290,9 @@ impl Learner {
         ground.unproved[COUNTER] = !self.counter && verdicts.may_refuse != 0;
         ground.at_edge = self.fine.at_edge(unstamped.saturating_sub(1));
         ground.unproved[SECONDS] = !self.seconds && ground.at_edge;
+        if ground.unproved[SECONDS] {
+            ground.must_refuse_edge = self.fine.must_refuse(now);
+        }
         self.phases.count(now);
         for kind in [BUCKET, COUNTER, SECONDS] {
             if ground.unproved[kind] {
@@ -317,6 +335,8 @@ impl Learner {
             self.presumed = self.presumed.max(self.proven);
         }
         self.phases.rule_out(ground.must_refuse);
+        let arrived_by = now.min(ground.at + self.silence);
+        self.fine.accepted(ground.at, arrived_by, ground.must_refuse_edge);
         for kind in [BUCKET, COUNTER, SECONDS] {
             if ground.unproved[kind] {
                 self.probes[kind].accepted(ground.epochs[kind], part_of(kind, ground.at));
@@ -358,6 +378,7 @@ impl Learner {
             self.phases.start_over();
         } else if self.seconds {
             self.seconds = false;
+            self.fine.start_over();
         } else {
             return false;
         }

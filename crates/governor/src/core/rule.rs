@@ -164,6 +164,13 @@ impl Rule {
         self.guard.stamped_after_s(latency)
     }
 
+    /// A refusal comes back within so long after its call was sent.
+    pub(super) fn refusals_take(&mut self, at_most: Duration) {
+        if let Some(learner) = &mut self.learner {
+            learner.refusals_take(at_most);
+        }
+    }
+
     pub(super) fn learner(&self) -> Option<&Learner> {
         self.learner.as_deref()
     }

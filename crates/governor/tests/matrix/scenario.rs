@@ -18,10 +18,11 @@ pub(crate) struct Vendor {
 }
 
 /// The sets of limits. A short job is three of the smallest bursts, a long one goes on until the limiter has settled.
-pub(crate) static VENDORS: [Vendor; 5] = [
+pub(crate) static VENDORS: [Vendor; 6] = [
     Vendor { name: "20/min + 60/h", limits: &["20/min", "60/h"], calls: [60, 1_000], phases: 20 },
     Vendor { name: "10/s + 300/min", limits: &["10/s", "300/min"], calls: [30, 1_000], phases: 20 },
     Vendor { name: "1/s", limits: &["1/s"], calls: [10, 1_000], phases: 20 },
+    Vendor { name: "200/s", limits: &["200/s"], calls: [600, 6_000], phases: 6 },
     Vendor { name: "1000/s", limits: &["1000/s"], calls: [3_000, 20_000], phases: 6 },
     Vendor {
         name: "10/s + 200/min + 5000/h",

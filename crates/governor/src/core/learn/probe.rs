@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use paceline_clock::Tick;
 
-/// A call that nobody has refused this long after its sending is taken for accepted: a refusal comes back at once, an
-/// answer may take its time.
-const PRESUMED_AFTER: Duration = Duration::from_millis(500);
 /// Parts of the ground that are proved one by one.
 pub(super) const PARTS: usize = 8;
 
@@ -54,14 +51,15 @@ impl Probe {
             || self.out < at_first.max((accepted / quick).min(quick_max)).max(accepted / careful)
     }
 
-    /// When the calls that are out will be taken for accepted; `None` if none are.
-    pub(super) fn presumes_at(&self) -> Option<Tick> {
-        (self.out > 0).then(|| self.last + PRESUMED_AFTER)
+    /// When the calls that are out will be taken for accepted; `None` if none are. `silence` is how long after its sending a call that nobody has refused is taken for accepted: a refusal comes
+    /// back at once, an answer may take its time.
+    pub(super) fn presumes_at(&self, silence: Duration) -> Option<Tick> {
+        (self.out > 0).then(|| self.last + silence)
     }
 
     /// Takes the calls that are out for accepted if it is time; answers how many.
-    pub(super) fn presume(&mut self, now: Tick) -> u32 {
-        if self.presumes_at().is_none_or(|at| now < at) {
+    pub(super) fn presume(&mut self, silence: Duration, now: Tick) -> u32 {
+        if self.presumes_at(silence).is_none_or(|at| now < at) {
             return 0;
         }
         let out = std::mem::take(&mut self.out);
@@ -157,9 +155,10 @@ mod tests {
         let mut probe = Probe::new(HALF);
         out_at_once(&mut probe, 0);
         assert!(!probe.open(0));
-        assert_eq!(probe.presume(Tick::from_millis(499)), 0);
-        assert_eq!(probe.presume(Tick::from_millis(500)), 2);
+        let silence = Duration::from_millis(500);
+        assert_eq!(probe.presume(silence, Tick::from_millis(499)), 0);
+        assert_eq!(probe.presume(silence, Tick::from_millis(500)), 2);
         assert!(probe.open(0));
-        assert_eq!(probe.presumes_at(), None);
+        assert_eq!(probe.presumes_at(silence), None);
     }
 }
