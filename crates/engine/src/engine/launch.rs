@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_governor::{Budget, Guard, Limit, Rate};
-use paceline_model::{ColumnId, Lease, Run, RunId, RunStatus, Table, limits};
+use paceline_model::{ColumnId, Lease, Recovery, Run, RunId, RunStatus, Table, limits};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -55,7 +55,8 @@ impl Engine {
         let records_intents =
             !http.repeatable || rate.limits.iter().any(|limit| limit.window() >= REMEMBERED_WINDOW);
 
-        let held = inner.store.recover_run(run.id, http.repeatable).await?;
+        let recovery = if http.repeatable { Recovery::Repeatable } else { Recovery::Once };
+        let held = inner.store.recover_run(run.id, recovery).await?;
         let unrecorded = if records_intents { 0 } else { held.min(u64::from(rate.concurrent_max)) };
         let budget = self.budget(column.id, &rate, unrecorded).await?;
         budget.reset_breaker();

@@ -60,6 +60,13 @@ pub(crate) fn smart(name: &str, kind: ColumnType) -> NewColumn {
     NewColumn { smart: Some(smart), ..column(name, kind) }
 }
 
+/// A column of kind `integration`: its cells have notes.
+pub(crate) fn integration(name: &str) -> NewColumn {
+    let mut column = smart(name, ColumnType::Json);
+    column.smart.as_mut().unwrap().kind = SmartKind::Integration;
+    column
+}
+
 /// A table `leads` with the columns `email`, `score` and the smart `city`.
 pub(crate) async fn leads(store: &dyn Store) -> Table {
     let columns = vec![
