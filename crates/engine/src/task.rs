@@ -51,7 +51,7 @@ fn retry(
     throttled_since: Option<Timestamp>,
 ) -> Ended {
     let step = TaskStep::Retry { errors, not_before, throttled_since };
-    let report = TaskReport { row: task.row, attempt: Some(attempt), step };
+    let report = TaskReport::new(task.row, Some(attempt), step);
     task.attempts += 1;
     task.errors = errors;
     task.throttled_since = throttled_since;
@@ -66,16 +66,12 @@ fn finish(
     value: Option<Value>,
     error: Option<CellError>,
 ) -> Ended {
-    let report =
-        TaskReport { row: task.row, attempt, step: TaskStep::Finish { state, value, error } };
+    let report = TaskReport::new(task.row, attempt, TaskStep::Finish { state, value, error });
     Ended { report, again: None }
 }
 
 pub(crate) fn give_back(task: &Task) -> Ended {
-    Ended {
-        report: TaskReport { row: task.row, attempt: None, step: TaskStep::GiveBack },
-        again: None,
-    }
+    Ended { report: TaskReport::new(task.row, None, TaskStep::GiveBack), again: None }
 }
 
 /// A cell's error, cut to what is kept.

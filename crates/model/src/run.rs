@@ -275,6 +275,28 @@ pub struct TaskReport {
     pub attempt: Option<Attempt>,
     /// What comes next.
     pub step: TaskStep,
+    /// What becomes of its cell's note.
+    pub note: NoteStep,
+}
+
+impl TaskReport {
+    /// A report of a row whose note stays as it is.
+    #[must_use]
+    pub fn new(row: RowId, attempt: Option<Attempt>, step: TaskStep) -> Self {
+        Self { row, attempt, step, note: NoteStep::Keep }
+    }
+}
+
+/// What a report does with the note of its cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NoteStep {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// This one stands from now on.
+    Put(String),
+    /// It goes.
+    Drop,
 }
 
 /// The next step of a task.

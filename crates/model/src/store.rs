@@ -99,8 +99,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// change. A report for a task that `token` does not hold (any more) only keeps its attempt: it is late. Answers the
     /// run as it now stands.
     ///
-    /// The note of a cell goes when the cell ends in any state but `Unknown`, and with an attempt that is reported
-    /// although the cell goes on: that attempt came to nothing, so there is nothing to look up. Otherwise it stays.
+    /// The note of a cell goes when the cell ends in any state but `Unknown`; before that it is as the report says.
     async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run>;
 
     /// Keeps `note` as what must be known of a cell before anything more is done for it, in place of an earlier note: a

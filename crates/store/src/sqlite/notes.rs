@@ -23,7 +23,6 @@ pub(super) fn save_note(
     note: &str,
     call: &NotedCall,
 ) -> Result<bool> {
-    check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)?;
     let target = Target::of(db, run)?;
     if !target.noted {
         let problem = "only cells of columns of kind integration have notes";
@@ -72,10 +71,7 @@ pub(super) fn put_note(
 ) -> Result<()> {
     check_settleable(db, column, row)?;
     match note {
-        Some(note) => {
-            check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)?;
-            write(db, column, row, note)
-        }
+        Some(note) => write(db, column, row, note),
         None => remove(db, column, row),
     }
 }
@@ -115,7 +111,8 @@ pub(super) fn remove(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<()> {
     Ok(())
 }
 
-fn write(db: &Db<'_>, column: ColumnId, row: RowId, note: &str) -> Result<()> {
+pub(super) fn write(db: &Db<'_>, column: ColumnId, row: RowId, note: &str) -> Result<()> {
+    check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)?;
     db.conn
         .prepare_cached(
             "-- paceline: save_note\nINSERT INTO _ht_notes (column_id, row_id, note, at) \

@@ -3,8 +3,8 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    CellError, CellState, ChangeKind, ColumnId, Counts, Error, RowId, Run, RunId, SmartKind,
-    TableId, TaskReport, TaskStep, Value, limits,
+    CellError, CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId,
+    SmartKind, TableId, TaskReport, TaskStep, Value, limits,
 };
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
@@ -125,9 +125,6 @@ impl<'c> CellWriter<'c> {
             target.run.0,
             db.now.as_micros(),
         ])?;
-        if target.noted && state != CellState::Unknown {
-            notes::remove(db, target.column, row)?;
-        }
         match state {
             CellState::Completed => self.counts.completed += 1,
             CellState::Failed => self.counts.failed += 1,
@@ -204,10 +201,25 @@ impl<'c, 't> Batch<'c, 't> {
         if let TaskStep::Finish { state, value, error } = &report.step {
             let cell = (*state, value.as_ref(), error.as_ref());
             self.cells.finish_cell(self.db, self.target, report.row, cell)?;
-        } else if self.target.noted && report.attempt.is_some() {
-            notes::remove(self.db, self.target.column, report.row)?;
+        }
+        if self.target.noted {
+            self.note(report)?;
         }
         Ok(())
+    }
+
+    fn note(&self, report: &TaskReport) -> Result<()> {
+        let certain = matches!(
+            report.step,
+            TaskStep::Finish { state, .. } if state != CellState::Unknown
+        );
+        match &report.note {
+            NoteStep::Keep if !certain => Ok(()),
+            NoteStep::Put(note) if !certain => {
+                notes::write(self.db, self.target.column, report.row, note)
+            }
+            _ => notes::remove(self.db, self.target.column, report.row),
+        }
     }
 
     /// Ends the task or moves it on; false if the token does not hold it.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, AttemptClass, CellError, CellState, ChangeKind, Column, Counts, NotedCall, Recovery,
-    RowId, Run, RunStatus, Scope, Task, TaskReport, TaskStep,
+    Attempt, AttemptClass, CellError, CellState, ChangeKind, Column, Counts, NoteStep, NotedCall,
+    Recovery, RowId, Run, RunStatus, Scope, Task, TaskReport, TaskStep,
 };
 
 use crate::support::{Scene, attempt, claimed, each, finish, give_back, integration, numbers};
@@ -42,7 +42,7 @@ impl Scene {
     }
 
     async fn report(&self, run: &Run, attempt: Option<Attempt>, step: TaskStep) -> Run {
-        let report = TaskReport { row: ROW, attempt, step };
+        let report = TaskReport::new(ROW, attempt, step);
         self.store.record(run.id, 1, vec![report]).await.unwrap()
     }
 
@@ -52,7 +52,7 @@ impl Scene {
         self.noted(&run, note, NotedCall::Intended).await;
         let reports = (1..=rows).filter(|row| *row != ROW.0).map(|row| {
             let step = TaskStep::Finish { state: CellState::Completed, value: None, error: None };
-            TaskReport { row: RowId(row), attempt: None, step }
+            TaskReport::new(RowId(row), None, step)
         });
         self.store.record(run.id, 1, reports.collect()).await.unwrap();
         self.report(&run, Some(self.made()), finished(CellState::Unknown)).await;
@@ -140,27 +140,29 @@ fn who_lost_the_task_saves_no_note_but_its_attempt_is_kept() {
 }
 
 #[test]
-fn a_note_goes_with_what_is_certain_and_stays_with_what_is_not() {
+fn a_note_goes_with_what_is_certain_and_else_is_as_the_report_says() {
     each(|scene| async move {
         let (column, run) = begun(&scene, 3).await;
-        let states = [CellState::Completed, CellState::Failed, CellState::Skipped];
-        let mut cases: Vec<_> =
-            states.map(|state| (finished(state), true, None)).into_iter().collect();
-        let stays = Some("sending".to_owned());
-        cases.push((finished(CellState::Unknown), true, stays.clone()));
-        // An attempt that is reported while the cell goes on came to nothing.
-        cases.push((retry(&scene), true, None));
-        cases.push((TaskStep::GiveBack, true, None));
-        cases.push((retry(&scene), false, stays.clone()));
-        cases.push((TaskStep::GiveBack, false, stays));
         scene.store.set_run_status(run.id, RunStatus::Cancelled, None).await.unwrap();
-        for (step, attempted, wanted) in cases {
+        let put = || NoteStep::Put("next".into());
+        let certain = [CellState::Completed, CellState::Failed, CellState::Skipped];
+        let mut cases: Vec<_> = certain
+            .into_iter()
+            .flat_map(|state| [NoteStep::Keep, put()].map(|note| (finished(state), note, None)))
+            .collect();
+        for step in [finished(CellState::Unknown), retry(&scene), TaskStep::GiveBack] {
+            cases.push((step.clone(), NoteStep::Keep, Some("sending")));
+            cases.push((step.clone(), put(), Some("next")));
+            cases.push((step, NoteStep::Drop, None));
+        }
+        for (step, note, wanted) in cases {
             let run = scene.start(&column, Scope::All).await;
             scene.claim(&run, 1, 100).await;
             scene.noted(&run, "sending", NotedCall::Intended).await;
-            let attempt = attempted.then(|| scene.made());
-            scene.report(&run, attempt, step.clone()).await;
-            assert_eq!(scene.note_of(&column).await, wanted, "{step:?}, attempted: {attempted}");
+            let what = format!("{step:?}, {note:?}");
+            let report = TaskReport { note, ..TaskReport::new(ROW, Some(scene.made()), step) };
+            scene.store.record(run.id, 1, vec![report]).await.unwrap();
+            assert_eq!(scene.note_of(&column).await.as_deref(), wanted, "{what}");
             scene.store.set_run_status(run.id, RunStatus::Cancelled, None).await.unwrap();
             scene.sim.advance(Duration::from_secs(1));
         }

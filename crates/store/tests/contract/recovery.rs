@@ -17,7 +17,7 @@ async fn interrupted(scene: &Scene) -> (paceline_model::Run, paceline_model::Col
     let now = scene.clock.wall();
     let step = TaskStep::Retry { errors: 1, not_before: now, throttled_since: None };
     let first = Some(attempt(1, AttemptClass::Transient, now));
-    let report = TaskReport { row: RowId(3), attempt: first, step };
+    let report = TaskReport::new(RowId(3), first, step);
     scene.store.record(run.id, 1, vec![report]).await.unwrap();
     scene.sim.advance(Duration::from_secs(1));
     let intent_at = scene.clock.wall();
@@ -104,7 +104,7 @@ fn what_is_reported_of_a_call_settles_its_intent() {
         let now = scene.clock.wall();
         let step = TaskStep::Retry { errors: 2, not_before: now, throttled_since: None };
         let second = Some(attempt(2, AttemptClass::Transient, now));
-        let retried = TaskReport { row: RowId(3), attempt: second, step };
+        let retried = TaskReport::new(RowId(3), second, step);
         scene.store.record(run.id, 1, vec![give_back(2), retried]).await.unwrap();
         assert_eq!(claimed(&scene.claim(&run, 2, 1).await), [2]);
         // Both are held and neither is on its way.
