@@ -20,6 +20,7 @@ use crate::task::{self, Ended};
 pub use context::Stop;
 pub(crate) use context::{RunContext, RunParts};
 use reporter::report;
+pub(crate) use reporter::until_recovered;
 
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
 pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
@@ -30,7 +31,10 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
         .map(tokio::spawn)
         .collect();
     drop(reports);
-    let fed = feed(&ctx).await;
+    let fed = tokio::select! {
+        fed = feed(&ctx) => fed,
+        () = ctx.work.keep(&ctx) => Ok(()),
+    };
     if let Err(error) = &fed {
         ctx.stop(Stop::Store(error.to_string()));
     }
@@ -43,6 +47,7 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     if let Err(error) = reporter.await {
         tracing::error!(%error, "the reporter ended in a panic");
     }
+    ctx.work.close(&ctx).await;
     let ended = end(&ctx).await;
     ctx.progress.end();
     ended
@@ -108,7 +113,10 @@ async fn claim(ctx: &RunContext) -> paceline_model::Result<bool> {
     let max = ctx.claim_max();
     let claim = ctx.store.claim_tasks(ctx.run, ctx.work.inputs(), ctx.lease, max).await?;
     let all_claimed = claim.exhausted && claim.tasks.len() < max;
-    ctx.queue.add(claim.tasks, &ctx.clock);
+    let mut tasks = claim.tasks;
+    // Jobs that were started already go first: somebody has to watch them.
+    tasks.sort_by_key(|task| task.note.is_none());
+    ctx.queue.add(tasks, &ctx.clock);
     Ok(all_claimed)
 }
 

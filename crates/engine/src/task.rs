@@ -2,11 +2,15 @@
 
 mod http;
 
+use std::time::Duration;
+
 use paceline_clock::{Clock, Tick, Timestamp};
+use paceline_hex::Session;
 use paceline_model::{
     Attempt, CellError, CellState, ColumnId, Task, TaskReport, TaskStep, Value, limits,
 };
 
+use crate::integration::{self, HexWork};
 use crate::runner::RunContext;
 pub(crate) use http::HttpWork;
 
@@ -14,6 +18,8 @@ pub(crate) use http::HttpWork;
 pub(crate) enum Work {
     /// One HTTP call.
     Http(HttpWork),
+    /// A job of Hex.
+    Hex(Box<HexWork>),
 }
 
 impl Work {
@@ -21,6 +27,30 @@ impl Work {
     pub(crate) fn inputs(&self) -> &[ColumnId] {
         match self {
             Self::Http(http) => &http.column.inputs,
+            Self::Hex(hex) => &hex.column.inputs,
+        }
+    }
+
+    /// What the jobs of a run pass through, if it has jobs.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Http(_) => None,
+            Self::Hex(hex) => Some(&hex.session),
+        }
+    }
+
+    /// Keeps on record, for ever, what the work's budgets spend beside the attempts.
+    pub(crate) async fn keep(&self, ctx: &RunContext) {
+        match self {
+            Self::Http(_) => std::future::pending().await,
+            Self::Hex(hex) => hex.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
+        }
+    }
+
+    /// The run has stopped, and no call is under way.
+    pub(crate) async fn close(&self, ctx: &RunContext) {
+        if let Self::Hex(hex) = self {
+            hex.memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
         }
     }
 }
@@ -35,15 +65,17 @@ pub(crate) struct Ended {
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
     match &ctx.work {
         Work::Http(http) => http::work(ctx, http, task).await,
+        // Boxed, so that the workers of http columns do not carry its size.
+        Work::Hex(hex) => Box::pin(integration::work(ctx, hex, task)).await,
     }
 }
 
 /// The wall time of a moment of the recent past.
-fn wall_at(clock: &Clock, tick: Tick) -> Timestamp {
+pub(crate) fn wall_at(clock: &Clock, tick: Tick) -> Timestamp {
     clock.wall().before(clock.now() - tick)
 }
 
-fn retry(
+pub(crate) fn retry(
     mut task: Task,
     attempt: Attempt,
     errors: u32,
@@ -59,7 +91,7 @@ fn retry(
     Ended { report, again: Some(task) }
 }
 
-fn finish(
+pub(crate) fn finish(
     task: &Task,
     attempt: Option<Attempt>,
     state: CellState,
@@ -85,4 +117,13 @@ pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
         message.truncate(end);
     }
     CellError { code: code.to_owned(), message }
+}
+
+/// What a cell says that was refused for its rate for too long.
+pub(crate) fn throttled_text(waited: Duration) -> String {
+    format!(
+        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
+         cells",
+        waited.as_secs()
+    )
 }

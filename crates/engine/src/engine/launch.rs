@@ -36,10 +36,10 @@ struct Reservation<'a> {
 }
 
 /// What a run works with, by the kind of its column.
-struct Prepared {
-    work: Work,
-    budget: Budget,
-    rate: Rate,
+pub(super) struct Prepared {
+    pub(super) work: Work,
+    pub(super) budget: Budget,
+    pub(super) rate: Rate,
 }
 
 impl Drop for Reservation<'_> {
@@ -59,9 +59,7 @@ impl Engine {
         let (_, smart) = smart_column(table, &column.name)?;
         let Prepared { work, budget, rate } = match smart.kind {
             SmartKind::Http => self.prepare_http(table, column, smart, run.id).await?,
-            SmartKind::Integration => {
-                return Err(Error::Internal("not built yet".to_owned()));
-            }
+            SmartKind::Integration => self.prepare_hex(table, column, smart, run.id).await?,
         };
         let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
         let concurrent_max = rate.concurrent_max;
@@ -69,8 +67,9 @@ impl Engine {
             &run,
             inner.clock.clone(),
             budget.clone(),
-            rate.limits,
+            budget.status().limits.iter().map(|status| status.limit).collect(),
             concurrent_max,
+            work.session().cloned(),
         ));
         let ctx = RunContext::new(RunParts {
             store: Arc::clone(&inner.store),
@@ -99,7 +98,7 @@ impl Engine {
         let spec = HttpSpec::from_json(&smart.config)?
             .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
         let http = HttpColumn::new(&spec, table, &column.name, inner.config.outbound)?;
-        let rate = self.rate(&smart.rate_limit)?;
+        let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let http = http.with_timeout(spec.timeout_ms.is_none().then_some(rate.timeout).flatten());
         let records_intents =
             !http.repeatable || rate.limits.iter().any(|limit| limit.window() >= REMEMBERED_WINDOW);
@@ -159,9 +158,22 @@ impl Engine {
         }
         let budget = Budget::new(rate.budget_config(), self.inner.clock.clone())
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
+        self.remember(column, &budget, rate, unrecorded).await?;
+        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// Has a new budget of a column take over what was learnt of the vendor, and the calls on record.
+    pub(super) async fn remember(
+        &self,
+        column: ColumnId,
+        budget: &Budget,
+        rate: &Rate,
+        unrecorded: u64,
+    ) -> Result<()> {
         let now = self.inner.clock.wall();
         // First, because remembered calls are laid out by what is known of the vendor.
-        memory::recall(self.inner.store.as_ref(), column, &budget, now).await?;
+        memory::recall(self.inner.store.as_ref(), column, budget, now).await?;
         let longest = rate.limits.iter().map(Limit::window).max().unwrap_or_default();
         let most = rate.limits.iter().map(|limit| limit.count() as usize).max().unwrap_or_default();
         // A margin for the drift that the windows allow.
@@ -174,8 +186,7 @@ impl Engine {
         let coming = seen_at.split_off(seen_at.partition_point(|seen_at| *seen_at <= now));
         budget.remember(seen_at.iter().map(|seen_at| now.since(*seen_at)));
         budget.remember_coming(coming.iter().map(|coming| coming.since(now)));
-        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
-        Ok(budget)
+        Ok(())
     }
 
     /// Calls that earlier processes may have sent and did not live to record, `unrecorded` by the last one. They are

@@ -4,12 +4,11 @@ mod events;
 mod verdict;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
 use paceline_model::{Attempt, CellState, ColumnId, Task};
 
-use super::{Ended, cell_error, finish, give_back, retry, wall_at};
+use super::{Ended, cell_error, finish, give_back, retry, throttled_text, wall_at};
 use crate::runner::{RunContext, Stop};
 use crate::{HttpColumn, Provider, Request};
 use events::Events;
@@ -147,12 +146,4 @@ fn next_step(
             finish(&task, Some(attempt), CellState::Failed, None, Some(error))
         }
     }
-}
-
-fn throttled_text(waited: Duration) -> String {
-    format!(
-        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
-         cells",
-        waited.as_secs()
-    )
 }
