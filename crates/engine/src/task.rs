@@ -39,6 +39,18 @@ impl Work {
         }
     }
 
+    /// These tasks were claimed and are about to be worked on.
+    pub(crate) async fn claimed(
+        &self,
+        ctx: &RunContext,
+        tasks: &[Task],
+    ) -> paceline_model::Result<()> {
+        match self {
+            Self::Http(_) => Ok(()),
+            Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
+        }
+    }
+
     /// Keeps on record, for ever, what the work's budgets spend beside the attempts.
     pub(crate) async fn keep(&self, ctx: &RunContext) {
         match self {

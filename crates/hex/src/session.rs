@@ -10,7 +10,7 @@ use crate::budgets::Group;
 use crate::client::Client;
 use crate::kernels::Kernels;
 use crate::perform::Performance;
-use crate::projects::Projects;
+use crate::projects::{Post, Projects};
 use crate::tokens::Tokens;
 use crate::watcher::{Pace, Watcher};
 use crate::{
@@ -96,6 +96,26 @@ impl Session {
         let project = self.inner.projects.get(project);
         let mut book = project.book();
         runs.into_iter().for_each(|run| book.own(run));
+    }
+
+    /// These notes are on record, of jobs that are about to be performed: a reconcile of one of them must know of the others
+    /// before it takes a run for its own.
+    pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>) {
+        for note in notes {
+            match note {
+                Note::Started { project, run_id, .. } => self.own(project, [run_id]),
+                Note::Sending { project, body_hash, sent_at_ms, .. } => {
+                    let post = Post {
+                        body_hash: body_hash.clone(),
+                        sent_at_ms: *sent_at_ms,
+                        // Nobody waits for it before it is performed.
+                        blocks_until: self.inner.clock.now(),
+                    };
+                    self.inner.projects.get(project).book().remember(post);
+                }
+                Note::Resend => {}
+            }
+        }
     }
 
     /// Where the runs of this session stand.

@@ -83,10 +83,13 @@ pub(crate) async fn work(ctx: &RunContext, hex: &HexWork, task: Task) -> Option<
         Ok(job) => job,
         Err(ended) => return Some(*ended),
     };
-    let host = StoreHost::new(ctx, &task);
-    let end = hex.session.perform(&job, note, &host).await;
+    let host = StoreHost::new(ctx, &task, note.as_ref());
+    let mut end = hex.session.perform(&job, note, &host).await;
     if host.is_lost() {
         return None;
+    }
+    if host.takes_recorded() {
+        end.post = None;
     }
     if let Some(started) = host.started_at() {
         ctx.progress.called(ctx.clock.now() - started);
