@@ -14,7 +14,13 @@ struct Outcome {
     elapsed: Duration,
 }
 
-fn run(jobs: usize, projects: usize, concurrency: usize, options: Options, config: HexConfig) -> Outcome {
+fn run(
+    jobs: usize,
+    projects: usize,
+    concurrency: usize,
+    options: Options,
+    config: HexConfig,
+) -> Outcome {
     SimClock::new().run(|clock| async move {
         let wire = SimWire::new(config, &clock);
         let token = Token::new("hxtp_1");
@@ -73,15 +79,20 @@ fn hex_200_jobs_are_never_refused_and_end_when_the_limits_allow() {
 #[test]
 fn one_project_and_two_hundred_projects_do_as_well() {
     let policy: Policy = "log".parse().unwrap();
-    for (projects, run_ms) in [(1, "2000"), (1, "60000..600000"), (200, "2000"), (200, "60000..600000")] {
+    for (projects, run_ms) in
+        [(1, "2000"), (1, "60000..600000"), (200, "2000"), (200, "60000..600000")]
+    {
         let mut config = hex(&policy, "0..2000", 3);
         config.projects = (1..=projects).map(HexProject::numbered).collect();
         config.projects.iter_mut().for_each(|project| project.run = run_ms.parse().unwrap());
         let outcome = run(200, projects as usize, 25, Options::default(), config);
         let name = format!("{projects} projects, runs of {run_ms} ms");
         check(&name, 200, &outcome);
+        // 200 projects take 400 reads before their triggers, and Hex allows 30 a minute: the first 20 triggers wait for
+        // theirs, and every hour begins that much later.
+        let most = if projects == 1 { 10_908_000 } else { 10_960_000 };
         let last = outcome.stats.last_start_ms.unwrap();
-        assert!(last <= 10_908_000, "{name}: {last}");
+        assert!(last <= most, "{name}: {last}");
     }
 }
 
