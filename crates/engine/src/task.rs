@@ -77,8 +77,7 @@ pub(crate) struct Ended {
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
     match &ctx.work {
         Work::Http(http) => http::work(ctx, http, task).await,
-        // Boxed, so that the workers of http columns do not carry its size.
-        Work::Hex(hex) => Box::pin(integration::work(ctx, hex, task)).await,
+        Work::Hex(hex) => integration::work(ctx, hex, task).await,
     }
 }
 

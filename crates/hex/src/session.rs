@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use paceline_clock::{Clock, Random};
+use paceline_governor::{Next, Outcome, TaskHistory};
 
 use crate::budgets::Group;
 use crate::client::Client;
@@ -31,7 +32,7 @@ pub(crate) struct Inner {
     pub(crate) kernels: Arc<Kernels>,
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) clock: Clock,
-    pub(crate) random: Random,
+    random: Random,
     pub(crate) triggered: AtomicU64,
     pub(crate) ended: AtomicU64,
 }
@@ -116,6 +117,12 @@ impl Session {
                 Note::Resend => {}
             }
         }
+    }
+
+    /// When a job is tried again after [`EndKind::Again`](crate::EndKind::Again), by [`RetryOptions`](crate::RetryOptions).
+    #[must_use]
+    pub fn next_try(&self, outcome: &Outcome, history: TaskHistory) -> Next {
+        self.inner.options.retry.next(outcome, history, self.inner.random.unit())
     }
 
     /// Where the runs of this session stand.

@@ -1,0 +1,10 @@
+//! The whole path of jobs: against a scripted wire for each rule, and against the lab's simulated Hex.
+
+mod batch;
+mod ends;
+mod faults;
+mod restart;
+mod rules;
+mod script;
+mod support;
+mod tokens;
