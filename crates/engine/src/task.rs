@@ -19,7 +19,7 @@ pub(crate) enum Work {
     /// One HTTP call.
     Http(HttpWork),
     /// A job of Hex.
-    Hex(Box<HexWork>),
+    Hex(HexWork),
 }
 
 impl Work {

@@ -136,7 +136,7 @@ impl Engine {
         );
         let session = session.map_err(|error| Error::config("config", error.to_string()))?;
         let work = HexWork::new(bound, session, memories);
-        Ok(Prepared { work: Work::Hex(Box::new(work)), budget: budgets.triggers, rate })
+        Ok(Prepared { work: Work::Hex(work), budget: budgets.triggers, rate })
     }
 
     fn tokens(&self, spec: &IntegrationSpec) -> Result<Arc<dyn TokenSource>> {
