@@ -15,6 +15,8 @@ use serde_json::{Value as Json, json};
 use crate::support::{COLUMN, TokenFile, cells, code, config, engine, table, values};
 
 const JOBS: usize = 30;
+/// Hex's limits for triggers, smaller: so that they bind, and a forgotten hour shows.
+const TRIGGERS: [&str; 2] = ["6/min", "20/h"];
 
 /// What is there when a life is over.
 struct Seen {
@@ -31,7 +33,10 @@ fn life(sim: &SimClock, dir: &Path, vendor: &Arc<HexVendor>, die_after: Duration
         let engine = engine(&store, &clock, vendor, TokenFile::of("token"));
         let jobs = match engine.store().table("jobs").await.unwrap() {
             Some(jobs) => jobs,
-            None => table(&engine, JOBS, config(json!({})), json!({"max_concurrent": 8})).await,
+            None => {
+                let rate = json!({"limits": TRIGGERS, "max_concurrent": 8});
+                table(&engine, JOBS, config(json!({})), rate).await
+            }
         };
         let run = match engine.store().runs(jobs.id, 1).await.unwrap().into_iter().next() {
             None => engine.start_run(&jobs, COLUMN, Scope::All).await.unwrap(),
@@ -51,7 +56,7 @@ fn life(sim: &SimClock, dir: &Path, vendor: &Arc<HexVendor>, die_after: Duration
 fn lives(deaths: &[u64], faults: &str, seed: u64) -> (Seen, Arc<HexVendor>) {
     let dir = tempfile::tempdir().unwrap();
     let sim = SimClock::new();
-    let hex = HexConfig {
+    let mut hex = HexConfig {
         limits: HexLimits::documented(&Policy::LOG),
         kernels: Some(25),
         net: "20..2000".parse().unwrap(),
@@ -59,7 +64,7 @@ fn lives(deaths: &[u64], faults: &str, seed: u64) -> (Seen, Arc<HexVendor>) {
         seed,
         ..HexConfig::default()
     };
-    let mut hex = hex;
+    hex.limits.runs.limits = TRIGGERS.iter().map(|limit| limit.parse().unwrap()).collect();
     for project in &mut hex.projects {
         project.run = "1000..90000".parse().unwrap();
     }
