@@ -94,3 +94,29 @@ fn a_wrong_run_is_not_believed() {
         assert_eq!(vendor.stats().started, 1);
     });
 }
+
+#[test]
+fn a_run_that_may_be_another_unknown_job_s_is_nobody_s_before_that_one_was_looked_up() {
+    SimClock::new().run(|clock| async move {
+        // Rows 1 and 11 are of one project. Nothing was started for row 1; the run of row 11 is listed only later.
+        let faults = "drop-before-start:#1,drop-after-start:#11,late-in-list=200000:#10";
+        let hex = HexConfig { faults: faults.parse().unwrap(), ..HexConfig::default() };
+        let vendor = Arc::new(HexVendor::new(hex, clock.clone()).unwrap());
+        let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
+        let engine = engine(&store, &clock, &vendor, TokenFile::of("token"));
+        // One at a time: row 1 is looked up before anybody works on row 11.
+        let rate = serde_json::json!({"limits": ["1000/s"], "max_concurrent": 1});
+        let table = table(&engine, 11, config(fast_reads()), rate).await;
+        let run = engine.start_run(&table, COLUMN, Scope::All).await.unwrap();
+        assert_eq!(engine.wait(run.id).await.unwrap().counts.unknown, 2);
+
+        clock.sleep(std::time::Duration::from_secs(300)).await;
+        assert_eq!(look_up(&engine, &table).await, RunStatus::CompletedWithErrors);
+        let cells = cells(&engine, &table).await;
+        assert_eq!((cells[0].state, cells[10].state), (CellState::Unknown, CellState::Completed));
+        let own = values(&engine, &table).await[10]["runId"].clone();
+        let stats = vendor.stats();
+        let run = stats.run_list.iter().find(|run| run.run_id == own).unwrap();
+        assert_eq!(run.input_params.as_ref().unwrap()["n"], 11);
+    });
+}
