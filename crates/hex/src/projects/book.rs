@@ -28,6 +28,8 @@ pub(crate) struct Book {
     listed: BTreeSet<RunId>,
     /// When the listing was asked for.
     listed_at: Option<Tick>,
+    /// Somebody else starts runs of this project too.
+    shared: bool,
     own: BTreeSet<RunId>,
     own_order: VecDeque<RunId>,
     posts: VecDeque<Post>,
@@ -41,13 +43,19 @@ impl Book {
             // An older one that took longer: it may lack what the newer one has.
             return self.listed.extend(ids);
         }
-        self.listed = ids.collect();
+        let ids: BTreeSet<RunId> = ids.collect();
+        // While a POST is unsettled, what nobody knows may be its run.
+        if self.listed_at.is_some() && self.posts.is_empty() {
+            self.shared |= ids.iter().any(|id| !self.listed.contains(id) && !self.own.contains(id));
+        }
+        self.listed = ids;
         self.listed_at = Some(asked_at);
     }
 
-    /// The runs that are there before a POST, unless what is known is too old.
+    /// The runs that are there before a POST, unless what is known is too old: where others start runs too, any age is.
     pub(crate) fn baseline(&self, now: Tick, age_max: Duration) -> Option<Vec<RunId>> {
         let listed_at = self.listed_at?;
+        let age_max = if self.shared { Duration::ZERO } else { age_max };
         if now.since(listed_at) > age_max {
             return None;
         }
@@ -165,6 +173,20 @@ mod tests {
         );
         book.doubt();
         assert_eq!(book.baseline(at(20), AGE), None);
+    }
+
+    #[test]
+    fn where_others_start_runs_too_a_baseline_is_never_old() {
+        let mut book = Book::default();
+        book.listing(&runs(&["a"]), at(10));
+        book.own(&id("b"));
+        book.begin(post("h", 1, 100), at(11)).unwrap();
+        book.listing(&runs(&["a", "b", "c"]), at(12));
+        assert!(book.baseline(at(13), AGE).is_some(), "c may be the run of the unsettled POST");
+        book.settle(&post("h", 1, 100));
+        book.listing(&runs(&["a", "b", "c", "d"]), at(14));
+        assert_eq!(book.baseline(at(15), AGE), None);
+        assert!(book.baseline(at(14), AGE).is_some());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod batch;
 mod ends;
 mod faults;
-mod restart;
 mod rules;
 mod script;
 mod support;

@@ -106,13 +106,14 @@ impl TokenSource for Token {
 
 /// The lab's Hex as a wire.
 pub(crate) struct SimWire {
-    pub(crate) hex: HexVendor,
+    pub(crate) hex: Arc<HexVendor>,
     pub(crate) clock: Clock,
 }
 
 impl SimWire {
     pub(crate) fn new(config: HexConfig, clock: &Clock) -> Arc<Self> {
-        Arc::new(Self { hex: HexVendor::new(config, clock.clone()).unwrap(), clock: clock.clone() })
+        let hex = Arc::new(HexVendor::new(config, clock.clone()).unwrap());
+        Arc::new(Self { hex, clock: clock.clone() })
     }
 }
 
@@ -137,8 +138,11 @@ impl Wire for SimWire {
         };
         events.sent();
         let transport = |kind| WireError::Transport { kind, message: "no answer".to_owned() };
+        // By itself: what has left arrives, even if whoever sent it is gone.
+        let hex = Arc::clone(&self.hex);
+        let answer = tokio::spawn(async move { hex.handle(asked).await });
         let answer = tokio::select! {
-            answer = self.hex.handle(asked) => answer,
+            answer = answer => answer.unwrap(),
             () = self.clock.sleep(request.timeout) => return Err(transport(Transport::Timeout)),
         };
         match answer {
