@@ -101,7 +101,7 @@ async fn all(trouble: &Trouble, wire: &Arc<SimWire>, clock: &Clock) -> Vec<EndKi
     let options = if trouble.calm_limits { Options::default() } else { unlimited() };
     let options = Options { conflict_wait_max: Duration::from_secs(600), ..options };
     let budgets = Budgets::new(&options, clock).unwrap();
-    let desks: Vec<Arc<Desk>> = (0..JOBS).map(|_| Arc::default()).collect();
+    let desks: Vec<Arc<Desk>> = (0..JOBS).map(|_| Arc::new(Desk::slow(clock, &random))).collect();
     let mut ends: Vec<Option<EndKind>> = vec![None; JOBS];
     for life in 0..=trouble.kills {
         let wire = Arc::clone(wire) as _;

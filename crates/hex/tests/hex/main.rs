@@ -1,4 +1,5 @@
 //! The whole path of jobs: against a scripted wire for each rule, and against the lab's simulated Hex.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod batch;
 mod ends;

@@ -20,17 +20,29 @@ pub(crate) struct Desk {
     pub(crate) posts: Mutex<Vec<PostRecord>>,
     pub(crate) sendings: AtomicUsize,
     pub(crate) broken: Mutex<bool>,
+    /// Its disk takes up to a second for each note.
+    slow: Option<(Clock, Random)>,
     stop: watch::Sender<bool>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        let (note, posts, sendings, broken) = Default::default();
-        Self { note, posts, sendings, broken, stop: watch::Sender::new(false) }
+        let (note, posts, sendings, broken, slow) = Default::default();
+        Self { note, posts, sendings, broken, slow, stop: watch::Sender::new(false) }
     }
 }
 
 impl Desk {
+    pub(crate) fn slow(clock: &Clock, random: &Random) -> Self {
+        Self { slow: Some((clock.clone(), random.clone())), ..Self::default() }
+    }
+
+    async fn seek(&self) {
+        if let Some((clock, random)) = &self.slow {
+            clock.sleep(std::time::Duration::from_secs_f64(random.unit())).await;
+        }
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -63,11 +75,13 @@ impl Host for Desk {
     async fn sending(&self, note: &Note) -> Result<(), HostError> {
         assert!(matches!(note, Note::Sending { .. }));
         self.sendings.fetch_add(1, SeqCst);
+        self.seek().await;
         self.keep(note)
     }
 
     async fn started(&self, note: &Note, post: &PostRecord) -> Result<(), HostError> {
         assert!(matches!(note, Note::Started { .. } | Note::Resend));
+        self.seek().await;
         self.keep(note)?;
         self.posts.lock().unwrap().push(post.clone());
         Ok(())
