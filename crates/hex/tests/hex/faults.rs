@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_clock::{Clock, Random, SimClock};
 use paceline_hex::{Budgets, EndKind, Note, Options, Session};
-use paceline_lab::{HexConfig, HexStats};
+use paceline_lab::{HexConfig, HexRun, HexStats};
 use proptest::prelude::*;
 
 use crate::support::{Desk, SimWire, Token, job, perform, session, session_with, unlimited, word};
@@ -169,8 +169,18 @@ fn judge(trouble: &Trouble, ends: &[EndKind], stats: &HexStats) -> Result<(), Te
         // A 401 twice in a row is a pause, and this batch has no engine that resumes it.
         let paused = matches!(end, EndKind::NoCredentials { .. }) && trouble.faults.contains("401");
         prop_assert!(known.contains(&word(end)) || paused, "{n}: {end:?}");
-        let (EndKind::Completed(report) | EndKind::Failed { run: Some(report), .. }) = end else {
-            continue;
+        let report = match end {
+            EndKind::Completed(report) | EndKind::Failed { run: Some(report), .. } => report,
+            EndKind::Failed { run: None, .. } | EndKind::Again { .. } => {
+                let of_job = |run: &&HexRun| {
+                    let params = run.input_params.as_ref();
+                    !run.foreign && params.is_some_and(|params| params["n"] == n)
+                };
+                let started = stats.run_list.iter().find(of_job);
+                prop_assert!(started.is_none(), "{n}: {end:?} although {started:?}");
+                continue;
+            }
+            _ => continue,
         };
         // The one thing that no listing can tell: somebody else's run that began between the last listing and a POST that
         // never arrived looks as ours would.
