@@ -96,7 +96,7 @@ impl Session {
     pub fn own<'r>(&self, project: &str, runs: impl IntoIterator<Item = &'r RunId>) {
         let project = self.inner.projects.get(project);
         let mut book = project.book();
-        runs.into_iter().for_each(|run| book.own(run));
+        runs.into_iter().for_each(|run| book.own(run, None));
     }
 
     /// These notes are on record, of jobs that are about to be performed: a reconcile of one of them must know of the others

@@ -45,6 +45,7 @@ fn refused(stats: &HexStats) -> [u64; 3] {
     [stats.runs.refused, stats.reads.refused, stats.overall.refused]
 }
 
+#[expect(clippy::print_stdout, reason = "the table of the measurement")]
 fn check(name: &str, jobs: usize, outcome: &Outcome) {
     let Outcome { ends, stats, elapsed } = outcome;
     println!(

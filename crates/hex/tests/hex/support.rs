@@ -20,17 +20,29 @@ pub(crate) struct Desk {
     pub(crate) posts: Mutex<Vec<PostRecord>>,
     pub(crate) sendings: AtomicUsize,
     pub(crate) broken: Mutex<bool>,
+    /// Its disk takes up to a second for each note.
+    slow: Option<(Clock, Random)>,
     stop: watch::Sender<bool>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        let (note, posts, sendings, broken) = Default::default();
-        Self { note, posts, sendings, broken, stop: watch::Sender::new(false) }
+        let (note, posts, sendings, broken, slow) = Default::default();
+        Self { note, posts, sendings, broken, slow, stop: watch::Sender::new(false) }
     }
 }
 
 impl Desk {
+    pub(crate) fn slow(clock: &Clock, random: &Random) -> Self {
+        Self { slow: Some((clock.clone(), random.clone())), ..Self::default() }
+    }
+
+    async fn seek(&self) {
+        if let Some((clock, random)) = &self.slow {
+            clock.sleep(std::time::Duration::from_secs_f64(random.unit())).await;
+        }
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -63,11 +75,13 @@ impl Host for Desk {
     async fn sending(&self, note: &Note) -> Result<(), HostError> {
         assert!(matches!(note, Note::Sending { .. }));
         self.sendings.fetch_add(1, SeqCst);
+        self.seek().await;
         self.keep(note)
     }
 
     async fn started(&self, note: &Note, post: &PostRecord) -> Result<(), HostError> {
         assert!(matches!(note, Note::Started { .. } | Note::Resend));
+        self.seek().await;
         self.keep(note)?;
         self.posts.lock().unwrap().push(post.clone());
         Ok(())
@@ -106,13 +120,14 @@ impl TokenSource for Token {
 
 /// The lab's Hex as a wire.
 pub(crate) struct SimWire {
-    pub(crate) hex: HexVendor,
+    pub(crate) hex: Arc<HexVendor>,
     pub(crate) clock: Clock,
 }
 
 impl SimWire {
     pub(crate) fn new(config: HexConfig, clock: &Clock) -> Arc<Self> {
-        Arc::new(Self { hex: HexVendor::new(config, clock.clone()).unwrap(), clock: clock.clone() })
+        let hex = Arc::new(HexVendor::new(config, clock.clone()).unwrap());
+        Arc::new(Self { hex, clock: clock.clone() })
     }
 }
 
@@ -137,8 +152,11 @@ impl Wire for SimWire {
         };
         events.sent();
         let transport = |kind| WireError::Transport { kind, message: "no answer".to_owned() };
+        // By itself: what has left arrives, even if whoever sent it is gone.
+        let hex = Arc::clone(&self.hex);
+        let answer = tokio::spawn(async move { hex.handle(asked).await });
         let answer = tokio::select! {
-            answer = self.hex.handle(asked) => answer,
+            answer = answer => answer.unwrap(),
             () = self.clock.sleep(request.timeout) => return Err(transport(Transport::Timeout)),
         };
         match answer {
