@@ -13,7 +13,8 @@ use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 
 use crate::support::{
-    COLUMN, TokenFile, cells, code, config, engine, fast, fast_reads, states, table, values,
+    COLUMN, TokenFile, cells, code, config, engine, fast, fast_reads, one_at_a_time, states, table,
+    values,
 };
 
 /// A Hex with these faults, an engine on it, and a table of so many jobs.
@@ -32,13 +33,23 @@ impl Scene {
     }
 
     async fn of(clock: &Clock, rows: usize, hex: HexConfig, more: Json) -> Self {
+        Self::paced(clock, rows, hex, more, fast()).await
+    }
+
+    async fn paced(
+        clock: &Clock,
+        rows: usize,
+        hex: HexConfig,
+        more: Json,
+        rate_limit: Json,
+    ) -> Self {
         let vendor = Arc::new(HexVendor::new(hex, clock.clone()).unwrap());
         let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
         let tokens = TokenFile::of("first");
         let engine = engine(&store, clock, &vendor, tokens.clone());
         let mut settings = fast_reads();
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let table = table(&engine, rows, config(settings), fast()).await;
+        let table = table(&engine, rows, config(settings), rate_limit).await;
         Self { engine, vendor, table, tokens, clock: clock.clone() }
     }
 
@@ -182,9 +193,9 @@ fn an_answer_that_was_lost_is_looked_up_and_never_asked_for_again() {
 #[test]
 fn what_cannot_be_told_is_unknown_with_the_runs_that_it_may_be() {
     SimClock::new().run(|clock| async move {
-        let scene =
-            Scene::new(&clock, 2, "drop-after-start:#1,foreign:#1,drop-before-start:#2", json!({}));
-        let scene = scene.await;
+        let faults = "drop-after-start:#1,foreign:#1,drop-before-start:#2".parse().unwrap();
+        let hex = HexConfig { faults, ..HexConfig::default() };
+        let scene = Scene::paced(&clock, 2, hex, json!({}), one_at_a_time()).await;
         let run = scene.run().await;
         assert_eq!((run.status, run.counts.unknown), (RunStatus::CompletedWithErrors, 2));
         let cells = cells(&scene.engine, &scene.table).await;

@@ -9,7 +9,8 @@ use paceline_model::{CellState, RowId, RunStatus, Scope, Table};
 use paceline_store::SqliteStore;
 
 use crate::support::{
-    COLUMN, TokenFile, cells, code, config, engine, fast, fast_reads, states, table, values,
+    COLUMN, TokenFile, cells, code, config, engine, fast_reads, one_at_a_time, states, table,
+    values,
 };
 
 /// Two jobs, both unknown: of the first nobody can tell whether its run or another user's is its own; the second was never
@@ -20,7 +21,7 @@ async fn unknown(clock: &Clock) -> (Engine, Arc<HexVendor>, Table) {
     let vendor = Arc::new(HexVendor::new(hex, clock.clone()).unwrap());
     let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
     let engine = engine(&store, clock, &vendor, TokenFile::of("token"));
-    let table = table(&engine, 2, config(fast_reads()), fast()).await;
+    let table = table(&engine, 2, config(fast_reads()), one_at_a_time()).await;
     let run = engine.start_run(&table, COLUMN, Scope::All).await.unwrap();
     let run = engine.wait(run.id).await.unwrap();
     assert_eq!(run.counts.unknown, 2);
@@ -104,9 +105,8 @@ fn a_run_that_may_be_another_unknown_job_s_is_nobody_s_before_that_one_was_looke
         let vendor = Arc::new(HexVendor::new(hex, clock.clone()).unwrap());
         let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
         let engine = engine(&store, &clock, &vendor, TokenFile::of("token"));
-        // One at a time: row 1 is looked up before anybody works on row 11.
-        let rate = serde_json::json!({"limits": ["1000/s"], "max_concurrent": 1});
-        let table = table(&engine, 11, config(fast_reads()), rate).await;
+        // Row 1 is looked up before anybody works on row 11.
+        let table = table(&engine, 11, config(fast_reads()), one_at_a_time()).await;
         let run = engine.start_run(&table, COLUMN, Scope::All).await.unwrap();
         assert_eq!(engine.wait(run.id).await.unwrap().counts.unknown, 2);
 
