@@ -5,7 +5,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CellError, CellState, ColumnId, RowId, RunId, TableId, Value};
+use crate::{CellError, CellState, ColumnId, NoteStep, RowId, RunId, TableId, Value};
 
 /// Which cells of the column a run fills. Each due cell is taken once; a cell that fails again is not taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +17,15 @@ pub enum Scope {
     Empty,
     /// Rows whose cell has failed.
     Failed,
+    /// Rows whose cell is unknown: what the vendor knows of each is looked up again, by its note. Only for columns of
+    /// kind `integration`; of an `http` call nobody can ask.
+    Unknown,
 }
 
 impl Scope {
+    /// Every scope, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::All, Self::Empty, Self::Failed, Self::Unknown];
+
     /// The name in the API and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -27,13 +33,14 @@ impl Scope {
             Self::All => "all",
             Self::Empty => "empty",
             Self::Failed => "failed",
+            Self::Unknown => "unknown",
         }
     }
 
     /// The scope of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::All, Self::Empty, Self::Failed].into_iter().find(|scope| scope.as_str() == name)
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
 }
 
@@ -179,6 +186,9 @@ pub struct Task {
     pub throttled_since: Option<Timestamp>,
     /// Not to be tried before this moment.
     pub not_before: Option<Timestamp>,
+    /// What must be known of its cell before anything is done for it: see [`Store::save_note`](crate::Store::save_note).
+    /// Only columns of kind `integration` have notes.
+    pub note: Option<String>,
 }
 
 /// What a claim brought.
@@ -265,6 +275,16 @@ pub struct TaskReport {
     pub attempt: Option<Attempt>,
     /// What comes next.
     pub step: TaskStep,
+    /// What becomes of its cell's note.
+    pub note: NoteStep,
+}
+
+impl TaskReport {
+    /// A report of a row whose note stays as it is.
+    #[must_use]
+    pub fn new(row: RowId, attempt: Option<Attempt>, step: TaskStep) -> Self {
+        Self { row, attempt, step, note: NoteStep::Keep }
+    }
 }
 
 /// The next step of a task.
