@@ -1,12 +1,16 @@
 //! What an engine is made with.
 
+use std::fmt;
+use std::sync::Arc;
+
 use paceline_governor::Ceilings;
+use paceline_hex::TokenSource;
 use paceline_model::limits;
 
 use crate::{OutboundGuard, ProviderFactory, Sealer};
 
 /// Settings of an engine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EngineConfig {
     /// How much a column's rate may ask for.
     pub ceilings: Ceilings,
@@ -17,6 +21,8 @@ pub struct EngineConfig {
     pub sealer: Option<Sealer>,
     /// What makes the calls.
     pub providers: ProviderFactory,
+    /// Where the token of an `integration` column comes from whose configuration has none.
+    pub tokens: Option<Arc<dyn TokenSource>>,
 }
 
 impl Default for EngineConfig {
@@ -31,6 +37,20 @@ impl Default for EngineConfig {
             outbound: OutboundGuard::default(),
             sealer: None,
             providers: ProviderFactory::Http,
+            tokens: None,
         }
+    }
+}
+
+impl fmt::Debug for EngineConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ceilings, outbound, sealer, providers, tokens } = self;
+        f.debug_struct("EngineConfig")
+            .field("ceilings", ceilings)
+            .field("outbound", outbound)
+            .field("sealer", sealer)
+            .field("providers", providers)
+            .field("tokens", &tokens.is_some())
+            .finish()
     }
 }

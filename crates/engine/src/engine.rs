@@ -1,5 +1,6 @@
 //! The engine's handle: check and make smart columns; start, pause, resume, cancel and follow runs.
 
+mod hex;
 mod launch;
 
 use std::collections::{HashMap, HashSet};
@@ -14,8 +15,10 @@ use paceline_model::{
 use serde_json::Value as Json;
 use tokio::sync::watch;
 
+use crate::integration::{self, IntegrationColumn};
 use crate::runner::{RunContext, Stop};
-use crate::{EngineConfig, Error, HttpColumn, HttpSpec, Progress, Result};
+use crate::{EngineConfig, Error, HttpColumn, HttpSpec, IntegrationSpec, Progress, Result};
+pub use hex::Settle;
 
 /// What a smart column is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +56,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
+    hex: HashMap<ColumnId, hex::Known>,
     active: HashMap<RunId, Active>,
     /// Runs that are being put together: nobody else may.
     launching: HashSet<RunId>,
@@ -84,13 +88,13 @@ impl Engine {
     /// # Errors
     /// The field and the remedy.
     pub async fn add_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<Column> {
-        self.rate(&spec.rate_limit)?;
-        let http = HttpSpec::from_json(&spec.config)?;
-        HttpColumn::new(&http, table, &spec.name, self.inner.config.outbound)?;
-        let sealed = http.sealed(self.inner.config.sealer.as_ref(), &place(table, &spec.name))?;
+        self.rate(spec.smart, &spec.rate_limit)?;
+        if spec.smart == SmartKind::Integration {
+            IntegrationColumn::check_type(spec.kind)?;
+        }
         let smart = SmartColumn {
             kind: spec.smart,
-            config: sealed.to_json(),
+            config: self.sealed_config(table, &spec.name, spec.smart, &spec.config)?,
             rate_limit: spec.rate_limit,
             version: 1,
         };
@@ -117,14 +121,10 @@ impl Engine {
             )));
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
-        self.rate(&rate_limit)?;
+        self.rate(smart.kind, &rate_limit)?;
         let config = match config {
             None => smart.config.clone(),
-            Some(config) => {
-                let http = HttpSpec::from_json(&config)?;
-                HttpColumn::new(&http, table, name, self.inner.config.outbound)?;
-                http.sealed(self.inner.config.sealer.as_ref(), &place(table, name))?.to_json()
-            }
+            Some(config) => self.sealed_config(table, name, smart.kind, &config)?,
         };
         Ok(self.inner.store.update_smart_column(column.id, config, rate_limit).await?)
     }
@@ -132,7 +132,36 @@ impl Engine {
     /// The configuration of a smart column as a person or program may see it.
     #[must_use]
     pub fn masked_config(&self, smart: &SmartColumn) -> Json {
-        HttpSpec::from_json(&smart.config).map_or(Json::Null, |spec| spec.masked().to_json())
+        match smart.kind {
+            SmartKind::Http => HttpSpec::from_json(&smart.config)
+                .map_or(Json::Null, |spec| spec.masked().to_json()),
+            SmartKind::Integration => IntegrationSpec::from_json(&smart.config)
+                .map_or(Json::Null, |spec| spec.masked().to_json()),
+        }
+    }
+
+    /// Checks a configuration against its table; answers it as the store may have it.
+    fn sealed_config(
+        &self,
+        table: &Table,
+        name: &str,
+        kind: SmartKind,
+        config: &Json,
+    ) -> Result<Json> {
+        let (guard, sealer) = (self.inner.config.outbound, self.inner.config.sealer.as_ref());
+        let place = place(table, name);
+        Ok(match kind {
+            SmartKind::Http => {
+                let spec = HttpSpec::from_json(config)?;
+                HttpColumn::new(&spec, table, name, guard)?;
+                spec.sealed(sealer, &place)?.to_json()
+            }
+            SmartKind::Integration => {
+                let spec = IntegrationSpec::from_json(config)?;
+                IntegrationColumn::new(&spec, table, name, guard)?;
+                spec.sealed(sealer, &place)?.to_json()
+            }
+        })
     }
 
     /// Makes a run and sets it to work.
@@ -285,8 +314,12 @@ impl Engine {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rate(&self, json: &Json) -> Result<Rate> {
-        let rate = Rate::from_json(json, self.inner.config.ceilings).map_err(Error::Rate)?;
+    fn rate(&self, kind: SmartKind, json: &Json) -> Result<Rate> {
+        let ceilings = self.inner.config.ceilings;
+        let rate = match kind {
+            SmartKind::Http => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
+            SmartKind::Integration => integration::rate(json, ceilings)?,
+        };
         if rate.budget.is_some() {
             let problem = "budgets that columns share are not available yet; leave the field out";
             return Err(Error::config("rate_limit.budget", problem));

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
-use paceline_model::{
-    BoundTemplate, CellError, ColumnId, Place, RenderError, Table, Template, TemplateError, Value,
-    limits,
-};
+use paceline_model::{BoundTemplate, CellError, ColumnId, Place, Table, Template, Value, limits};
 use serde_json::Value as Json;
 use serde_json_path::JsonPath;
 
 pub use self::spec::HttpSpec;
+use crate::labels::{Labels, render_error, template, template_error};
 use crate::task::cell_error;
 use crate::{Error, OutboundGuard, Request, Result};
 
@@ -169,45 +167,6 @@ impl HttpColumn {
     }
 }
 
-/// The labels that templates may use: names first, then titles, each with its column.
-struct Labels<'a> {
-    names: Vec<&'a str>,
-    columns: Vec<ColumnId>,
-}
-
-impl<'a> Labels<'a> {
-    fn of(table: &'a Table, own: &str) -> Self {
-        let others = || {
-            table
-                .columns
-                .iter()
-                .filter(|column| column.name != own && column.title.as_deref() != Some(own))
-        };
-        let titled =
-            others().filter_map(|column| column.title.as_deref().map(|title| (title, column.id)));
-        // A title is what the person sees, so it comes before another column's inner name.
-        let (names, columns) =
-            titled.chain(others().map(|column| (column.name.as_str(), column.id))).unzip();
-        Self { names, columns }
-    }
-
-    /// Which labels the templates use, ascending.
-    fn used<'t>(
-        &self,
-        templates: impl Iterator<Item = (&'t str, &'t Template)>,
-    ) -> Result<Vec<usize>> {
-        let mut used = Vec::new();
-        for (field, template) in templates {
-            let bound =
-                template.bind(&self.names).map_err(|error| template_error(field, &error))?;
-            used.extend(bound.inputs());
-        }
-        used.sort_unstable();
-        used.dedup();
-        Ok(used)
-    }
-}
-
 fn method(name: Option<&str>) -> Result<Method> {
     let name = name.unwrap_or("GET");
     METHODS.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(name)).ok_or_else(|| {
@@ -215,18 +174,6 @@ fn method(name: Option<&str>) -> Result<Method> {
         let shown: String = name.chars().take(40).collect();
         Error::config("config.method", format!("{shown:?} is not one of {names}"))
     })
-}
-
-fn template(field: &str, text: &str, place: Place) -> Result<Template> {
-    Template::parse(text, place).map_err(|error| template_error(field, &error))
-}
-
-fn template_error(field: &str, error: &TemplateError) -> Error {
-    let did_you_mean = match error {
-        TemplateError::UnknownColumn { suggestion, .. } => suggestion.clone(),
-        _ => None,
-    };
-    Error::Config { field: field.to_owned(), problem: error.to_string(), did_you_mean }
 }
 
 fn headers(given: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, Template)>> {
@@ -305,11 +252,4 @@ fn check_address(url: &Template, guard: OutboundGuard) -> Result<()> {
         return Err(crate::OutboundError::Scheme(scheme.to_owned()).into());
     }
     Ok(())
-}
-
-fn render_error(error: &RenderError) -> CellError {
-    match error {
-        RenderError::Missing { .. } => cell_error("MISSING_VALUE", error.to_string()),
-        RenderError::NotAllowed { .. } => cell_error("NOT_ALLOWED", error.to_string()),
-    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use paceline_clock::{Clock, Tick};
 use paceline_governor::{Budget, Limit, PlanRequest, Reason, Status, plan};
+use paceline_hex::{Gauge, Session};
 use paceline_model::{Counts, Run};
 
 /// A plan for more calls than this is not worth its time for a progress line; the long-run rate says the same.
@@ -30,15 +31,17 @@ pub struct Progress {
     /// Why the vendor refused calls for their rate since the run went on, as far as that can be told: each reason once,
     /// oldest first; of many, the last.
     pub explanations: Vec<String>,
+    /// Where the jobs of a column of kind `integration` stand.
+    pub jobs: Option<Gauge>,
 }
 
 /// What the runner notes and progress is made of.
-#[derive(Debug)]
 pub(crate) struct ProgressState {
     clock: Clock,
     budget: Budget,
     limits: Vec<Limit>,
     concurrent_max: u32,
+    jobs: Option<Session>,
     inner: Mutex<Inner>,
 }
 
@@ -59,6 +62,7 @@ impl ProgressState {
         budget: Budget,
         limits: Vec<Limit>,
         concurrent_max: u32,
+        jobs: Option<Session>,
     ) -> Self {
         let inner = Inner {
             counts: run.counts,
@@ -68,7 +72,7 @@ impl ProgressState {
             calls: 0,
             in_calls: Duration::ZERO,
         };
-        Self { clock, budget, limits, concurrent_max, inner: Mutex::new(inner) }
+        Self { clock, budget, limits, concurrent_max, jobs, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn counted(&self, counts: Counts) {
@@ -115,6 +119,7 @@ impl ProgressState {
             elapsed_ms: millis(elapsed),
             call_ms: millis(call),
             explanations,
+            jobs: self.jobs.as_ref().map(Session::gauge),
         }
     }
 

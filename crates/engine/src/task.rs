@@ -1,19 +1,59 @@
-//! One cell: render, wait for a permit, call, classify, and say what comes next.
+//! One cell: the work that its column's kind asks for, and what comes next.
 
-mod events;
-mod verdict;
+mod http;
 
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick, Timestamp};
-use paceline_governor::{Next, OutcomeClass, Permit, Refused, TaskHistory};
-use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value};
+use paceline_hex::Session;
+use paceline_model::{
+    Attempt, CellError, CellState, ColumnId, Task, TaskReport, TaskStep, Value, limits,
+};
 
-use crate::Request;
-use crate::runner::{RunContext, Stop};
-use events::Events;
-pub(crate) use verdict::cell_error;
-use verdict::{Verdict, class_of, judge};
+use crate::integration::{self, HexWork};
+use crate::runner::RunContext;
+pub(crate) use http::HttpWork;
+
+/// What a run does for each of its tasks, by the kind of its column.
+pub(crate) enum Work {
+    /// One HTTP call.
+    Http(HttpWork),
+    /// A job of Hex.
+    Hex(Box<HexWork>),
+}
+
+impl Work {
+    /// The columns whose values the work needs, in the order in which a task has them.
+    pub(crate) fn inputs(&self) -> &[ColumnId] {
+        match self {
+            Self::Http(http) => &http.column.inputs,
+            Self::Hex(hex) => &hex.column.inputs,
+        }
+    }
+
+    /// What the jobs of a run pass through, if it has jobs.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Http(_) => None,
+            Self::Hex(hex) => Some(&hex.session),
+        }
+    }
+
+    /// Keeps on record, for ever, what the work's budgets spend beside the attempts.
+    pub(crate) async fn keep(&self, ctx: &RunContext) {
+        match self {
+            Self::Http(_) => std::future::pending().await,
+            Self::Hex(hex) => hex.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
+        }
+    }
+
+    /// The run has stopped, and no call is under way.
+    pub(crate) async fn close(&self, ctx: &RunContext) {
+        if let Self::Hex(hex) = self {
+            hex.memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
+        }
+    }
+}
 
 /// What became of a task. `again` is the task as it will be tried next.
 pub(crate) struct Ended {
@@ -23,111 +63,19 @@ pub(crate) struct Ended {
 
 /// Works on one task until the next thing to report. `None`: it is not ours any more.
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
-    let request = match ctx.http.render(&task.inputs, &ctx.cell_key(&task)) {
-        Ok(request) => request,
-        Err(error) => return Some(finish(&task, None, CellState::Failed, None, Some(error))),
-    };
-    // The permit is asked for first: mostly it is there at once, and then the stop signal costs nothing.
-    let permit = tokio::select! {
-        biased;
-        permit = ctx.budget.acquire() => permit,
-        () = ctx.stopped() => return Some(give_back(&task)),
-    };
-    let permit = match permit {
-        Ok(permit) => permit,
-        Err(Refused::Breaker(trip)) => {
-            ctx.stop(Stop::Breaker(trip));
-            return Some(give_back(&task));
-        }
-        Err(_) => return Some(give_back(&task)),
-    };
-    if ctx.is_stopped() {
-        permit.not_sent(None);
-        return Some(give_back(&task));
+    match &ctx.work {
+        Work::Http(http) => http::work(ctx, http, task).await,
+        // Boxed, so that the workers of http columns do not carry its size.
+        Work::Hex(hex) => Box::pin(integration::work(ctx, hex, task)).await,
     }
-    if ctx.records_intents {
-        match ctx.store.record_intents(ctx.run, ctx.lease.token, &[task.row]).await {
-            Ok(held) if held.contains(&task.row) => {}
-            Ok(_) => {
-                permit.not_sent(None);
-                return None;
-            }
-            Err(error) => {
-                permit.not_sent(None);
-                ctx.stop(Stop::Store(error.to_string()));
-                return Some(give_back(&task));
-            }
-        }
-    }
-    Some(call(ctx, task, request, permit).await)
-}
-
-async fn call(ctx: &RunContext, task: Task, request: Request, permit: Permit) -> Ended {
-    let mut events = Events::new(permit, &ctx.clock, &ctx.retry_on);
-    let result = ctx.provider.call(request, &mut events).await;
-    let (sent, heard) = (events.sent, events.heard);
-    let ended = ctx.clock.now();
-    let head = heard.map_or(ended, |heard| heard.at);
-    let verdict = judge(ctx, heard.as_ref(), &result);
-    if let Some(sent) = sent {
-        ctx.progress.called(head - sent);
-    }
-    events.end(&verdict);
-    if let Some(error) = &verdict.error {
-        ctx.note_error(error);
-    }
-    let attempt = Attempt {
-        number: task.attempts + 1,
-        sent_at: sent.filter(|_| verdict.arrived).map(|sent| wall_at(&ctx.clock, sent)),
-        seen_at: wall_at(&ctx.clock, head),
-        status: verdict.status,
-        class: class_of(&verdict),
-        error: verdict.error.clone(),
-    };
-    next_step(ctx, task, attempt, verdict)
 }
 
 /// The wall time of a moment of the recent past.
-fn wall_at(clock: &Clock, tick: Tick) -> Timestamp {
+pub(crate) fn wall_at(clock: &Clock, tick: Tick) -> Timestamp {
     clock.wall().before(clock.now() - tick)
 }
 
-/// What comes after an attempt (the policy decides), as a report and perhaps the task to be tried again.
-fn next_step(ctx: &RunContext, task: Task, attempt: Attempt, verdict: Verdict) -> Ended {
-    if let Some(value) = verdict.value {
-        return finish(&task, Some(attempt), CellState::Completed, Some(value), None);
-    }
-    if verdict.unknown {
-        return finish(&task, Some(attempt), CellState::Unknown, None, verdict.error);
-    }
-    let now = ctx.clock.wall();
-    let throttled = verdict.outcome.class == OutcomeClass::Throttled;
-    let throttled_since = throttled.then(|| task.throttled_since.unwrap_or(now));
-    let errors = task.errors + u32::from(!throttled);
-    let history = TaskHistory {
-        errors,
-        throttles: (task.attempts + 1).saturating_sub(errors),
-        throttled_for: throttled_since.map(|since| now.since(since)).unwrap_or_default(),
-    };
-    match ctx.policy.next(&verdict.outcome, history) {
-        Next::RetryAfter(wait) => retry(task, attempt, errors, now + wait, throttled_since),
-        Next::GiveUp => finish(&task, Some(attempt), CellState::Failed, None, verdict.error),
-        Next::Deadline => {
-            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(history.throttled_for));
-            finish(&task, Some(attempt), CellState::Failed, None, Some(error))
-        }
-    }
-}
-
-fn throttled_text(waited: Duration) -> String {
-    format!(
-        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
-         cells",
-        waited.as_secs()
-    )
-}
-
-fn retry(
+pub(crate) fn retry(
     mut task: Task,
     attempt: Attempt,
     errors: u32,
@@ -135,7 +83,7 @@ fn retry(
     throttled_since: Option<Timestamp>,
 ) -> Ended {
     let step = TaskStep::Retry { errors, not_before, throttled_since };
-    let report = TaskReport { row: task.row, attempt: Some(attempt), step };
+    let report = TaskReport::new(task.row, Some(attempt), step);
     task.attempts += 1;
     task.errors = errors;
     task.throttled_since = throttled_since;
@@ -143,21 +91,39 @@ fn retry(
     Ended { report, again: Some(task) }
 }
 
-fn finish(
+pub(crate) fn finish(
     task: &Task,
     attempt: Option<Attempt>,
     state: CellState,
     value: Option<Value>,
     error: Option<CellError>,
 ) -> Ended {
-    let report =
-        TaskReport { row: task.row, attempt, step: TaskStep::Finish { state, value, error } };
+    let report = TaskReport::new(task.row, attempt, TaskStep::Finish { state, value, error });
     Ended { report, again: None }
 }
 
 pub(crate) fn give_back(task: &Task) -> Ended {
-    Ended {
-        report: TaskReport { row: task.row, attempt: None, step: TaskStep::GiveBack },
-        again: None,
+    Ended { report: TaskReport::new(task.row, None, TaskStep::GiveBack), again: None }
+}
+
+/// A cell's error, cut to what is kept.
+pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
+    let mut message = message.into();
+    if message.len() > limits::ERROR_BYTES_MAX {
+        let end = (0..=limits::ERROR_BYTES_MAX)
+            .rev()
+            .find(|at| message.is_char_boundary(*at))
+            .unwrap_or(0);
+        message.truncate(end);
     }
+    CellError { code: code.to_owned(), message }
+}
+
+/// What a cell says that was refused for its rate for too long.
+pub(crate) fn throttled_text(waited: Duration) -> String {
+    format!(
+        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
+         cells",
+        waited.as_secs()
+    )
 }

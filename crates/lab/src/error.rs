@@ -46,6 +46,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A fault law of the simulated Hex with an unknown kind, an impossible chance or a bad span.
+    #[error(
+        "fault `{text}`: {reason}; write KIND:CHANCE or KIND:#N, perhaps with @FROM..TO, as in \
+         drop-after-start:#3,500-on-read:0.1@0s..20s, or none"
+    )]
+    HexFault {
+        /// What was read.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A word where one of a few is expected.
     #[error("{what} `{text}` is not known; use one of: {accepted}")]
     Word {

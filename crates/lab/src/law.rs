@@ -45,6 +45,12 @@ impl Law {
     /// No delay at all.
     pub const ZERO: Law = Law(Shape::Fixed { ms: 0.0 });
 
+    /// Always so many milliseconds.
+    #[must_use]
+    pub(crate) fn millis(ms: u32) -> Self {
+        Self(Shape::Fixed { ms: f64::from(ms) })
+    }
+
     /// Whether every delay is zero, so that nobody needs to sleep.
     #[must_use]
     pub fn is_zero(self) -> bool {

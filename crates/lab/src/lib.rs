@@ -8,6 +8,8 @@
 //!   [`Clock`](paceline_clock::Clock);
 //! - [`Lab`]: a vendor behind HTTP/1.1, selling something real: the nearest of 3,376 airports.
 //!
+//! Beside it stands [`HexVendor`], a simulated Hex, callable in virtual time and served by the same [`Lab`].
+//!
 //! A call passes the network, is counted, perhaps refused, perhaps struck by a fault, worked on, done, and passes the
 //! network again:
 //!
@@ -22,10 +24,12 @@ mod enforcer;
 mod error;
 mod fault;
 mod geo;
+mod hex;
 mod hints;
 mod http;
 mod law;
 mod limit;
+mod query;
 mod stats;
 mod vendor;
 
@@ -33,6 +37,12 @@ pub use enforcer::{Enforcer, LIMITS_MAX, Policy, Refusal, Standing, Verdict};
 pub use error::ConfigError;
 pub use fault::{FAULT_GRAMMAR, FAULTS_MAX, Fault, FaultKind, FaultLaw};
 pub use geo::{AIRPORTS_CSV, Airport, Airports, EARTH_RADIUS_KM, Nearest, Position};
+pub use hex::{
+    HEX_FAULT_GRAMMAR, HEX_FAULTS_MAX, HEX_JOBS_MAX, HEX_PARAMS_BYTES_MAX, HEX_PROJECTS_DEFAULT,
+    HEX_PROJECTS_MAX, HEX_RUNS_MAX, HEX_TOKENS_MAX, HexAnswer, HexConfig, HexErrors, HexFaultKind,
+    HexFaultLaw, HexGroup, HexGroupName, HexGroupStats, HexInput, HexLimit, HexLimits, HexPolicy,
+    HexProject, HexRequest, HexRun, HexStats, HexStatus, HexVendor, HexVersionForm,
+};
 pub use hints::{RateHeaders, RetryAfter};
 pub use http::{
     CONNECTIONS_MAX, HUGE_BODY_BYTES, Lab, REQUEST_BODY_BYTES_MAX, Running, StartError,

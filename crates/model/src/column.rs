@@ -122,21 +122,27 @@ impl fmt::Display for ColumnType {
 pub enum SmartKind {
     /// One HTTP call per row.
     Http,
+    /// One job of another service per row: triggered once, watched to its end.
+    Integration,
 }
 
 impl SmartKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Http, Self::Integration];
+
     /// The name in the API and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Integration => "integration",
         }
     }
 
     /// The kind of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Http].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

@@ -27,8 +27,8 @@ pub use error::{Error, Result};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{check_name, suggest};
 pub use run::{
-    Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
-    TaskReport, TaskStep,
+    Attempt, AttemptClass, Claim, Counts, Lease, NewRun, NoteStep, NotedCall, Recovery, Run,
+    RunStatus, Scope, SentRecord, Task, TaskReport, TaskStep,
 };
 pub use store::Store;
 pub use table::{NewTable, Row, RowQuery, Table};

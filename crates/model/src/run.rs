@@ -17,9 +17,15 @@ pub enum Scope {
     Empty,
     /// Rows whose cell has failed.
     Failed,
+    /// Rows whose cell is unknown: what the vendor knows of each is looked up again, by its note. Only for columns of
+    /// kind `integration`; of an `http` call nobody can ask.
+    Unknown,
 }
 
 impl Scope {
+    /// Every scope, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::All, Self::Empty, Self::Failed, Self::Unknown];
+
     /// The name in the API and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -27,13 +33,14 @@ impl Scope {
             Self::All => "all",
             Self::Empty => "empty",
             Self::Failed => "failed",
+            Self::Unknown => "unknown",
         }
     }
 
     /// The scope of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::All, Self::Empty, Self::Failed].into_iter().find(|scope| scope.as_str() == name)
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
 }
 
@@ -179,6 +186,9 @@ pub struct Task {
     pub throttled_since: Option<Timestamp>,
     /// Not to be tried before this moment.
     pub not_before: Option<Timestamp>,
+    /// What must be known of its cell before anything is done for it: see [`Store::save_note`](crate::Store::save_note).
+    /// Only columns of kind `integration` have notes.
+    pub note: Option<String>,
 }
 
 /// What a claim brought.
@@ -265,6 +275,28 @@ pub struct TaskReport {
     pub attempt: Option<Attempt>,
     /// What comes next.
     pub step: TaskStep,
+    /// What becomes of its cell's note.
+    pub note: NoteStep,
+}
+
+impl TaskReport {
+    /// A report of a row whose note stays as it is.
+    #[must_use]
+    pub fn new(row: RowId, attempt: Option<Attempt>, step: TaskStep) -> Self {
+        Self { row, attempt, step, note: NoteStep::Keep }
+    }
+}
+
+/// What a report does with the note of its cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NoteStep {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// This one stands from now on.
+    Put(String),
+    /// It goes.
+    Drop,
 }
 
 /// The next step of a task.
@@ -290,6 +322,29 @@ pub enum TaskStep {
     },
     /// The task goes back to whoever claims next, at once.
     GiveBack,
+}
+
+/// What a note that is saved means for the call that it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotedCall {
+    /// It is about to be sent: its intent stands with the note, in one commit.
+    Intended,
+    /// It was made, and its cell goes on: the attempt is on record from now on, and its intent is settled.
+    Made(Attempt),
+    /// No call: only the note changes.
+    None,
+}
+
+/// What becomes of a call that a dead process was making, by whether it may be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// It may: its task is given back.
+    Repeatable,
+    /// It may not, and nobody can find out what became of it: its cell becomes `Unknown`.
+    Once,
+    /// It may not, but what became of it can be looked up: its task is given back with its note. Without a note it is
+    /// as `Once`.
+    Reconciled,
 }
 
 /// One earlier call, for a budget that remembers (spec G11).

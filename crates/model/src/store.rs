@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 
 use crate::{
-    Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table, TableId,
-    TaskReport, Value,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun,
+    NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    SavedBudget, SentRecord, Table, TableId, TaskReport, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -57,7 +57,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Makes a run (status `Queued`), with its total counted now; writes a `Run` change.
     ///
-    /// Fails with `Conflict` while another run of the same column is not final.
+    /// Fails with `Conflict` while another run of the same column is not final, and with `Invalid` for
+    /// [`Scope::Unknown`](crate::Scope::Unknown) of a column whose unknown cells nobody can look up.
     async fn create_run(&self, run: NewRun) -> Result<Run>;
 
     /// The run of that id.
@@ -77,7 +78,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Claims up to `max` tasks of a run: first those nobody holds (given back, or the lease of another holder has run
     /// out), then due rows not claimed before, in the order of their ids, up to the last row there was when the run was
-    /// made. `inputs` are the columns whose values the tasks carry. Never the caller's own tasks: a machine that slept
+    /// made. `inputs` are the columns whose values the tasks carry; the notes of their cells come with them. Never the caller's own tasks: a machine that slept
     /// must not call twice. Never a task with a standing intent: only a report or [`Store::recover_run`] settles that.
     async fn claim_tasks(
         &self,
@@ -97,13 +98,44 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Writes what became of tasks, in one transaction: cell value and state, attempts, counts, task, one `Cells`
     /// change. A report for a task that `token` does not hold (any more) only keeps its attempt: it is late. Answers the
     /// run as it now stands.
+    ///
+    /// The note of a cell goes when the cell ends in any state but `Unknown`; before that it is as the report says.
     async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run>;
 
+    /// Keeps `note` as what must be known of a cell before anything more is done for it, in place of an earlier note: a
+    /// job that another service was asked to do, so that whoever takes up the task, a minute or a crash later, asks what
+    /// became of it instead of asking for it again. `call` says what the note means for the call that it is about. When
+    /// this has returned, all of it survives a power cut. False if `token` does not hold the task: then nothing was
+    /// written but the attempt, which is late.
+    async fn save_note(
+        &self,
+        run: RunId,
+        token: i64,
+        row: RowId,
+        note: &str,
+        call: NotedCall,
+    ) -> Result<bool>;
+
+    /// The note of a cell.
+    async fn note(&self, column: ColumnId, row: RowId) -> Result<Option<String>>;
+
+    /// A person's word on a cell whose outcome nobody knows: its note from now on, or none, for the next run over the
+    /// unknown cells to go by.
+    ///
+    /// Fails with `Conflict` if the cell is not unknown, or a run has its task.
+    async fn put_note(&self, column: ColumnId, row: RowId, note: Option<String>) -> Result<()>;
+
+    /// A person's word on a cell whose outcome nobody knows: it has failed, for this reason. Its note goes; writes a
+    /// `Cells` change. The counts of the run that left it stay as they were.
+    ///
+    /// Fails with `Conflict` if the cell is not unknown, or a run has its task.
+    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()>;
+
     /// After a crash: gives back every task of a run that anybody holds. Those with an intent get an attempt of
-    /// class `Unknown` on record (it may have been sent); if the call may not be repeated (`repeatable` is false) their
-    /// cells become `Unknown` and the tasks end. Call this only when no other process works on the run. Answers how many
-    /// tasks without an intent were held (they may have been sent as well, if intents are not being recorded).
-    async fn recover_run(&self, run: RunId, repeatable: bool) -> Result<u64>;
+    /// class `Unknown` on record (it may have been sent), and `recovery` says what becomes of them. Call this only when
+    /// no other process works on the run. Answers how many tasks without an intent were held (they may have been sent as
+    /// well, if intents are not being recorded).
+    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64>;
 
     /// When the calls of this column since `since` were sent and seen, ascending by `seen_at`, the newest `max` of them.
     async fn calls_since(

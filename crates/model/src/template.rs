@@ -217,6 +217,31 @@ impl BoundTemplate {
         Ok(out)
     }
 
+    /// Renders it as a JSON value: one reference and nothing else gives the value as it is, a number as a number; anything
+    /// else is text.
+    ///
+    /// # Errors
+    /// As [`BoundTemplate::render`].
+    ///
+    /// ```
+    /// use paceline_model::{Place, Template, Value};
+    /// use serde_json::json;
+    ///
+    /// let rendered = |text: &str| {
+    ///     let bound = Template::parse(text, Place::Text).unwrap().bind(&["n"]).unwrap();
+    ///     bound.render_json(&[Value::Int(7)]).unwrap()
+    /// };
+    /// assert_eq!((rendered("{{n}}"), rendered("no. {{n}}")), (json!(7), json!("no. 7")));
+    /// ```
+    pub fn render_json(&self, values: &[Value]) -> Result<Json, RenderError> {
+        match self.parts.as_slice() {
+            [Part::Reference(reference)] => {
+                render::find(reference, values).map(|value| value.to_json())
+            }
+            _ => self.render(values).map(Json::String),
+        }
+    }
+
     /// The positions it reads, each once, ascending.
     #[must_use]
     pub fn inputs(&self) -> Vec<usize> {

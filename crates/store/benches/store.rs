@@ -173,7 +173,7 @@ fn finished(clock: &Clock, row: RowId, round: u8) -> TaskReport {
     };
     let value = Some(Value::Text(format!("answer {round} for row {row:.>24}")));
     let step = TaskStep::Finish { state: CellState::Completed, value, error: None };
-    TaskReport { row, attempt: Some(attempt), step }
+    TaskReport::new(row, Some(attempt), step)
 }
 
 /// Claims and finishes everything; the times of all claims and of all records.

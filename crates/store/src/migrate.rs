@@ -18,6 +18,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { name: "spine", sql: include_str!("../migrations/sqlite/0001_spine.sql") },
     Migration { name: "budgets", sql: include_str!("../migrations/sqlite/0002_budgets.sql") },
+    Migration { name: "notes", sql: include_str!("../migrations/sqlite/0003_notes.sql") },
 ];
 
 /// Brings the schema of `conn` to this version, in one transaction.

@@ -7,6 +7,7 @@ mod changes;
 mod claims;
 mod connection;
 mod job;
+mod notes;
 mod reader;
 mod records;
 mod recovery;

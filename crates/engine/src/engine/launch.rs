@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_governor::{Budget, Guard, Limit, Rate};
-use paceline_model::{ColumnId, Lease, Run, RunId, RunStatus, Table, limits};
+use paceline_model::{
+    Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, SmartColumn, SmartKind, Table, limits,
+};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -14,6 +16,7 @@ use super::{Active, Engine, place, smart_column};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
 use crate::runner::{self, RunContext, RunParts};
+use crate::task::{HttpWork, Work};
 use crate::{Error, HttpColumn, HttpSpec, Result, memory};
 
 /// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
@@ -32,6 +35,13 @@ struct Reservation<'a> {
     run: RunId,
 }
 
+/// What a run works with, by the kind of its column.
+pub(super) struct Prepared {
+    pub(super) work: Work,
+    pub(super) budget: Budget,
+    pub(super) rate: Rate,
+}
+
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.engine.lock().launching.remove(&self.run);
@@ -47,15 +57,54 @@ impl Engine {
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
+        let Prepared { work, budget, rate } = match smart.kind {
+            SmartKind::Http => self.prepare_http(table, column, smart, run.id).await?,
+            SmartKind::Integration => self.prepare_hex(table, column, smart, run.id).await?,
+        };
+        let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
+        let concurrent_max = rate.concurrent_max;
+        let progress = Arc::new(ProgressState::new(
+            &run,
+            inner.clock.clone(),
+            budget.clone(),
+            budget.status().limits.iter().map(|status| status.limit).collect(),
+            concurrent_max,
+            work.session().cloned(),
+        ));
+        let ctx = RunContext::new(RunParts {
+            store: Arc::clone(&inner.store),
+            clock: inner.clock.clone(),
+            run: run.id,
+            column: column.clone(),
+            work,
+            budget,
+            lease: Lease { token: inner.token, lease: limits::LEASE },
+            concurrent_max: concurrent_max as usize,
+            progress,
+        });
+        self.spawn(run.id, ctx);
+        Ok(run)
+    }
+
+    /// What a run of an `http` column works with. What an earlier process left in its hands is recovered.
+    async fn prepare_http(
+        &self,
+        table: &Table,
+        column: &Column,
+        smart: &SmartColumn,
+        run: RunId,
+    ) -> Result<Prepared> {
+        let inner = &self.inner;
         let spec = HttpSpec::from_json(&smart.config)?
             .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
         let http = HttpColumn::new(&spec, table, &column.name, inner.config.outbound)?;
-        let rate = self.rate(&smart.rate_limit)?;
+        let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let http = http.with_timeout(spec.timeout_ms.is_none().then_some(rate.timeout).flatten());
         let records_intents =
             !http.repeatable || rate.limits.iter().any(|limit| limit.window() >= REMEMBERED_WINDOW);
 
-        let held = inner.store.recover_run(run.id, http.repeatable).await?;
+        let recovery = if http.repeatable { Recovery::Repeatable } else { Recovery::Once };
+        let held = inner.store.recover_run(run, recovery).await?;
         let unrecorded = if records_intents { 0 } else { held.min(u64::from(rate.concurrent_max)) };
         let budget = self.budget(column.id, &rate, unrecorded).await?;
         budget.reset_breaker();
@@ -65,32 +114,15 @@ impl Engine {
             network_observer(&rate, &budget),
         )?;
         let key_seed = self.key_seed().await? + &spec.identity();
-        let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
-        let progress = Arc::new(ProgressState::new(
-            &run,
-            inner.clock.clone(),
-            budget.clone(),
-            rate.limits.clone(),
-            rate.concurrent_max,
-        ));
-        let ctx = RunContext::new(RunParts {
-            store: Arc::clone(&inner.store),
-            clock: inner.clock.clone(),
-            run: run.id,
-            column: column.clone(),
-            http,
+        let work = Work::Http(HttpWork {
+            column: http,
             provider,
-            budget,
             policy: rate.retry_policy(),
             retry_on: rate.retry_on.clone(),
-            lease: Lease { token: inner.token, lease: limits::LEASE },
             records_intents,
-            concurrent_max: rate.concurrent_max as usize,
-            progress,
-            key_seed,
+            key_seed: *blake3::hash(key_seed.as_bytes()).as_bytes(),
         });
-        self.spawn(run.id, ctx);
-        Ok(run)
+        Ok(Prepared { work, budget, rate })
     }
 
     /// A place for a run; `None` if it is at work, or about to be.
@@ -126,9 +158,22 @@ impl Engine {
         }
         let budget = Budget::new(rate.budget_config(), self.inner.clock.clone())
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
+        self.remember(column, &budget, rate, unrecorded).await?;
+        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// Has a new budget of a column take over what was learnt of the vendor, and the calls on record.
+    pub(super) async fn remember(
+        &self,
+        column: ColumnId,
+        budget: &Budget,
+        rate: &Rate,
+        unrecorded: u64,
+    ) -> Result<()> {
         let now = self.inner.clock.wall();
         // First, because remembered calls are laid out by what is known of the vendor.
-        memory::recall(self.inner.store.as_ref(), column, &budget, now).await?;
+        memory::recall(self.inner.store.as_ref(), column, budget, now).await?;
         let longest = rate.limits.iter().map(Limit::window).max().unwrap_or_default();
         let most = rate.limits.iter().map(|limit| limit.count() as usize).max().unwrap_or_default();
         // A margin for the drift that the windows allow.
@@ -141,8 +186,7 @@ impl Engine {
         let coming = seen_at.split_off(seen_at.partition_point(|seen_at| *seen_at <= now));
         budget.remember(seen_at.iter().map(|seen_at| now.since(*seen_at)));
         budget.remember_coming(coming.iter().map(|coming| coming.since(now)));
-        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
-        Ok(budget)
+        Ok(())
     }
 
     /// Calls that earlier processes may have sent and did not live to record, `unrecorded` by the last one. They are

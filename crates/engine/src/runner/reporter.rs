@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use paceline_clock::Clock;
 use paceline_model::{Run, TaskReport, TaskStep, limits};
 use tokio::sync::mpsc;
 
@@ -43,16 +44,28 @@ pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended
 }
 
 async fn record(ctx: &RunContext, reports: Vec<TaskReport>) -> paceline_model::Result<Run> {
+    until_recovered(&ctx.clock, || ctx.store.record(ctx.run, ctx.lease.token, reports.clone()))
+        .await
+}
+
+/// Asks the store again while it says that it may recover, a few times.
+pub(crate) async fn until_recovered<T, F>(
+    clock: &Clock,
+    ask: impl Fn() -> F,
+) -> paceline_model::Result<T>
+where
+    F: Future<Output = paceline_model::Result<T>>,
+{
     let mut wait = STORE_WAIT;
     for _ in 0..STORE_RETRIES {
-        match ctx.store.record(ctx.run, ctx.lease.token, reports.clone()).await {
+        match ask().await {
             Err(error) if error.retryable() => {
                 tracing::warn!(%error, "the store will be asked again");
-                ctx.clock.sleep(wait).await;
+                clock.sleep(wait).await;
                 wait *= 2;
             }
             answer => return answer,
         }
     }
-    ctx.store.record(ctx.run, ctx.lease.token, reports).await
+    ask().await
 }

@@ -100,11 +100,29 @@ impl Enforcer {
 
     /// Decides about a call that arrives at `at`, and charges it. A moment before the latest one seen counts as that.
     pub fn decide(&mut self, at: Tick) -> Verdict {
-        let now = self.advance(at);
-        if self.rules.iter().all(|rule| rule.opens_at(now) <= now) {
-            self.charge(now);
+        if self.is_open(at) {
+            self.accept(at);
             return Verdict::Accepted;
         }
+        Verdict::Refused(self.refuse(at))
+    }
+
+    /// Whether a call at `at` would be accepted.
+    pub(crate) fn is_open(&self, at: Tick) -> bool {
+        let now = at.as_nanos().max(self.latest);
+        self.rules.iter().all(|rule| rule.opens_at(now) <= now)
+    }
+
+    /// Charges a call that is accepted.
+    pub(crate) fn accept(&mut self, at: Tick) {
+        let now = self.advance(at);
+        self.charge(now);
+    }
+
+    /// Charges a call that is refused, here or by somebody else, if this policy counts such calls; tells when every
+    /// limit accepts again.
+    pub(crate) fn refuse(&mut self, at: Tick) -> Refusal {
+        let now = self.advance(at);
         if self.policy.counts_refused() {
             self.charge(now);
         }
@@ -115,7 +133,7 @@ impl Enforcer {
                 refusal = Refusal { limit, until };
             }
         }
-        Verdict::Refused(refusal)
+        refusal
     }
 
     /// What each limit has left at `at`, in the order of the limits.

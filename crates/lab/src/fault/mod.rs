@@ -8,6 +8,7 @@ use std::time::Duration;
 use paceline_clock::Random;
 
 pub use kind::FaultKind;
+pub(crate) use text::parse_span;
 
 /// The most entries a fault law may have.
 pub const FAULTS_MAX: usize = 32;

@@ -63,7 +63,8 @@ fn parse_fault(text: &str) -> Result<Fault, String> {
     Ok(Fault { kind, retry_after_s })
 }
 
-fn parse_span(text: &str) -> Result<(Duration, Option<Duration>), &'static str> {
+/// Reads `0s..20s` or `20s..`: a span since the first call.
+pub(crate) fn parse_span(text: &str) -> Result<(Duration, Option<Duration>), &'static str> {
     let (from, to) = text.split_once("..").ok_or("a span is written FROM..TO, as in 0s..20s")?;
     let from = parse_moment(from.trim())?;
     let to = if to.trim().is_empty() { None } else { Some(parse_moment(to.trim())?) };

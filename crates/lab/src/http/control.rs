@@ -4,8 +4,9 @@ use hyper::body::{Body, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::ReplyBody;
-use super::endpoint::{json, query_value};
+use super::endpoint::json;
 use super::reply::{error_json, json_response};
+use crate::query::query_value;
 use crate::{FaultLaw, Vendor};
 
 /// Where the judge's own endpoints are.

@@ -1,16 +1,15 @@
 //! What the vendor sells: the nearest airport, and an echo.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::reply::error_json;
+use crate::query::query_value;
 use crate::{Airports, Position};
 
 /// The longest request body that is read.
@@ -100,13 +99,6 @@ fn position(query: &str) -> Result<Position, String> {
     Position::new(lat, lon).ok_or_else(|| {
         format!("lat={lat}, lon={lon} is not on Earth; lat is in -90..90 and lon in -180..180")
     })
-}
-
-/// The first value of a query parameter, percent-decoded.
-pub(super) fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let (_, value) =
-        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
-    Some(percent_decode_str(value).decode_utf8_lossy())
 }
 
 #[derive(Serialize)]

@@ -39,20 +39,26 @@ pub(super) fn reference(
     reference: &BoundReference,
     values: &[Value],
 ) -> Result<(), RenderError> {
-    let value = values.get(reference.input).unwrap_or(&Value::Null);
+    let found = find(reference, values)?;
+    write_escaped(out, place, reference, &found)
+}
+
+/// The value that a reference stands for: the row's, or the default.
+pub(super) fn find<'v>(
+    reference: &BoundReference,
+    values: &'v [Value],
+) -> Result<Cow<'v, Value>, RenderError> {
+    let value = values.get(reference.input).unwrap_or(const { &Value::Null });
     let found = if reference.path.is_empty() {
         Some(Cow::Borrowed(value))
     } else {
         follow(value, &reference.path)
     };
-    let found = match (found.filter(|value| !is_missing(value)), &reference.default) {
-        (Some(value), _) => value,
-        (None, Some(default)) => Cow::Owned(Value::Json(default.clone())),
-        (None, None) => {
-            return Err(RenderError::Missing { reference: describe(reference) });
-        }
-    };
-    write_escaped(out, place, reference, &found)
+    match (found.filter(|value| !is_missing(value)), &reference.default) {
+        (Some(value), _) => Ok(value),
+        (None, Some(default)) => Ok(Cow::Owned(Value::Json(default.clone()))),
+        (None, None) => Err(RenderError::Missing { reference: describe(reference) }),
+    }
 }
 
 /// An empty text is a missing value: that is how files say "nothing here".

@@ -98,7 +98,7 @@ pub static CATALOGUE: &[Operation] = &[
             Field::body("name", NAME, "the column's name: a-z, 0-9 and _, beginning with a letter"),
             Field::body("title", LABEL, "what a person calls it").optional(),
             Field::body("type", TYPE, "the type of its values"),
-            Field::body("kind", Kind::OneOf(|| vec!["http"]), "what makes the calls"),
+            Field::body("kind", Kind::OneOf(kinds), KIND_ABOUT),
             Field::body("config", Kind::Object, CONFIG_ABOUT),
             Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
         ],
@@ -129,8 +129,8 @@ pub static CATALOGUE: &[Operation] = &[
             COLUMN,
             Field::body(
                 "scope",
-                Kind::OneOf(|| [Scope::All, Scope::Empty, Scope::Failed].map(Scope::as_str).into()),
-                "which cells: all, empty (the default) or failed",
+                Kind::OneOf(|| Scope::ALL.map(Scope::as_str).into()),
+                "which cells: all, empty (the default), failed, or (of kind integration) unknown: looked up again",
             )
             .optional(),
         ],

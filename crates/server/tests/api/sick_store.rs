@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
-    Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Error, Lease, NewColumn, NewRun,
-    NewTable, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store,
-    Table, TableId, TaskReport, Value,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Error, Lease, NewColumn,
+    NewRun, NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -151,7 +151,19 @@ impl Store for Sick {
     async fn record(&self, _: RunId, _: i64, _: Vec<TaskReport>) -> Result<Run> {
         self.says().await
     }
-    async fn recover_run(&self, _: RunId, _: bool) -> Result<u64> {
+    async fn save_note(&self, _: RunId, _: i64, _: RowId, _: &str, _: NotedCall) -> Result<bool> {
+        self.says().await
+    }
+    async fn note(&self, _: ColumnId, _: RowId) -> Result<Option<String>> {
+        self.says().await
+    }
+    async fn put_note(&self, _: ColumnId, _: RowId, _: Option<String>) -> Result<()> {
+        self.says().await
+    }
+    async fn fail_unknown(&self, _: ColumnId, _: RowId, _: CellError) -> Result<()> {
+        self.says().await
+    }
+    async fn recover_run(&self, _: RunId, _: Recovery) -> Result<u64> {
         self.says().await
     }
     async fn calls_since(&self, _: ColumnId, _: Timestamp, _: usize) -> Result<Vec<SentRecord>> {

@@ -4,12 +4,12 @@
 //! in somebody's hands, or given back, have a record. So a claim costs the same at the first row as at the millionth.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Claim, ColumnId, Lease, RowId, RunId, Scope, Task};
+use paceline_model::{Claim, ColumnId, Lease, RowId, RunId, Scope, SmartKind, Task};
 use rusqlite::{OptionalExtension, params};
 
 use super::connection::Db;
 use super::schema::{Place, places, quote, select_list, table_name};
-use super::{rows, runs};
+use super::{notes, rows, runs};
 use crate::codec::signed;
 use crate::error::Result;
 
@@ -27,6 +27,8 @@ struct Source {
     last: i64,
     table_name: String,
     inputs: Vec<Place>,
+    /// Whether its cells may have notes.
+    noted: bool,
 }
 
 /// One step of a claim. It may bring nothing and not be exhausted: then the next step looks further on.
@@ -56,6 +58,11 @@ pub(super) fn claim_tasks(
         move_cursor(db, run, cursor)?;
         tasks.extend(fresh);
         tasks.sort_unstable_by_key(|task| task.row);
+    }
+    if source.noted {
+        for task in &mut tasks {
+            task.note = notes::note(db, source.column, task.row)?;
+        }
     }
     Ok(Claim { tasks, exhausted: cursor >= source.last })
 }
@@ -95,10 +102,11 @@ fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>
     let found = db
         .conn
         .prepare_cached(
-            "-- paceline: claim_tasks\nSELECT table_id, column_id, scope, status, cursor_row, last_row \
-             FROM _ht_runs WHERE id = ?1",
+            "-- paceline: claim_tasks\nSELECT r.table_id, r.column_id, r.scope, r.status, r.cursor_row, \
+             r.last_row, coalesce(c.smart_kind = ?2, 0) \
+             FROM _ht_runs AS r LEFT JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.id = ?1",
         )?
-        .query_row([run.0], |row| {
+        .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
             Ok((
                 paceline_model::TableId(row.get(0)?),
                 ColumnId(row.get(1)?),
@@ -106,10 +114,11 @@ fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>
                 row.get::<_, String>(3)?,
                 row.get(4)?,
                 row.get(5)?,
+                row.get(6)?,
             ))
         })
         .optional()?;
-    let Some((table, column, scope, status, cursor, last)) = found else {
+    let Some((table, column, scope, status, cursor, last, noted)) = found else {
         return Err(runs::missing(run));
     };
     if runs::parse_status(&status)?.is_final() {
@@ -123,6 +132,7 @@ fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>
         last,
         table_name: table_name(db, table)?,
         inputs: places(db, table, inputs)?,
+        noted,
     }))
 }
 
@@ -140,6 +150,7 @@ fn unheld(db: &Db<'_>, source: &Source, token: i64, max: usize) -> Result<Vec<Ta
             throttled_since: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_micros),
             not_before: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_micros),
             inputs: rows::values(row, 5, &source.inputs)?,
+            note: None,
         });
     }
     Ok(tasks)
@@ -158,9 +169,9 @@ fn take_over(db: &Db<'_>, source: &Source, token: i64, until: i64, tasks: &[Task
 
 /// Due rows after the cursor, and where the cursor stands then.
 fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
-    // The failed ones come from an index that has nothing else in it, so they need no bound on what is looked at.
+    // Failed and unknown ones come from an index that has nothing else in it, so they need no bound on what is looked at.
     let end = match source.scope {
-        Scope::Failed => source.last,
+        Scope::Failed | Scope::Unknown => source.last,
         Scope::All | Scope::Empty => source.last.min(source.cursor.saturating_add(SCAN_ROWS_MAX)),
     };
     let mut statement = db.conn.prepare_cached(&due_sql(source))?;
@@ -174,6 +185,7 @@ fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
             attempts: 0,
             throttled_since: None,
             not_before: None,
+            note: None,
         });
     }
     let cursor = match tasks.last() {
@@ -232,12 +244,14 @@ fn due_sql(source: &Source) -> String {
              (SELECT 1 FROM _ht_cells AS c WHERE c.column_id = ?3 AND c.row_id = t._ht_id) \
              ORDER BY t._ht_id LIMIT ?4"
         ),
-        Scope::Failed => format!(
+        // The name of the scope is that of the state, and of its index.
+        Scope::Failed | Scope::Unknown => format!(
             "-- paceline: claim_tasks\nSELECT t._ht_id{inputs} \
-             FROM _ht_cells AS c INDEXED BY _ht_cells_failed \
+             FROM _ht_cells AS c INDEXED BY _ht_cells_{state} \
              CROSS JOIN {table} AS t ON t._ht_id = c.row_id \
-             WHERE c.column_id = ?3 AND c.state = 'failed' AND c.row_id > ?1 AND c.row_id <= ?2 \
-             ORDER BY c.row_id LIMIT ?4"
+             WHERE c.column_id = ?3 AND c.state = '{state}' AND c.row_id > ?1 AND c.row_id <= ?2 \
+             ORDER BY c.row_id LIMIT ?4",
+            state = source.scope.as_str()
         ),
     }
 }

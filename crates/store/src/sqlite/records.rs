@@ -3,15 +3,15 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    AttemptClass, CellError, CellState, ChangeKind, ColumnId, Counts, Error, RowId, Run, RunId,
-    TableId, TaskReport, TaskStep, Value, limits,
+    CellError, CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId,
+    SmartKind, TableId, TaskReport, TaskStep, Value, limits,
 };
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
 use super::attempts::Keeper;
 use super::connection::Db;
 use super::schema::{Place, places, quote, table_name};
-use super::{changes, runs};
+use super::{changes, notes, runs};
 use crate::codec::{encode, encode_error};
 use crate::error::Result;
 
@@ -52,6 +52,8 @@ pub(super) struct Target {
     table_name: String,
     /// Of the column's config, now.
     version: i64,
+    /// Whether its cells may have notes.
+    pub(super) noted: bool,
 }
 
 impl Target {
@@ -61,16 +63,16 @@ impl Target {
             .conn
             .prepare_cached(
                 "-- paceline: record\n\
-                 SELECT r.table_id, r.column_id, coalesce(c.version, 1) FROM _ht_runs AS r \
-                 JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.id = ?1",
+                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind = ?2 \
+                 FROM _ht_runs AS r JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.id = ?1",
             )?
-            .query_row([run.0], |row| {
-                Ok((TableId(row.get(0)?), ColumnId(row.get(1)?), row.get(2)?))
+            .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
+                Ok((TableId(row.get(0)?), ColumnId(row.get(1)?), row.get(2)?, row.get(3)?))
             })
             .optional()?;
-        let (table, column, version) = found.ok_or_else(|| runs::missing(run))?;
+        let (table, column, version, noted) = found.ok_or_else(|| runs::missing(run))?;
         let place = places(db, table, &[column])?.pop().ok_or_else(|| runs::missing(run))?;
-        Ok(Self { run, table, column, place, table_name: table_name(db, table)?, version })
+        Ok(Self { run, table, column, place, table_name: table_name(db, table)?, version, noted })
     }
 }
 
@@ -190,16 +192,34 @@ impl<'c, 't> Batch<'c, 't> {
             return Ok(());
         }
         if let Some(attempt) = &report.attempt {
+            let more = notes::counts_of(attempt);
             let counts = &mut self.cells.counts;
-            counts.calls += u64::from(attempt.sent_at.is_some());
-            counts.throttled += u64::from(attempt.class == AttemptClass::Throttled);
-            counts.retries += u64::from(attempt.number > 1);
+            counts.calls += more.calls;
+            counts.throttled += more.throttled;
+            counts.retries += more.retries;
         }
         if let TaskStep::Finish { state, value, error } = &report.step {
             let cell = (*state, value.as_ref(), error.as_ref());
             self.cells.finish_cell(self.db, self.target, report.row, cell)?;
         }
+        if self.target.noted {
+            self.note(report)?;
+        }
         Ok(())
+    }
+
+    fn note(&self, report: &TaskReport) -> Result<()> {
+        let certain = matches!(
+            report.step,
+            TaskStep::Finish { state, .. } if state != CellState::Unknown
+        );
+        match &report.note {
+            NoteStep::Keep if !certain => Ok(()),
+            NoteStep::Put(note) if !certain => {
+                notes::write(self.db, self.target.column, report.row, note)
+            }
+            _ => notes::remove(self.db, self.target.column, report.row),
+        }
     }
 
     /// Ends the task or moves it on; false if the token does not hold it.

@@ -1,7 +1,7 @@
 //! What a dead process left in its hands.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Attempt, AttemptClass, CellError, CellState, RowId, RunId};
+use paceline_model::{Attempt, AttemptClass, CellError, CellState, Recovery, RowId, RunId};
 use rusqlite::params;
 
 use super::attempts::Keeper;
@@ -14,20 +14,25 @@ struct Ambiguous {
     row: RowId,
     intent_at: Timestamp,
     attempts: u32,
+    noted: bool,
 }
 
-pub(super) fn recover_run(db: &Db<'_>, run: RunId, repeatable: bool) -> Result<u64> {
+pub(super) fn recover_run(db: &Db<'_>, run: RunId, recovery: Recovery) -> Result<u64> {
     let target = Target::of(db, run)?;
-    let ambiguous = ambiguous(db, run)?;
+    let ambiguous = ambiguous(db, &target)?;
     let mut cells = CellWriter::begin(db, &target)?;
     let mut keeper = Keeper::begin(db, target.column, run)?;
     for task in &ambiguous {
-        let attempt = interrupted_attempt(db, task, repeatable);
+        let fate = match recovery {
+            Recovery::Reconciled if !task.noted => Recovery::Once,
+            other => other,
+        };
+        let attempt = interrupted_attempt(db, task, fate);
         keeper.keep(db, task.row, &attempt)?;
         cells.counts.calls += 1;
         cells.counts.retries += u64::from(attempt.number > 1);
-        settle(db, run, task.row, attempt.number, repeatable)?;
-        if !repeatable {
+        settle(db, run, task.row, attempt.number, fate)?;
+        if fate == Recovery::Once {
             let cell = (CellState::Unknown, None, attempt.error.as_ref());
             cells.finish_cell(db, &target, task.row, cell)?;
         }
@@ -43,26 +48,29 @@ pub(super) fn recover_run(db: &Db<'_>, run: RunId, repeatable: bool) -> Result<u
     Ok(given_back as u64)
 }
 
-fn ambiguous(db: &Db<'_>, run: RunId) -> Result<Vec<Ambiguous>> {
+fn ambiguous(db: &Db<'_>, target: &Target) -> Result<Vec<Ambiguous>> {
     let mut statement = db.conn.prepare_cached(
-        "-- paceline: recover_run\nSELECT row_id, intent_at, attempts FROM _ht_tasks \
+        "-- paceline: recover_run\nSELECT row_id, intent_at, attempts, EXISTS (SELECT 1 FROM _ht_notes \
+         AS n WHERE n.column_id = ?2 AND n.row_id = k.row_id) FROM _ht_tasks AS k \
          WHERE run_id = ?1 AND owner IS NOT NULL AND intent_at IS NOT NULL ORDER BY row_id",
     )?;
-    let mut found = statement.query([run.0])?;
+    let mut found = statement.query(params![target.run.0, target.column.0])?;
     let mut tasks = Vec::new();
     while let Some(row) = found.next()? {
         tasks.push(Ambiguous {
             row: RowId(row.get(0)?),
             intent_at: Timestamp::from_micros(row.get(1)?),
             attempts: row.get(2)?,
+            noted: row.get(3)?,
         });
     }
     Ok(tasks)
 }
 
-/// Ends the task if its call may not be repeated, else gives it back. Either way its intent is dealt with.
-fn settle(db: &Db<'_>, run: RunId, row: RowId, attempts: u32, repeatable: bool) -> Result<()> {
-    if repeatable {
+/// Ends the task if its call may not be repeated and nobody can look it up, else gives it back. Either way its intent is
+/// dealt with.
+fn settle(db: &Db<'_>, run: RunId, row: RowId, attempts: u32, fate: Recovery) -> Result<()> {
+    if fate != Recovery::Once {
         db.conn
             .prepare_cached(
                 "-- paceline: recover_run\nUPDATE _ht_tasks SET owner = NULL, intent_at = NULL, attempts = ?3 \
@@ -79,11 +87,13 @@ fn settle(db: &Db<'_>, run: RunId, row: RowId, attempts: u32, repeatable: bool) 
     Ok(())
 }
 
-fn interrupted_attempt(db: &Db<'_>, task: &Ambiguous, repeatable: bool) -> Attempt {
-    let next = if repeatable {
-        "it is sent again"
-    } else {
-        "check with the vendor whether it took effect, then retry the cell or mark it"
+fn interrupted_attempt(db: &Db<'_>, task: &Ambiguous, fate: Recovery) -> Attempt {
+    let next = match fate {
+        Recovery::Repeatable => "it is sent again",
+        Recovery::Reconciled => "what became of it is looked up before anything is sent",
+        Recovery::Once => {
+            "check with the vendor whether it took effect, then retry the cell or mark it"
+        }
     };
     Attempt {
         number: task.attempts.saturating_add(1),

@@ -2,7 +2,8 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, SmartKind, TableId,
+    limits,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
@@ -18,10 +19,19 @@ pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
         .ok_or_else(|| {
         Error::Missing(format!("table {table:?} has no column {}", new.column))
     })?;
-    if column.smart.is_none() {
+    let Some(smart) = &column.smart else {
         return Err(Error::invalid(format!(
             "column {:?} is not a smart column, so there is nothing to run",
             column.name
+        ))
+        .into());
+    };
+    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
+        return Err(Error::invalid(format!(
+            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
+             then run the scope all",
+            column.name,
+            smart.kind.as_str()
         ))
         .into());
     }
@@ -160,6 +170,7 @@ fn total(db: &Db<'_>, new: NewRun) -> Result<u64> {
         Scope::All => rows::count_rows(db, new.table),
         Scope::Empty => Ok(rows::count_rows(db, new.table)?.saturating_sub(records("")?)),
         Scope::Failed => records(" AND state = 'failed'"),
+        Scope::Unknown => records(" AND state = 'unknown'"),
     }
 }
 

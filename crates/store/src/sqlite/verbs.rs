@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun, NewTable,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
-    TableId, TaskReport, Value, limits,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun,
+    NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value, limits,
 };
 
 use super::{
-    SqliteStore, attempts, budgets, cells, changes, claims, records, recovery, rows, runs, tables,
+    SqliteStore, attempts, budgets, cells, changes, claims, notes, records, recovery, rows, runs,
+    tables,
 };
 
 #[async_trait]
@@ -123,8 +124,33 @@ impl Store for SqliteStore {
         self.write(move |db| records::record(db, run, token, reports)).await
     }
 
-    async fn recover_run(&self, run: RunId, repeatable: bool) -> Result<u64> {
-        self.write(move |db| recovery::recover_run(db, run, repeatable)).await
+    async fn save_note(
+        &self,
+        run: RunId,
+        token: i64,
+        row: RowId,
+        note: &str,
+        call: NotedCall,
+    ) -> Result<bool> {
+        let note = note.to_owned();
+        // A lost note is a job started twice, so this one waits for the disk.
+        self.send_write(true, move |db| notes::save_note(db, run, token, row, &note, &call)).await
+    }
+
+    async fn note(&self, column: ColumnId, row: RowId) -> Result<Option<String>> {
+        self.read(move |db| notes::note(db, column, row)).await
+    }
+
+    async fn put_note(&self, column: ColumnId, row: RowId, note: Option<String>) -> Result<()> {
+        self.send_write(true, move |db| notes::put_note(db, column, row, note.as_deref())).await
+    }
+
+    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()> {
+        self.write(move |db| notes::fail_unknown(db, column, row, &error)).await
+    }
+
+    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {
+        self.write(move |db| recovery::recover_run(db, run, recovery)).await
     }
 
     async fn calls_since(

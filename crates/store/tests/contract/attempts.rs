@@ -15,7 +15,7 @@ async fn retry(scene: &Scene, run: &Run, number: u32) {
     let now = scene.clock.wall();
     let step = TaskStep::Retry { errors: 0, not_before: now, throttled_since: Some(now) };
     let attempt = Some(attempt(number, AttemptClass::Throttled, now));
-    scene.store.record(run.id, 1, vec![TaskReport { row: RowId(1), attempt, step }]).await.unwrap();
+    scene.store.record(run.id, 1, vec![TaskReport::new(RowId(1), attempt, step)]).await.unwrap();
     scene.sim.advance(Duration::from_secs(1));
 }
 

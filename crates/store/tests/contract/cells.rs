@@ -71,7 +71,7 @@ fn counts_follow_their_rules() {
             let mut attempt = attempt(number, class, now);
             attempt.sent_at = attempt.sent_at.filter(|_| sent);
             let step = TaskStep::Retry { errors: number, not_before: now, throttled_since: None };
-            TaskReport { row: RowId(1), attempt: Some(attempt), step }
+            TaskReport::new(RowId(1), Some(attempt), step)
         };
         // Three of one row in one batch: their order is kept.
         let reports = vec![

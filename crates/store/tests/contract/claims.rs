@@ -127,7 +127,7 @@ fn what_is_given_back_goes_first_and_keeps_what_was_known() {
             throttled_since: Some(now),
         };
         let attempt = finish(2, CellState::Failed, now).attempt;
-        let waiting = TaskReport { row: RowId(2), attempt, step: retry };
+        let waiting = TaskReport::new(RowId(2), attempt, retry);
         scene.store.record(run.id, 1, vec![waiting]).await.unwrap();
         scene.store.record(run.id, 1, vec![give_back(3), give_back(2)]).await.unwrap();
         let claim = scene.claim(&run, 2, 3).await;
@@ -147,7 +147,7 @@ fn a_retry_stays_with_its_holder() {
         let now = scene.clock.wall();
         let step = TaskStep::Retry { errors: 1, not_before: now, throttled_since: None };
         let attempt = finish(1, CellState::Failed, now).attempt;
-        let report = TaskReport { row: RowId(1), attempt, step };
+        let report = TaskReport::new(RowId(1), attempt, step);
         scene.store.record(run.id, 1, vec![report]).await.unwrap();
         assert_eq!(claimed(&scene.claim(&run, 2, 1).await), [] as [i64; 0]);
         let run = scene

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use paceline_clock::{Clock, SimClock};
-use paceline_model::{CellState, Error, RowId, Scope};
+use paceline_model::{CellState, Error, NotedCall, Recovery, RowId, Scope, Table};
 use paceline_store::SqliteStore;
 
-use crate::support::{Scene, finish, leads, lease};
+use crate::support::{Scene, finish, integration, leads, lease};
 
 /// Tells the child that it is one: without this file in its directory it does nothing.
 const MARK: &str = "crash-child";
@@ -52,7 +52,7 @@ fn everything_is_there_after_reopening() {
         let scene = scene(dir.path(), &sim, clock);
         assert_eq!(scene.store.table("leads").await.unwrap(), Some(before.0.clone()));
         assert_eq!(scene.store.run(before.1.id).await.unwrap(), Some(before.1.clone()));
-        assert_eq!(scene.store.recover_run(before.1.id, true).await.unwrap(), 10);
+        assert_eq!(scene.store.recover_run(before.1.id, Recovery::Repeatable).await.unwrap(), 10);
         let claim = scene.claim(&before.1, 2, 100).await;
         assert_eq!(claim.tasks.len(), 20, "10 given back, 10 never claimed");
     });
@@ -110,6 +110,7 @@ struct Acknowledged {
     rows: i64,
     finished: BTreeMap<i64, String>,
     intended: Vec<i64>,
+    noted: Vec<i64>,
 }
 
 #[test]
@@ -137,15 +138,28 @@ async fn check_survivors(scene: Scene, acknowledged: Acknowledged) {
     for (row, state) in &acknowledged.finished {
         assert_eq!(found.get(row), Some(state), "row {row}");
     }
-    let run = scene.store.runs(table.id, 1).await.unwrap().remove(0);
+    check_notes(&scene, &table, &acknowledged.noted).await;
+    let run = scene.store.runs(table.id, 2).await.unwrap().remove(1);
     assert_eq!(run.counts.ended(), found.len() as u64, "counts and cells are of one commit");
-    scene.store.recover_run(run.id, false).await.unwrap();
+    scene.store.recover_run(run.id, Recovery::Once).await.unwrap();
     let states: BTreeMap<i64, CellState> = scene.states(city).await.into_iter().collect();
     for row in acknowledged.intended {
         assert!(
             states.contains_key(&row),
             "row {row} may have been sent; it must not be sent again"
         );
+    }
+}
+
+/// Every note that was answered for comes with the task that it belongs to, and no cell is given up.
+async fn check_notes(scene: &Scene, table: &Table, noted: &[i64]) {
+    let jobs = scene.store.runs(table.id, 1).await.unwrap().remove(0);
+    scene.store.recover_run(jobs.id, Recovery::Reconciled).await.unwrap();
+    assert_eq!(scene.states(table.columns[3].id).await, []);
+    let claim = scene.claim(&jobs, 2, 1_000).await;
+    for row in noted {
+        let task = claim.tasks.iter().find(|task| task.row.0 == *row).unwrap();
+        assert_eq!(task.note, Some(format!("of {row}")));
     }
 }
 
@@ -182,6 +196,7 @@ fn parse(text: &str) -> Acknowledged {
         match words.as_slice() {
             ["rows", last] => acknowledged.rows = last.parse().unwrap(),
             ["intended", row] => acknowledged.intended.push(row.parse().unwrap()),
+            ["noted", row] => acknowledged.noted.push(row.parse().unwrap()),
             ["finished", row, state] => {
                 acknowledged.finished.insert(row.parse().unwrap(), (*state).to_owned());
             }
@@ -189,7 +204,7 @@ fn parse(text: &str) -> Acknowledged {
         }
     }
     assert!(acknowledged.rows > 0 && acknowledged.finished.len() > 10, "{acknowledged:?}");
-    assert!(!acknowledged.intended.is_empty());
+    assert!(!acknowledged.intended.is_empty() && !acknowledged.noted.is_empty());
     acknowledged
 }
 
@@ -208,8 +223,19 @@ async fn write_without_end(scene: Scene) {
     scene.add_rows(&table, 10_000).await;
     println!("\nrows 10000");
     let run = scene.start(&table.columns[2], Scope::All).await;
+    scene.store.add_column(table.id, integration("job")).await.unwrap();
+    let table = scene.store.table("leads").await.unwrap().unwrap();
+    let jobs = scene.start(&table.columns[3], Scope::All).await;
     let mut last = 10_000;
     loop {
+        for task in scene.claim(&jobs, 1, 1).await.tasks {
+            let note = format!("of {}", task.row);
+            let saved =
+                scene.store.save_note(jobs.id, 1, task.row, &note, NotedCall::Intended).await;
+            if saved.unwrap() {
+                println!("noted {}", task.row);
+            }
+        }
         let claim = scene.store.claim_tasks(run.id, &[], lease(1), 7).await.unwrap();
         let rows: Vec<RowId> = claim.tasks.iter().map(|task| task.row).collect();
         let held = scene.store.record_intents(run.id, 1, &rows).await.unwrap();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paceline_clock::{SimClock, Timestamp};
-use paceline_model::{CellState, Run, Scope, Store, TaskReport, TaskStep};
+use paceline_model::{CellState, Recovery, Run, Scope, Store, TaskReport, TaskStep};
 use paceline_store::SqliteStore;
 use proptest::prelude::*;
 
@@ -167,7 +167,8 @@ async fn take(scene: &Scene, run: &Run, model: &mut Model, step: &Step) {
         }
         Step::Wait { seconds } => scene.sim.advance(Duration::from_secs(seconds)),
         Step::Recover { repeatable } => {
-            let without_intent = store.recover_run(run.id, repeatable).await.unwrap();
+            let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
+            let without_intent = store.recover_run(run.id, recovery).await.unwrap();
             assert_eq!(without_intent, model.recover(repeatable));
         }
     }

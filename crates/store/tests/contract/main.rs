@@ -15,6 +15,7 @@ mod changes;
 mod claims;
 mod crash;
 mod interleaving;
+mod notes;
 mod recovery;
 mod rows;
 mod runs;

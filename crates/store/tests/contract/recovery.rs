@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
-use paceline_model::{AttemptClass, CellState, Counts, RowId, RunId, Scope, TaskReport, TaskStep};
+use paceline_model::{
+    AttemptClass, CellState, Counts, Recovery, RowId, RunId, Scope, TaskReport, TaskStep,
+};
 
 use crate::support::{Scene, attempt, claimed, each, finish, give_back, numbers};
 
@@ -15,7 +17,7 @@ async fn interrupted(scene: &Scene) -> (paceline_model::Run, paceline_model::Col
     let now = scene.clock.wall();
     let step = TaskStep::Retry { errors: 1, not_before: now, throttled_since: None };
     let first = Some(attempt(1, AttemptClass::Transient, now));
-    let report = TaskReport { row: RowId(3), attempt: first, step };
+    let report = TaskReport::new(RowId(3), first, step);
     scene.store.record(run.id, 1, vec![report]).await.unwrap();
     scene.sim.advance(Duration::from_secs(1));
     let intent_at = scene.clock.wall();
@@ -29,7 +31,7 @@ async fn interrupted(scene: &Scene) -> (paceline_model::Run, paceline_model::Col
 fn what_may_be_repeated_is_given_back() {
     each(|scene| async move {
         let (run, city, intent_at) = interrupted(&scene).await;
-        assert_eq!(scene.store.recover_run(run.id, true).await.unwrap(), 2);
+        assert_eq!(scene.store.recover_run(run.id, Recovery::Repeatable).await.unwrap(), 2);
         let attempts = scene.store.attempts(city.id, RowId(3)).await.unwrap();
         let last = attempts.last().unwrap();
         assert_eq!((last.number, last.class), (2, AttemptClass::Unknown));
@@ -50,7 +52,7 @@ fn what_may_be_repeated_is_given_back() {
 fn what_may_not_be_repeated_becomes_unknown() {
     each(|scene| async move {
         let (run, city, _) = interrupted(&scene).await;
-        assert_eq!(scene.store.recover_run(run.id, false).await.unwrap(), 2);
+        assert_eq!(scene.store.recover_run(run.id, Recovery::Once).await.unwrap(), 2);
         assert_eq!(scene.states(city.id).await, [(2, CellState::Unknown), (3, CellState::Unknown)]);
         let cells = scene.store.cells(city.id, RowId(2), RowId(2)).await.unwrap();
         let error = cells[0].error.as_ref().unwrap();
@@ -73,7 +75,7 @@ fn what_may_not_be_repeated_becomes_unknown() {
 fn reports_of_the_dead_are_late() {
     each(|scene| async move {
         let (run, city, _) = interrupted(&scene).await;
-        scene.store.recover_run(run.id, false).await.unwrap();
+        scene.store.recover_run(run.id, Recovery::Once).await.unwrap();
         let now = scene.clock.wall();
         let reports = [1, 2].map(|row| finish(row, CellState::Completed, now)).to_vec();
         let after = scene.store.record(run.id, 1, reports).await.unwrap();
@@ -86,11 +88,11 @@ fn reports_of_the_dead_are_late() {
 fn recovering_twice_finds_nothing_more() {
     each(|scene| async move {
         let (run, _, _) = interrupted(&scene).await;
-        scene.store.recover_run(run.id, true).await.unwrap();
+        scene.store.recover_run(run.id, Recovery::Repeatable).await.unwrap();
         let before = scene.store.run(run.id).await.unwrap();
-        assert_eq!(scene.store.recover_run(run.id, true).await.unwrap(), 0);
+        assert_eq!(scene.store.recover_run(run.id, Recovery::Repeatable).await.unwrap(), 0);
         assert_eq!(scene.store.run(run.id).await.unwrap(), before);
-        let missing = scene.store.recover_run(RunId(99), true).await.unwrap_err();
+        let missing = scene.store.recover_run(RunId(99), Recovery::Repeatable).await.unwrap_err();
         assert_eq!(missing.code(), "NOT_FOUND");
     });
 }
@@ -102,11 +104,11 @@ fn what_is_reported_of_a_call_settles_its_intent() {
         let now = scene.clock.wall();
         let step = TaskStep::Retry { errors: 2, not_before: now, throttled_since: None };
         let second = Some(attempt(2, AttemptClass::Transient, now));
-        let retried = TaskReport { row: RowId(3), attempt: second, step };
+        let retried = TaskReport::new(RowId(3), second, step);
         scene.store.record(run.id, 1, vec![give_back(2), retried]).await.unwrap();
         assert_eq!(claimed(&scene.claim(&run, 2, 1).await), [2]);
         // Both are held and neither is on its way.
-        assert_eq!(scene.store.recover_run(run.id, false).await.unwrap(), 4);
+        assert_eq!(scene.store.recover_run(run.id, Recovery::Once).await.unwrap(), 4);
         assert_eq!(scene.states(city.id).await, []);
         assert_eq!(scene.store.attempts(city.id, RowId(2)).await.unwrap(), []);
     });

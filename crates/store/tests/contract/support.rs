@@ -60,6 +60,13 @@ pub(crate) fn smart(name: &str, kind: ColumnType) -> NewColumn {
     NewColumn { smart: Some(smart), ..column(name, kind) }
 }
 
+/// A column of kind `integration`: its cells have notes.
+pub(crate) fn integration(name: &str) -> NewColumn {
+    let mut column = smart(name, ColumnType::Json);
+    column.smart.as_mut().unwrap().kind = SmartKind::Integration;
+    column
+}
+
 /// A table `leads` with the columns `email`, `score` and the smart `city`.
 pub(crate) async fn leads(store: &dyn Store) -> Table {
     let columns = vec![
@@ -156,13 +163,13 @@ pub(crate) fn finish(row: i64, state: CellState, at: Timestamp) -> TaskReport {
     let error = (!completed)
         .then(|| CellError { code: "HTTP_STATUS".into(), message: "the vendor said no".into() });
     let value = completed.then(|| Value::Text("made".into()));
-    TaskReport {
-        row: RowId(row),
-        attempt: Some(attempt(1, class, at)),
-        step: TaskStep::Finish { state, value, error },
-    }
+    TaskReport::new(
+        RowId(row),
+        Some(attempt(1, class, at)),
+        TaskStep::Finish { state, value, error },
+    )
 }
 
 pub(crate) fn give_back(row: i64) -> TaskReport {
-    TaskReport { row: RowId(row), attempt: None, step: TaskStep::GiveBack }
+    TaskReport::new(RowId(row), None, TaskStep::GiveBack)
 }

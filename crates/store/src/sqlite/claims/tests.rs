@@ -16,6 +16,7 @@ fn source(scope: Scope) -> Source {
         last: 0,
         table_name: "leads".into(),
         inputs: vec![Place { id: ColumnId(2), name: "email".into(), kind: ColumnType::Email }],
+        noted: false,
     }
 }
 
@@ -45,6 +46,10 @@ fn every_scope_seeks_past_the_cursor() {
         (
             Scope::Failed,
             "SEARCH c USING COVERING INDEX _ht_cells_failed (column_id=? AND row_id>? AND row_id<?)",
+        ),
+        (
+            Scope::Unknown,
+            "SEARCH c USING COVERING INDEX _ht_cells_unknown (column_id=? AND row_id>? AND row_id<?)",
         ),
     ] {
         let plan = plan(&conn, &due_sql(&source(scope)));

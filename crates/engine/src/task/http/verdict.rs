@@ -4,10 +4,10 @@ use paceline_governor::{
     Hints, Outcome, OutcomeClass, Transport, classify_response, classify_status,
     classify_transport, retry_after_in_body,
 };
-use paceline_model::{AttemptClass, CellError, Value, limits};
+use paceline_model::{AttemptClass, CellError, Column, Value};
 
 use super::events::Heard;
-use crate::runner::RunContext;
+use super::{HttpWork, cell_error};
 use crate::{CallError, Reply, extract};
 
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.
@@ -35,19 +35,20 @@ pub(super) fn class_of(verdict: &Verdict) -> AttemptClass {
 }
 
 pub(super) fn judge(
-    ctx: &RunContext,
+    http: &HttpWork,
+    column: &Column,
     heard: Option<&Heard>,
     result: &Result<Reply, CallError>,
 ) -> Verdict {
     let hints = heard.map(|heard| heard.hints).unwrap_or_default();
     let error = match result {
-        Ok(reply) => return judge_reply(ctx, reply, &hints),
+        Ok(reply) => return judge_reply(http, column, reply, &hints),
         Err(error) => error,
     };
     if let Some(heard) = heard.filter(|heard| !(200..=299).contains(&heard.status)) {
         // The head said no; that its body was too long or broke off is no matter.
         let (headers, body) = Default::default();
-        return judge_reply(ctx, &Reply { status: heard.status, headers, body }, &hints);
+        return judge_reply(http, column, &Reply { status: heard.status, headers, body }, &hints);
     }
     match error {
         CallError::TooLong { status, .. } => Verdict {
@@ -58,11 +59,11 @@ pub(super) fn judge(
             unknown: false,
             arrived: true,
         },
-        CallError::Transport { kind, message } => judge_transport(ctx, *kind, message),
+        CallError::Transport { kind, message } => judge_transport(http, *kind, message),
     }
 }
 
-fn judge_transport(ctx: &RunContext, kind: Transport, message: &str) -> Verdict {
+fn judge_transport(http: &HttpWork, kind: Transport, message: &str) -> Verdict {
     let code = match kind {
         Transport::Timeout => "TIMEOUT",
         Transport::Broken => "CONNECTION_BROKEN",
@@ -71,7 +72,7 @@ fn judge_transport(ctx: &RunContext, kind: Transport, message: &str) -> Verdict 
         Transport::Blocked => "BLOCKED_URL",
     };
     let arrived = kind.may_have_arrived();
-    let unknown = arrived && !ctx.http.repeatable;
+    let unknown = arrived && !http.column.repeatable;
     let error = if unknown { unknown_error(message) } else { cell_error(code, message) };
     Verdict {
         outcome: classify_transport(kind),
@@ -83,8 +84,8 @@ fn judge_transport(ctx: &RunContext, kind: Transport, message: &str) -> Verdict 
     }
 }
 
-fn judge_reply(ctx: &RunContext, reply: &Reply, hints: &Hints) -> Verdict {
-    let mut outcome = outcome_of(reply, hints, &ctx.retry_on);
+fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -> Verdict {
+    let mut outcome = outcome_of(reply, hints, &http.retry_on);
     let mut verdict = Verdict {
         outcome,
         status: Some(reply.status),
@@ -94,7 +95,7 @@ fn judge_reply(ctx: &RunContext, reply: &Reply, hints: &Hints) -> Verdict {
         arrived: true,
     };
     if outcome.class == OutcomeClass::Success {
-        match extract::value(reply, ctx.http.extract.as_ref(), &ctx.column) {
+        match extract::value(reply, http.column.extract.as_ref(), column) {
             Ok(value) => verdict.value = Some(value),
             Err(error) => {
                 outcome.class = OutcomeClass::RowCaused;
@@ -103,7 +104,7 @@ fn judge_reply(ctx: &RunContext, reply: &Reply, hints: &Hints) -> Verdict {
         }
     } else {
         // A gateway's error may hide a call that went through.
-        verdict.unknown = matches!(reply.status, 502 | 504) && !ctx.http.repeatable;
+        verdict.unknown = matches!(reply.status, 502 | 504) && !http.column.repeatable;
         let message = status_message(reply);
         verdict.error = Some(if verdict.unknown {
             unknown_error(&message)
@@ -146,17 +147,4 @@ fn unknown_error(message: &str) -> CellError {
          or allow repeating with an Idempotency-Key header"
     );
     cell_error("OUTCOME_UNKNOWN", text)
-}
-
-/// A cell's error, cut to what is kept.
-pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
-    let mut message = message.into();
-    if message.len() > limits::ERROR_BYTES_MAX {
-        let end = (0..=limits::ERROR_BYTES_MAX)
-            .rev()
-            .find(|at| message.is_char_boundary(*at))
-            .unwrap_or(0);
-        message.truncate(end);
-    }
-    CellError { code: code.to_owned(), message }
 }

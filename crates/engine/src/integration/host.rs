@@ -1,0 +1,118 @@
+//! The store as the memory of a job (spec H10): a note is durable before the call that it is about, and a call is on record
+//! as soon as it is over, however long the job goes on.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use paceline_clock::Tick;
+use paceline_governor::OutcomeClass;
+use paceline_hex::{Host, HostError, Note, PostRecord};
+use paceline_model::{Attempt, AttemptClass, CellError, NotedCall, RowId, Task};
+
+use crate::runner::{RunContext, Stop, until_recovered};
+use crate::task::wall_at;
+
+/// Keeps the notes of one task.
+pub(super) struct StoreHost<'a> {
+    ctx: &'a RunContext,
+    row: RowId,
+    /// Of the task, those on record.
+    attempts: AtomicU32,
+    started: Mutex<Option<Tick>>,
+    /// Somebody else has the task.
+    lost: AtomicBool,
+}
+
+impl<'a> StoreHost<'a> {
+    pub(super) fn new(ctx: &'a RunContext, task: &Task) -> Self {
+        Self {
+            ctx,
+            row: task.row,
+            attempts: AtomicU32::new(task.attempts),
+            started: Mutex::default(),
+            lost: AtomicBool::new(false),
+        }
+    }
+
+    /// Attempts of the task that are on record.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody else has the task by now.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// When the job's run was started, if that was done here.
+    pub(super) fn started_at(&self) -> Option<Tick> {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn save(&self, note: &Note, call: NotedCall) -> Result<(), HostError> {
+        let ctx = self.ctx;
+        let text = serde_json::to_string(note).map_err(|error| HostError(error.to_string()))?;
+        let saved = until_recovered(&ctx.clock, || {
+            ctx.store.save_note(ctx.run, ctx.lease.token, self.row, &text, call.clone())
+        });
+        match saved.await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.lost.store(true, Ordering::Relaxed);
+                Err(HostError("somebody else works on this row".to_owned()))
+            }
+            Err(error) => {
+                ctx.stop(Stop::Store(error.to_string()));
+                Err(HostError(error.to_string()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Host for StoreHost<'_> {
+    async fn sending(&self, note: &Note) -> Result<(), HostError> {
+        self.save(note, NotedCall::Intended).await
+    }
+
+    async fn started(&self, note: &Note, post: &PostRecord) -> Result<(), HostError> {
+        let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        if matches!(note, Note::Started { .. }) {
+            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+            started.get_or_insert(self.ctx.clock.now());
+        }
+        self.save(note, NotedCall::Made(attempt(self.ctx, number, post, None))).await
+    }
+
+    async fn stopped(&self) {
+        self.ctx.stopped().await;
+    }
+}
+
+/// A trigger as it is kept on record.
+pub(super) fn attempt(
+    ctx: &RunContext,
+    number: u32,
+    post: &PostRecord,
+    error: Option<CellError>,
+) -> Attempt {
+    Attempt {
+        number,
+        sent_at: post.sent_at.map(|sent| wall_at(&ctx.clock, sent)),
+        seen_at: wall_at(&ctx.clock, post.seen_at),
+        status: post.status,
+        class: if post.ambiguous { AttemptClass::Unknown } else { class_of(post.outcome.class) },
+        error,
+    }
+}
+
+pub(super) fn class_of(class: OutcomeClass) -> AttemptClass {
+    match class {
+        OutcomeClass::Success => AttemptClass::Success,
+        OutcomeClass::Throttled => AttemptClass::Throttled,
+        OutcomeClass::Transient => AttemptClass::Transient,
+        OutcomeClass::RowCaused => AttemptClass::RowCaused,
+        OutcomeClass::ConfigurationCaused => AttemptClass::ConfigurationCaused,
+    }
+}

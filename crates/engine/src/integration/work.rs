@@ -1,0 +1,203 @@
+//! One cell of an `integration` column: its job is brought to its end, and the end to the cell.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use paceline_clock::Random;
+use paceline_governor::{Next, Outcome, OutcomeClass, TaskHistory};
+use paceline_hex::{End, EndKind, Job, Note, RetryOptions, RunReport, Session};
+use paceline_model::{
+    Attempt, CellError, CellState, NoteStep, RowId, Task, TaskReport, TaskStep, Value,
+};
+
+use super::host::{StoreHost, attempt, class_of};
+use super::{IntegrationColumn, Memories};
+use crate::runner::{RunContext, Stop};
+use crate::task::{Ended, cell_error, finish, retry, throttled_text};
+
+/// Candidates that an unknown cell names.
+const CANDIDATES_SHOWN: usize = 3;
+
+/// What a run of an `integration` column works with.
+pub(crate) struct HexWork {
+    pub(crate) column: IntegrationColumn,
+    pub(crate) session: Session,
+    pub(crate) retry: RetryOptions,
+    pub(crate) random: Random,
+    pub(crate) memories: Memories,
+    /// How often in a row each row was refused for the rate. A restart forgets it, and waits a little less.
+    throttles: Mutex<HashMap<RowId, u32>>,
+}
+
+impl HexWork {
+    pub(crate) fn new(
+        column: IntegrationColumn,
+        session: Session,
+        retry: RetryOptions,
+        random: Random,
+        memories: Memories,
+    ) -> Self {
+        Self { column, session, retry, random, memories, throttles: Mutex::default() }
+    }
+
+    /// Counts one more refusal in a row, or forgets those there were.
+    fn throttled(&self, row: RowId, throttled: bool) -> u32 {
+        let mut rows = self.throttles.lock().unwrap_or_else(PoisonError::into_inner);
+        if !throttled {
+            rows.remove(&row);
+            return 0;
+        }
+        let count = rows.entry(row).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// The job of a task and what is on record of it. What cannot be worked on ends here.
+    fn job(&self, task: &Task) -> Result<(Job, Option<Note>), Box<Ended>> {
+        // The note stays with an unknown cell: it is all that is known of it.
+        let failed = |state, error| Err(Box::new(finish(task, None, state, None, Some(error))));
+        let note: Option<Note> = match task.note.as_deref().map(serde_json::from_str).transpose() {
+            Ok(note) => note,
+            Err(error) => {
+                let message = format!(
+                    "the note of this job cannot be read ({error}); use the program that wrote it, or settle the cell"
+                );
+                return failed(CellState::Unknown, cell_error("OUTCOME_UNKNOWN", message));
+            }
+        };
+        match (self.column.render(&task.inputs), note) {
+            (Ok(job), note) => Ok((job, note)),
+            (Err(error), note) => match &note {
+                // Its run goes on, whatever became of the row.
+                Some(Note::Started { project, .. }) => Ok((Job::new(project.as_str()), note)),
+                Some(Note::Sending { .. }) => failed(CellState::Unknown, error),
+                Some(Note::Resend) | None => failed(CellState::Failed, error),
+            },
+        }
+    }
+}
+
+/// Works on one task until the next thing to report. `None`: it is not ours any more.
+pub(crate) async fn work(ctx: &RunContext, hex: &HexWork, task: Task) -> Option<Ended> {
+    let (job, note) = match hex.job(&task) {
+        Ok(job) => job,
+        Err(ended) => return Some(*ended),
+    };
+    let host = StoreHost::new(ctx, &task);
+    let end = hex.session.perform(&job, note, &host).await;
+    if host.is_lost() {
+        return None;
+    }
+    if let Some(started) = host.started_at() {
+        ctx.progress.called(ctx.clock.now() - started);
+    }
+    let note = end.note.as_ref().and_then(|note| serde_json::to_string(note).ok());
+    let mut ended = conclude(ctx, hex, task, host.attempts(), end);
+    if let Some(again) = &mut ended.again {
+        again.note.clone_from(&note);
+    }
+    ended.report.note = note.map_or(NoteStep::Drop, NoteStep::Put);
+    Some(ended)
+}
+
+/// From the end of a job to the step of its task.
+fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end: End) -> Ended {
+    task.attempts = attempts;
+    let error = error_of(&end.kind);
+    if let Some(error) = &error {
+        ctx.note_error(error);
+    }
+    let made = |post| attempt(ctx, attempts + 1, post, error.clone());
+    let made: Option<Attempt> = end.post.as_ref().map(made);
+    let throttled = matches!(&end.kind, EndKind::Again { outcome, .. } if is_throttled(outcome));
+    let throttles = hex.throttled(task.row, throttled);
+    match end.kind {
+        EndKind::Completed(run) => match value(ctx, &run) {
+            Ok(value) => finish(&task, made, CellState::Completed, Some(value), None),
+            Err(error) => finish(&task, made, CellState::Failed, None, Some(error)),
+        },
+        EndKind::Failed { run, .. } => {
+            let value = run.and_then(|run| value(ctx, &run).ok());
+            finish(&task, made, CellState::Failed, value, error)
+        }
+        EndKind::Unknown { .. } => finish(&task, made, CellState::Unknown, None, error),
+        EndKind::Again { outcome, counts_as_error, .. } => {
+            let made = made.unwrap_or_else(|| not_sent(ctx, attempts + 1, &outcome, error.clone()));
+            let errors = task.errors + u32::from(counts_as_error);
+            again(ctx, hex, task, (made, error), (outcome, errors, throttles))
+        }
+        EndKind::NoCredentials { message } => {
+            ctx.stop(Stop::Credentials(message));
+            given_back(&task, made)
+        }
+        EndKind::Stopped => given_back(&task, made),
+    }
+}
+
+fn is_throttled(outcome: &Outcome) -> bool {
+    outcome.class == OutcomeClass::Throttled
+}
+
+/// A try of which nothing reached the trigger: on record for people, and no call.
+fn not_sent(ctx: &RunContext, number: u32, outcome: &Outcome, error: Option<CellError>) -> Attempt {
+    let class = class_of(outcome.class);
+    Attempt { number, sent_at: None, seen_at: ctx.clock.wall(), status: None, class, error }
+}
+
+/// What comes after a try that started no run: the provider's own waits decide.
+fn again(
+    ctx: &RunContext,
+    hex: &HexWork,
+    task: Task,
+    (made, error): (Attempt, Option<CellError>),
+    (outcome, errors, throttles): (Outcome, u32, u32),
+) -> Ended {
+    let now = ctx.clock.wall();
+    let throttled_since = (throttles > 0).then(|| task.throttled_since.unwrap_or(now));
+    let throttled_for = throttled_since.map(|since| now.since(since)).unwrap_or_default();
+    let history = TaskHistory { errors, throttles, throttled_for };
+    match hex.retry.next(&outcome, history, hex.random.unit()) {
+        Next::RetryAfter(wait) => retry(task, made, errors, now + wait, throttled_since),
+        Next::GiveUp => finish(&task, Some(made), CellState::Failed, None, error),
+        Next::Deadline => {
+            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(throttled_for));
+            finish(&task, Some(made), CellState::Failed, None, Some(error))
+        }
+    }
+}
+
+fn given_back(task: &Task, made: Option<Attempt>) -> Ended {
+    Ended { report: TaskReport::new(task.row, made, TaskStep::GiveBack), again: None }
+}
+
+fn value(ctx: &RunContext, run: &RunReport) -> Result<Value, CellError> {
+    let json = serde_json::to_value(run).unwrap_or_default();
+    Value::from_json(ctx.column.kind, json)
+        .map_err(|error| cell_error("TYPE_MISMATCH", error.to_string()))
+}
+
+fn error_of(end: &EndKind) -> Option<CellError> {
+    match end {
+        EndKind::Completed(_) | EndKind::Stopped => None,
+        EndKind::Failed { code, message, .. } | EndKind::Again { code, message, .. } => {
+            Some(cell_error(code, message.as_str()))
+        }
+        EndKind::NoCredentials { message } => Some(cell_error("CREDENTIALS", message.as_str())),
+        EndKind::Unknown { message, candidates } => {
+            let shown = candidates.iter().take(CANDIDATES_SHOWN).map(ToString::to_string);
+            let mut shown: Vec<String> = shown.collect();
+            if candidates.len() > CANDIDATES_SHOWN {
+                shown.push(format!("and {} more", candidates.len() - CANDIDATES_SHOWN));
+            }
+            let candidates = match shown.as_slice() {
+                [] => String::new(),
+                shown => format!("It may be {}. ", shown.join(", ")),
+            };
+            // First what a program may need: the text is cut at its end.
+            let text = format!(
+                "{candidates}{message}. Settle the cell: attach a run to it, send it again, or say that it failed"
+            );
+            Some(cell_error("OUTCOME_UNKNOWN", text))
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the parts of a run share, and why it stops.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use paceline_clock::Clock;
+use paceline_governor::{Budget, Trip};
+use paceline_model::{CellError, Column, Lease, RunId, Store, limits};
+use tokio::sync::{Semaphore, watch};
+
+use super::queue::TaskQueue;
+use crate::progress::ProgressState;
+use crate::task::Work;
+
+/// Tasks claimed at once at the least: a claim costs a transaction.
+const CLAIM_TASKS_MIN: usize = 256;
+
+/// Why a run stops before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A person paused it.
+    Pause,
+    /// A person cancelled it.
+    Cancel,
+    /// The process is going down; the run stays `running` on record and goes on at the next start.
+    Shutdown,
+    /// The breaker tripped.
+    Breaker(Trip),
+    /// The vendor refuses the credential, and this is what it says.
+    Credentials(String),
+    /// The store failed for good.
+    Store(String),
+}
+
+/// Everything the parts of a run share.
+pub(crate) struct RunContext {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) run: RunId,
+    pub(crate) column: Column,
+    /// What is done for a task.
+    pub(crate) work: Work,
+    /// The column's own.
+    pub(crate) budget: Budget,
+    pub(crate) lease: Lease,
+    pub(crate) concurrent_max: usize,
+    pub(crate) progress: Arc<ProgressState>,
+    /// One per call that may be sent and not be on disk; the reporter gives back what it has written.
+    pub(super) unrecorded: Semaphore,
+    stop: watch::Sender<Option<Stop>>,
+    last_error: Mutex<Option<CellError>>,
+    pub(super) queue: TaskQueue,
+}
+
+/// What a context is made from.
+pub(crate) struct RunParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) run: RunId,
+    pub(crate) column: Column,
+    pub(crate) work: Work,
+    pub(crate) budget: Budget,
+    pub(crate) lease: Lease,
+    pub(crate) concurrent_max: usize,
+    pub(crate) progress: Arc<ProgressState>,
+}
+
+impl RunContext {
+    pub(crate) fn new(parts: RunParts) -> Arc<Self> {
+        Arc::new(Self {
+            store: parts.store,
+            clock: parts.clock,
+            run: parts.run,
+            column: parts.column,
+            work: parts.work,
+            budget: parts.budget,
+            lease: parts.lease,
+            concurrent_max: parts.concurrent_max,
+            progress: parts.progress,
+            unrecorded: Semaphore::new(parts.concurrent_max),
+            stop: watch::Sender::new(None),
+            last_error: Mutex::new(None),
+            queue: TaskQueue::default(),
+        })
+    }
+
+    /// Stops the run: nothing new starts, what is in flight ends and is recorded. The first reason stands.
+    pub(crate) fn stop(&self, stop: Stop) {
+        self.stop.send_if_modified(|reason| {
+            let first = reason.is_none();
+            reason.get_or_insert(stop);
+            first
+        });
+        self.queue.wake_feeder();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    pub(super) fn stop_reason(&self) -> Option<Stop> {
+        self.stop.borrow().clone()
+    }
+
+    pub(crate) async fn stopped(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as `self`.
+        let _ = stop.wait_for(Option::is_some).await;
+    }
+
+    pub(crate) fn note_error(&self, error: &CellError) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    }
+
+    fn last_error(&self) -> Option<CellError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn claim_max(&self) -> usize {
+        (2 * self.concurrent_max).clamp(CLAIM_TASKS_MIN, limits::CLAIM_TASKS_MAX)
+    }
+
+    /// Tasks held at the most: what the workers hold, what is claimed ahead, and what waits to be tried again.
+    pub(crate) fn open_max(&self) -> usize {
+        4 * self.concurrent_max + 2 * self.claim_max()
+    }
+
+    /// Why the run stopped, in words that say what to do.
+    pub(super) fn reason(&self, stop: &Stop) -> Option<String> {
+        let last = self
+            .last_error()
+            .map_or_else(String::new, |error| format!("; last: {}", error.message));
+        match stop {
+            Stop::Pause => Some("paused by a person; resume it to go on".to_owned()),
+            Stop::Cancel => Some("cancelled by a person".to_owned()),
+            Stop::Shutdown => None,
+            Stop::Breaker(trip) => Some(format!(
+                "breaker: {trip}{last}. Mend the cause, then resume with the failed cells (retry failed)"
+            )),
+            Stop::Credentials(error) => Some(format!(
+                "credentials: {error}. No cell has failed for it; renew the token, then resume"
+            )),
+            Stop::Store(error) => Some(format!("store: {error}. Mend the cause, then resume")),
+        }
+    }
+}

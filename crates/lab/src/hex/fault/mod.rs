@@ -1,0 +1,207 @@
+//! What goes wrong at the simulated Hex: its fault law, in the manner of the lab's own.
+
+mod kind;
+mod text;
+
+use std::time::Duration;
+
+use paceline_clock::Random;
+
+pub use kind::HexFaultKind;
+pub(super) use kind::{STAGES, Stage};
+
+/// The most entries the law may have.
+pub const HEX_FAULTS_MAX: usize = 32;
+
+/// How the fault law of the simulated Hex is written, for help texts.
+///
+/// ```
+/// assert!(paceline_lab::HEX_FAULT_GRAMMAR.contains("drop-after-start:#3"));
+/// ```
+pub const HEX_FAULT_GRAMMAR: &str = "\
+A comma-separated list of KIND:CHANCE or KIND:#N, each perhaps with @FROM..TO, or `none`.
+
+CHANCE is between 0 and 1. #N strikes the Nth, #N..M the Nth to the Mth, #N.. all from the Nth on of
+the calls (or runs) that the kind is about. FROM..TO is a span since the first call, in ms, s, min or h.
+Of several that strike at one point, the first in the list happens. KIND is one of:
+
+  any call    401 (plain text, once)   rotate (this call's token is revoked: 401 until another one comes)
+  starts, nothing done: drop-before-start hang-before-start 429-on-start[=SECONDS] 500-before-start
+              502-before-start 503-kernels (Hex's own JSON) 503-before-start (a proxy's HTML)
+  starts, run made:     drop-after-start hang-after-start 500-after-start 502-after-start (HTML)
+              504-after-start (HTML) garbled-after-start (201, not JSON)
+  reads       drop-on-read hang-on-read 429-on-read[=SECONDS] 500-on-read 502-on-read garbled-on-read
+  cancels     drop-on-cancel (done, no answer) 429-on-cancel[=SECONDS] 500-on-cancel (not done)
+  ends        stuck-pending stuck-running errored killed (by somebody else, half-way) no-kernel
+  runs        completes-on-cancel   late-in-list[=MS] (not listed for so long; 30000)
+  409-on-overlap (a start while a run of the project goes on)
+  foreign foreign-scheduled (another user's run of the same project starts just after this one)
+
+Examples: drop-after-start:#3   500-on-read:0.1,429-on-read:1@0s..20s   rotate:#20   late-in-list=5000:1";
+
+/// A fault that has struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HexFault {
+    pub(super) kind: HexFaultKind,
+    /// Seconds or milliseconds, where the kind takes some.
+    pub(super) value: u64,
+}
+
+/// Which faults strike how often and when; [`HEX_FAULT_GRAMMAR`] says how one is written.
+///
+/// ```
+/// use paceline_lab::HexFaultLaw;
+/// let law: HexFaultLaw = "drop-after-start:#3, 500-on-read:0.1@20s..".parse()?;
+/// assert_eq!(law.to_string(), "drop-after-start:#3,500-on-read:0.1@20000ms..");
+/// # Ok::<(), paceline_lab::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HexFaultLaw {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Entry {
+    fault: HexFault,
+    when: When,
+    from: Duration,
+    to: Option<Duration>,
+}
+
+/// Which of the calls at a point an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum When {
+    Chance(f64),
+    /// Numbers from 1 on, both ends included.
+    Calls {
+        first: u64,
+        last: u64,
+    },
+}
+
+impl HexFaultLaw {
+    /// A law under which nothing goes wrong.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing can go wrong.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// This law and then that one.
+    ///
+    /// # Errors
+    /// If together they have more than [`HEX_FAULTS_MAX`] entries.
+    pub fn and(mut self, other: Self) -> Result<Self, crate::ConfigError> {
+        self.entries.extend(other.entries);
+        match self.entries.len() {
+            ..=HEX_FAULTS_MAX => Ok(self),
+            many => Err(crate::ConfigError::Together(format!(
+                "{many} faults are too many; a Hex has at most {HEX_FAULTS_MAX}"
+            ))),
+        }
+    }
+}
+
+/// A law at work: it knows how many calls have come to each point.
+#[derive(Debug)]
+pub(super) struct Faults {
+    law: HexFaultLaw,
+    seen: [u64; STAGES],
+    /// One stream for each kind, so that one more fault does not change when the others strike.
+    streams: Vec<Random>,
+}
+
+impl Faults {
+    pub(super) fn new(law: HexFaultLaw, seed: u64) -> Self {
+        let stream = |kind: &HexFaultKind| {
+            Random::seeded(seed.rotate_left(8) ^ (0x4000 + kind.place() as u64))
+        };
+        Self { law, seen: [0; STAGES], streams: HexFaultKind::ALL.iter().map(stream).collect() }
+    }
+
+    /// Another law from now on; the counts begin anew.
+    pub(super) fn set(&mut self, law: HexFaultLaw) {
+        self.law = law;
+        self.seen = [0; STAGES];
+    }
+
+    pub(super) fn law(&self) -> &HexFaultLaw {
+        &self.law
+    }
+
+    /// What happens to a call that comes to `stage` so long after the first call; mostly nothing.
+    pub(super) fn strike(&mut self, stage: Stage, since_first_call: Duration) -> Option<HexFault> {
+        let seen = &mut self.seen[stage as usize];
+        *seen += 1;
+        let number = *seen;
+        let here = self.law.entries.iter().filter(|entry| entry.fault.kind.stage() == stage);
+        let mut struck = None;
+        for entry in here {
+            // Every chance is drawn, whether or not it matters: what strikes first must not shift the others.
+            let strikes = match entry.when {
+                When::Chance(chance) => self.streams[entry.fault.kind.place()].unit() < chance,
+                When::Calls { first, last } => (first..=last).contains(&number),
+            };
+            let applies =
+                entry.from <= since_first_call && entry.to.is_none_or(|to| since_first_call < to);
+            if strikes && applies && struck.is_none() {
+                struck = Some(entry.fault);
+            }
+        }
+        struck
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strikes(law: &str, stage: Stage, calls: u64) -> Vec<u64> {
+        let mut faults = Faults::new(law.parse().unwrap(), 1);
+        let second = |number| Duration::from_secs(number - 1);
+        (1..=calls).filter(|number| faults.strike(stage, second(*number)).is_some()).collect()
+    }
+
+    #[test]
+    fn numbers_and_spans_strike_exactly_what_they_name() {
+        for (law, expected) in [
+            ("drop-after-start:#3", vec![3]),
+            ("drop-after-start:#2..4", vec![2, 3, 4]),
+            ("drop-after-start:#4..", vec![4, 5, 6]),
+            ("drop-after-start:1@2s..4s", vec![3, 4]),
+            ("drop-after-start:#1..4@3s..", vec![4]),
+            ("drop-after-start:#2,502-after-start:#5", vec![2, 5]),
+            ("500-on-read:1", vec![]),
+        ] {
+            assert_eq!(strikes(law, Stage::Start, 6), expected, "{law}");
+        }
+    }
+
+    #[test]
+    fn the_first_in_the_list_happens() {
+        let law = "502-after-start:#2,drop-after-start:1".parse().unwrap();
+        let mut faults = Faults::new(law, 1);
+        let mut kinds = || faults.strike(Stage::Start, Duration::ZERO).map(|fault| fault.kind);
+        assert_eq!(kinds(), Some(HexFaultKind::DropAfterStart));
+        assert_eq!(kinds(), Some(HexFaultKind::BadGatewayAfterStart));
+    }
+
+    #[test]
+    fn one_more_fault_does_not_change_when_the_others_strike() {
+        let alone = strikes("drop-on-read:0.2", Stage::Read, 2_000);
+        let mut faults = Faults::new("500-on-read:0.3,drop-on-read:0.2".parse().unwrap(), 1);
+        let both: Vec<_> =
+            (1..=2_000).map(|_| faults.strike(Stage::Read, Duration::ZERO)).collect();
+        let dropped = |number: &u64| {
+            let kind = both[*number as usize - 1].map(|fault| fault.kind);
+            kind == Some(HexFaultKind::DropOnRead) || kind == Some(HexFaultKind::InternalOnRead)
+        };
+        assert!(alone.iter().all(dropped));
+        assert!((300..500).contains(&alone.len()), "{}", alone.len());
+    }
+}
