@@ -17,6 +17,7 @@ mod config;
 mod date;
 mod desk;
 mod fault;
+mod file;
 mod group;
 mod id;
 mod project;
