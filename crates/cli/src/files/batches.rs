@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use paceline_model::Value;
 
-use super::error::{Defect, Fault};
+use super::error::Defect;
 use super::lines::Line;
 use super::object;
 use super::spool::Rows;

@@ -82,7 +82,7 @@ struct Join<'a, C> {
     name: String,
 }
 
-impl<E, R: AsRef<[Value]>, C: Iterator<Item = Result<R, E>>> Join<'_, C> {
+impl<E, V: AsRef<[Value]>, C: Iterator<Item = Result<V, E>>> Join<'_, C> {
     /// Writes everything and gives the writer back, flushed.
     fn write_to<W: Write>(mut self, writer: W) -> Result<W, OutputError<E>> {
         let mut out = BufWriter::with_capacity(BLOCK_BYTES, writer);
@@ -112,7 +112,7 @@ impl<E, R: AsRef<[Value]>, C: Iterator<Item = Result<R, E>>> Join<'_, C> {
         if let Some(header) = header {
             ending = if header.ending.is_empty() { ending } else { header.ending };
             if let Some(delimiter) = self.format.delimiter() {
-                let names = self.columns.iter().map(|name| Cow::Borrowed(*name));
+                let names = self.columns.iter().map(|name| (*name).to_owned());
                 self.add_fields(&mut row, &header, delimiter, names, ending);
             }
         }
@@ -178,17 +178,17 @@ impl<E, R: AsRef<[Value]>, C: Iterator<Item = Result<R, E>>> Join<'_, C> {
     }
 
     /// The values of the new columns as they stand in a text file.
-    fn texts<'v>(&self, cells: &'v [Value]) -> impl Iterator<Item = Cow<'static, str>> {
-        self.entries(cells).map(|(_, value)| Cow::Owned(value.to_text()))
+    fn texts(&self, cells: &[Value]) -> impl Iterator<Item = String> {
+        self.entries(cells).map(|(_, value)| value.to_text())
     }
 
     /// Adds `record` with more fields: as it was written, or newly quoted if the delimiter is another one.
-    fn add_fields<'t>(
+    fn add_fields(
         &self,
         row: &mut Vec<u8>,
         record: &Record<'_>,
         delimiter: u8,
-        fields: impl Iterator<Item = Cow<'t, str>>,
+        fields: impl Iterator<Item = String>,
         ending: &str,
     ) {
         if self.spooled.format.delimiter() == Some(delimiter) {
@@ -209,7 +209,7 @@ impl<E, R: AsRef<[Value]>, C: Iterator<Item = Result<R, E>>> Join<'_, C> {
         row.extend_from_slice(ending.as_bytes());
     }
 
-    fn next_cell(&mut self, cells: u64) -> Result<R, OutputError<E>> {
+    fn next_cell(&mut self, cells: u64) -> Result<V, OutputError<E>> {
         match self.cells.next() {
             Some(cell) => cell.map_err(OutputError::Cells),
             None => Err(OutputError::CellsFew { cells, rows: self.spooled.rows }),
@@ -249,11 +249,11 @@ fn object_of<'v>(
 }
 
 /// Adds a line of JSONL as a record of CSV: its values as text, in the order of `columns`, and the new ones.
-fn record_of<'t>(
+fn record_of(
     row: &mut Vec<u8>,
     columns: &[String],
     line: Line<'_>,
-    new: impl Iterator<Item = Cow<'t, str>>,
+    new: impl Iterator<Item = String>,
     delimiter: u8,
 ) -> Result<(), Defect> {
     let mut found: Vec<(String, &RawValue)> = Vec::new();
@@ -268,7 +268,7 @@ fn record_of<'t>(
             Err(_) => "".into(),
         });
     }
-    fields.extend(new);
+    fields.extend(new.map(Cow::Owned));
     push_record(row, fields.iter().map(AsRef::as_ref), delimiter);
     Ok(())
 }

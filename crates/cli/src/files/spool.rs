@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::delimited::{Record, Records};
 use super::draft::Draft;
 use super::error::{Defect, Fault};
-use super::lines::{Line, Lines};
+use super::lines::Lines;
 use super::object::{self, Keys};
 use super::source::{Opened, Source};
 use super::{BLOCK_BYTES, COLUMN_NAME_BYTES_MAX, Format, InputError};
