@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// Tell when so many calls would start and end under limits, without a call
     Plan(PlanArgs),
     /// Run a simulated vendor on loopback, to try things against
-    Lab(LabArgs),
+    Lab(Box<LabArgs>),
     /// Serve tables over REST
     Serve(ServeArgs),
     /// Run Hex (hex.tech) projects: by hundreds, each once, inside the limits

@@ -6,6 +6,7 @@ mod column;
 mod host;
 mod memory;
 mod rate;
+mod recall;
 mod session;
 mod spec;
 mod token;
@@ -15,7 +16,11 @@ mod work;
 pub(crate) use column::IntegrationColumn;
 pub(crate) use memory::{Memories, recall};
 pub(crate) use rate::{rate, spacing};
+<<<<<<< HEAD
 pub use session::hex_session;
+=======
+pub(crate) use recall::claimed;
+>>>>>>> h-eng
 pub use spec::IntegrationSpec;
 pub(crate) use token::Fixed;
 pub(crate) use wire::ProviderWire;

@@ -4,6 +4,7 @@ use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::Secret;
 use crate::wire::WireError;
 
 /// As much of a server's text as goes into a message, in characters.
@@ -15,20 +16,17 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
     pub(crate) trace_id: Option<String>,
+    secret: Secret,
 }
 
 impl Answer {
-    /// `mask` takes the token out of what the server wrote.
-    pub(crate) fn new(
-        status: u16,
-        headers: &HeaderMap,
-        body: &[u8],
-        mask: impl Fn(&str) -> String,
-    ) -> Self {
+    /// An answer to a call that `secret` was sent with: a server may repeat it.
+    pub(crate) fn new(status: u16, headers: &HeaderMap, body: &[u8], secret: &Secret) -> Self {
         let trace = headers.get("x-trace-id").and_then(|value| value.to_str().ok());
-        let body = mask(&String::from_utf8_lossy(body));
-        let trace_id = trace.map(|trace| short(&mask(trace))).filter(|trace| !trace.is_empty());
-        Self { status, body, trace_id }
+        let body = secret.mask_body(&String::from_utf8_lossy(body));
+        let trace = trace.map(|trace| short(&secret.mask(trace)));
+        let trace_id = trace.filter(|trace| !trace.is_empty());
+        Self { status, body, trace_id, secret: secret.clone() }
     }
 
     pub(crate) fn is_success(&self) -> bool {
@@ -88,10 +86,10 @@ impl Answer {
             .unwrap_or("no known status");
         let mut text = format!("{tried}: Hex answered HTTP {} ({reason})", self.status);
         if let Some(words) = self.words() {
-            text = format!("{text}: {words}");
+            text = format!("{text}: {}", self.secret.mask(&words));
         }
         if let Some(trace) = self.trace() {
-            text = format!("{text} [trace {trace}]");
+            text = format!("{text} [trace {}]", self.secret.mask(&trace));
         }
         match advice(self.status) {
             Some(advice) => format!("{text}. {advice}"),
@@ -188,7 +186,8 @@ mod tests {
     const HTML: &str = "<html><body>503 Service Unavailable</body></html>";
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer::new(status, &HeaderMap::new(), body.as_bytes(), str::to_owned)
+        let secret = Secret::new("0123456789abcdef").unwrap();
+        Answer::new(status, &HeaderMap::new(), body.as_bytes(), &secret)
     }
 
     #[test]
@@ -275,10 +274,14 @@ mod tests {
 
     #[test]
     fn a_token_that_the_server_repeats_is_masked() {
-        let token = crate::Secret::new("hxtp_aa").unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("x-trace-id", "t-hxtp_aa".parse().unwrap());
-        let answer = Answer::new(400, &headers, b"bad hxtp_aa", |text| token.mask(text));
-        assert!(!answer.describe("x").contains("hxtp"), "{answer:?}");
+        for token in ["hxtp_aa", "short", "a-token-of-another-kind"] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-trace-id", format!("t-{token}").parse().unwrap());
+            let body = format!(r#"{{"message":"bad {token}","code":"short","traceId":"{token}"}}"#);
+            let secret = Secret::new(token).unwrap();
+            let answer = Answer::new(400, &headers, body.as_bytes(), &secret);
+            assert!(answer.parse::<Value>().is_some());
+            assert!(!answer.describe("x").contains(token), "{answer:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@
 mod check;
 mod clocks;
 mod conflict;
+mod journal;
 mod settle;
 mod trigger;
 mod watch;
@@ -69,7 +70,7 @@ impl<'a> Performance<'a> {
             Some(Note::Started { project, run_id, run_url, trace_id, started_at_ms, attached }) => {
                 // The note's word, not the job's: its row may have been changed since.
                 self.project = self.session.projects.get(&project);
-                self.project.book().own(&run_id);
+                self.project.book().own(&run_id, None);
                 let started_at = self.tick_of(started_at_ms);
                 let seat = self.session.kernels.occupied();
                 let started = Started { project, run_id, run_url, trace_id, started_at, attached };

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use paceline_clock::{Clock, Random};
+use paceline_governor::{Next, Outcome, TaskHistory};
 
 use crate::budgets::Group;
 use crate::client::Client;
 use crate::kernels::Kernels;
 use crate::perform::Performance;
-use crate::projects::Projects;
+use crate::projects::{Post, Projects};
 use crate::tokens::Tokens;
 use crate::watcher::{Pace, Watcher};
 use crate::{
@@ -31,7 +32,7 @@ pub(crate) struct Inner {
     pub(crate) kernels: Arc<Kernels>,
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) clock: Clock,
-    pub(crate) random: Random,
+    random: Random,
     pub(crate) triggered: AtomicU64,
     pub(crate) ended: AtomicU64,
 }
@@ -95,7 +96,33 @@ impl Session {
     pub fn own<'r>(&self, project: &str, runs: impl IntoIterator<Item = &'r RunId>) {
         let project = self.inner.projects.get(project);
         let mut book = project.book();
-        runs.into_iter().for_each(|run| book.own(run));
+        runs.into_iter().for_each(|run| book.own(run, None));
+    }
+
+    /// These notes are on record, of jobs that are about to be performed: a reconcile of one of them must know of the others
+    /// before it takes a run for its own.
+    pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>) {
+        for note in notes {
+            match note {
+                Note::Started { project, run_id, .. } => self.own(project, [run_id]),
+                Note::Sending { project, body_hash, sent_at_ms, .. } => {
+                    let post = Post {
+                        body_hash: body_hash.clone(),
+                        sent_at_ms: *sent_at_ms,
+                        // Nobody waits for it before it is performed.
+                        blocks_until: self.inner.clock.now(),
+                    };
+                    self.inner.projects.get(project).book().remember(post);
+                }
+                Note::Resend => {}
+            }
+        }
+    }
+
+    /// When a job is tried again after [`EndKind::Again`](crate::EndKind::Again), by [`RetryOptions`](crate::RetryOptions).
+    #[must_use]
+    pub fn next_try(&self, outcome: &Outcome, history: TaskHistory) -> Next {
+        self.inner.options.retry.next(outcome, history, self.inner.random.unit())
     }
 
     /// Where the runs of this session stand.

@@ -47,12 +47,11 @@ const FILE: &str = r#"  {"projects": [{"id": "daily", "title": "Daily", "pending
                  "archived": false, "trashed": false, "component": false,
                  "inputs": {"day": "string", "n": "number", "full": "boolean"}}],
    "limits": {"runs": ["20/min", "60/h"], "reads": ["30/min", "1800/h"], "overall": ["60/min"]},
-   "policy": "first_call", "kernels": 25, "tokens": ["secret"], "faults": "none", "cancel_ms": 0,
-   "cancel_ended_status": 422, "errors": "documented|new|old|html", "version_form": "string|int|draft"}
+   "policy": "first_call", "kernels": 25, "tokens": ["secret"], "faults": "none",
+   "cancel_ms": 0, "cancel_ended_status": 422, "errors": "documented", "version_form": "string"}
+  errors: documented, new, old or html; version_form: string, int or draft.
   A project that ends PENDING or RUNNING is stuck there until it is cancelled."#;
 
 const EXAMPLE: &str =
-    "  paceline lab --listen 127.0.0.1:7300 --hex-limit runs:20/min --hex-limit reads:30/min \\
-    --hex-policy first_call --hex-kernels 25 --hex-fault drop-after-start:#3
-  curl -H 'Authorization: Bearer x' -X POST \\
-    http://127.0.0.1:7300/api/v1/projects/00000000-0000-4000-8000-000000000001/runs";
+    "  paceline lab --hex-limit runs:20/min --hex-policy first_call --hex-fault drop-after-start:#3
+  curl -H 'Authorization: Bearer x' http://127.0.0.1:PORT/api/v1/projects";

@@ -169,6 +169,11 @@ pub(crate) fn fast() -> Json {
     json!({"limits": ["1000/s"], "max_concurrent": 5})
 }
 
+/// The same, for a test in which it matters which job comes first.
+pub(crate) fn one_at_a_time() -> Json {
+    json!({"limits": ["1000/s"], "max_concurrent": 1})
+}
+
 /// Read limits for a test that is not about them, to go with [`fast`].
 pub(crate) fn fast_reads() -> Json {
     json!({"poll_limits": ["1000/s"], "overall_limits": ["2000/s"], "poll_interval_ms": 1000})

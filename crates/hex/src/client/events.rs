@@ -13,7 +13,6 @@ use paceline_governor::{
 use super::Called;
 use crate::Secret;
 use crate::answer::Answer;
-use crate::token::mask_tokens;
 use crate::wire::{ConnectHook, WireError, WireEvents, WireReply};
 
 pub(super) struct Events<'a> {
@@ -54,11 +53,10 @@ impl<'a> Events<'a> {
             Some(permit) => permit.not_sent(None),
             None => {}
         }
-        let mask = |text: &str| secret.mask(text);
         let answer = match reply {
-            Ok(reply) => Ok(Answer::new(reply.status, &reply.headers, &reply.body, mask)),
+            Ok(reply) => Ok(Answer::new(reply.status, &reply.headers, &reply.body, secret)),
             Err(WireError::Transport { kind, message }) => {
-                Err(WireError::Transport { kind, message: mask_tokens(&mask(&message)) })
+                Err(WireError::Transport { kind, message: secret.mask(&message) })
             }
             Err(error) => Err(error),
         };

@@ -47,7 +47,7 @@ impl Performance<'_> {
             started_at: self.session.clock.now(),
             attached: true,
         };
-        self.project.book().own(&run.run_id);
+        self.project.book().own(&run.run_id, None);
         self.on_record(&started, post).await?;
         Ok(started)
     }

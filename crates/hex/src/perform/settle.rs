@@ -79,7 +79,7 @@ impl Performance<'_> {
                 let mut book = self.project.book();
                 book.listing(&runs, asked_at);
                 let rivals = book.rivals(&open.post);
-                reconcile.listed(&runs, |run| book.is_own(run), rivals, last)
+                reconcile.listed(&runs, |run| book.is_others(run, &open.post), rivals, last)
             };
             match finding {
                 Finding::Wait => {}
@@ -134,7 +134,7 @@ impl Performance<'_> {
             started_at: self.tick_of(open.post.sent_at_ms),
             attached: false,
         };
-        self.project.book().own(&run.run_id);
+        self.project.book().own(&run.run_id, Some(&open.post));
         self.project.settle(&open.post);
         tracing::info!(run = %run.run_id, "the answer to a trigger was lost; its run was found by listing");
         self.on_record(&started, &open.record).await?;

@@ -16,7 +16,7 @@ use crate::projects::Post;
 use crate::tokens::Token;
 use crate::types::Triggered;
 use crate::wire::WireError;
-use crate::{Conflict, End, EndKind, Note, PostRecord, RunId, codes};
+use crate::{Conflict, End, EndKind, Note, RunId, codes};
 
 /// What the tries of one job have come to so far.
 #[derive(Default)]
@@ -183,7 +183,7 @@ impl Performance<'_> {
                 started_at: sent.at,
                 attached: false,
             };
-            self.project.book().own(&started.run_id);
+            self.project.book().own(&started.run_id, Some(&sent.post));
             self.project.settle(&sent.post);
             self.on_record(&started, &record(&sent.called, false)).await?;
             return Ok(Some(started));
@@ -252,32 +252,6 @@ impl Performance<'_> {
             }
         };
         Err(End { kind, post: Some(post), note: None })
-    }
-
-    /// The POST is on record as one that started nothing, and the job goes on.
-    pub(super) async fn void(&mut self, post: &PostRecord) -> Result<(), End> {
-        if self.host.started(&Note::Resend, post).await.is_err() {
-            let note = Some(Note::Resend);
-            return Err(End { kind: EndKind::Stopped, post: Some(post.clone()), note });
-        }
-        self.note = Some(Note::Resend);
-        Ok(())
-    }
-
-    /// The run is on record.
-    pub(super) async fn on_record(
-        &mut self,
-        started: &Started,
-        post: &PostRecord,
-    ) -> Result<(), End> {
-        self.session.triggered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let note = self.started_note(started);
-        if self.host.started(&note, post).await.is_err() {
-            let kind = EndKind::Stopped;
-            return Err(End { kind, post: Some(post.clone()), note: Some(note) });
-        }
-        self.note = Some(note);
-        Ok(())
     }
 
     /// The POST has no clean answer: its run is looked for.

@@ -1,6 +1,6 @@
 //! The book of one project's runs: pure, so that the rules against a second start can be tested by themselves.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use paceline_clock::Tick;
@@ -23,12 +23,21 @@ pub(crate) struct Post {
     pub(crate) blocks_until: Tick,
 }
 
+impl Post {
+    fn key(&self) -> (String, i64) {
+        (self.body_hash.clone(), self.sent_at_ms)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     listed: BTreeSet<RunId>,
     /// When the listing was asked for.
     listed_at: Option<Tick>,
-    own: BTreeSet<RunId>,
+    /// Somebody else starts runs of this project too.
+    shared: bool,
+    /// Some job's runs, each with the POST that started it where that is known.
+    own: BTreeMap<RunId, Option<(String, i64)>>,
     own_order: VecDeque<RunId>,
     posts: VecDeque<Post>,
 }
@@ -41,13 +50,20 @@ impl Book {
             // An older one that took longer: it may lack what the newer one has.
             return self.listed.extend(ids);
         }
-        self.listed = ids.collect();
+        let ids: BTreeSet<RunId> = ids.collect();
+        // While a POST is unsettled, what nobody knows may be its run.
+        if self.listed_at.is_some() && self.posts.is_empty() {
+            self.shared |=
+                ids.iter().any(|id| !self.listed.contains(id) && !self.own.contains_key(id));
+        }
+        self.listed = ids;
         self.listed_at = Some(asked_at);
     }
 
-    /// The runs that are there before a POST, unless what is known is too old.
+    /// The runs that are there before a POST, unless what is known is too old: where others start runs too, any age is.
     pub(crate) fn baseline(&self, now: Tick, age_max: Duration) -> Option<Vec<RunId>> {
         let listed_at = self.listed_at?;
+        let age_max = if self.shared { Duration::ZERO } else { age_max };
         if now.since(listed_at) > age_max {
             return None;
         }
@@ -56,11 +72,13 @@ impl Book {
         Some(ids.into_iter().collect())
     }
 
-    /// A run that is some job's: no other one may take it for its own.
-    pub(crate) fn own(&mut self, run: &RunId) {
-        if self.own.insert(run.clone()) {
-            self.own_order.push_back(run.clone());
+    /// A run that is some job's: no other one may take it for its own. `post` started it.
+    pub(crate) fn own(&mut self, run: &RunId, post: Option<&Post>) {
+        if self.own.contains_key(run) {
+            return;
         }
+        self.own.insert(run.clone(), post.map(Post::key));
+        self.own_order.push_back(run.clone());
         if self.own.len() > OWN_MAX
             && let Some(oldest) = self.own_order.pop_front()
         {
@@ -68,8 +86,10 @@ impl Book {
         }
     }
 
-    pub(crate) fn is_own(&self, run: &RunId) -> bool {
-        self.own.contains(run)
+    /// Whether a run is another job's than that of `post`. One that `post` started is not, even though that is known: its
+    /// job may have been dropped before it was on record.
+    pub(crate) fn is_others(&self, run: &RunId, post: &Post) -> bool {
+        self.own.get(run).is_some_and(|starter| *starter != Some(post.key()))
     }
 
     /// A POST is about to be made; `Err`: not while another one is unsettled, which blocks until then at the latest.
@@ -95,10 +115,8 @@ impl Book {
 
     /// It is known what came of it.
     pub(crate) fn settle(&mut self, post: &Post) {
-        let same = |other: &Post| {
-            (&other.body_hash, other.sent_at_ms) == (&post.body_hash, post.sent_at_ms)
-        };
-        self.posts.retain(|other| !same(other));
+        let key = post.key();
+        self.posts.retain(|other| other.key() != key);
     }
 
     /// What is listed may lack the run of a POST without a clean answer: the next baseline has to be a new one.
@@ -108,9 +126,7 @@ impl Book {
 
     /// Unsettled POSTs that were made no earlier than this one: a run that nobody knows may be theirs.
     pub(crate) fn rivals(&self, post: &Post) -> usize {
-        let others = self.posts.iter().filter(|other| {
-            other.body_hash != post.body_hash || other.sent_at_ms != post.sent_at_ms
-        });
+        let others = self.posts.iter().filter(|other| other.key() != post.key());
         others.filter(|other| other.sent_at_ms >= post.sent_at_ms).count()
     }
 }
@@ -154,7 +170,7 @@ mod tests {
         let mut book = Book::default();
         assert_eq!(book.baseline(at(0), AGE), None);
         book.listing(&runs(&["a", "b"]), at(10));
-        book.own(&id("c"));
+        book.own(&id("c"), None);
         assert_eq!(book.baseline(at(310), AGE), Some(["a", "b", "c"].map(id).to_vec()));
         assert_eq!(book.baseline(at(311), AGE), None);
         book.listing(&runs(&["x"]), at(5));
@@ -165,6 +181,20 @@ mod tests {
         );
         book.doubt();
         assert_eq!(book.baseline(at(20), AGE), None);
+    }
+
+    #[test]
+    fn where_others_start_runs_too_a_baseline_is_never_old() {
+        let mut book = Book::default();
+        book.listing(&runs(&["a"]), at(10));
+        book.own(&id("b"), None);
+        book.begin(post("h", 1, 100), at(11)).unwrap();
+        book.listing(&runs(&["a", "b", "c"]), at(12));
+        assert!(book.baseline(at(13), AGE).is_some(), "c may be the run of the unsettled POST");
+        book.settle(&post("h", 1, 100));
+        book.listing(&runs(&["a", "b", "c", "d"]), at(14));
+        assert_eq!(book.baseline(at(15), AGE), None);
+        assert!(book.baseline(at(14), AGE).is_some());
     }
 
     #[test]
@@ -179,15 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_no_other_job_s_for_the_post_that_started_it() {
+        let mut book = Book::default();
+        book.own(&id("a"), Some(&post("h", 1, 100)));
+        book.own(&id("a"), None);
+        assert!(!book.is_others(&id("a"), &post("h", 1, 7)));
+        assert!(book.is_others(&id("a"), &post("h", 2, 100)));
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut book = Book::default();
         for n in 0..OWN_MAX + 5 {
-            book.own(&id(&n.to_string()));
+            book.own(&id(&n.to_string()), None);
         }
         assert_eq!((book.own.len(), book.own_order.len()), (OWN_MAX, OWN_MAX));
-        assert!(!book.is_own(&id("0")) && book.is_own(&id("5")));
+        let post = post("h", 0, 1);
+        assert!(!book.is_others(&id("0"), &post) && book.is_others(&id("5"), &post));
         for n in 0..POSTS_MAX + 5 {
-            book.remember(post("h", n as i64, 1));
+            book.remember(self::post("h", n as i64, 1));
         }
         assert_eq!(book.posts.len(), POSTS_MAX);
     }

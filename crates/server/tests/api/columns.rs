@@ -285,9 +285,7 @@ fn secrets_go_in_and_never_come_out_nor_the_mask_in() {
 fn a_column_of_kind_integration_goes_in_and_shows_no_token() {
     app(|app| async move {
         app.airports().await;
-        let body = |config: Json| {
-            json!({"name": "run", "type": "json", "kind": "integration", "config": config})
-        };
+        let body = |config: Json| json!({"name": "run", "type": "json", "kind": "integration", "config": config});
         let config = json!({"provider": "hex", "project": "{{iata}}", "token": "hxtp_0123456789"});
         let added = app.post(PATH, body(config.clone())).await;
         assert_eq!(added.ok()["smart"]["config"]["token"], "********");
