@@ -40,7 +40,7 @@ pub use config::{
     HexInput, HexLimits, HexProject, HexVersionForm,
 };
 use desk::World;
-pub use fault::{HEX_FAULT_GRAMMAR, HEX_FAULTS_MAX, HexFaultKind, HexFaultLaw};
+pub use fault::{HEX_FAULT_GRAMMAR, HEX_FAULTS_MAX, HexFaultLaw};
 pub use group::{HexGroupName, HexLimit, HexPolicy};
 pub(crate) use route::PREFIX;
 pub use run::HexStatus;

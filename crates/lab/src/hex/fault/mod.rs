@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use paceline_clock::Random;
 
-pub use kind::HexFaultKind;
-pub(super) use kind::{STAGES, Stage};
+pub(super) use kind::{HexFaultKind, STAGES, Stage};
 
 /// The most entries the law may have.
 pub const HEX_FAULTS_MAX: usize = 32;

@@ -125,14 +125,19 @@ fn runs_are_listed_newest_first_in_pages() {
 }
 
 #[test]
-fn a_listing_that_tells_the_end_of_a_run_counts_as_told() {
+fn an_end_counts_as_told_once_a_listing_or_a_status_has_told_it() {
     with_hex(HexConfig::default(), |bench| async move {
-        bench.start().await;
+        let run = bench.start().await;
+        bench.status(&run).await;
         bench.listed("").await;
         assert!(!bench.hex.stats().run_list[0].end_told, "it has not ended");
         bench.sleep_ms(2_000).await;
         assert!(!bench.hex.stats().run_list[0].end_told, "nobody has asked");
         bench.listed("?limit=100&runTriggerFilter=API").await;
         assert!(bench.hex.stats().run_list[0].end_told);
+        let run = bench.start().await;
+        bench.sleep_ms(2_000).await;
+        bench.status(&run).await;
+        assert!(bench.hex.stats().run_list[1].end_told);
     });
 }
