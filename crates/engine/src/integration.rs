@@ -16,11 +16,8 @@ mod work;
 pub(crate) use column::IntegrationColumn;
 pub(crate) use memory::{Memories, recall};
 pub(crate) use rate::{rate, spacing};
-<<<<<<< HEAD
-pub use session::hex_session;
-=======
 pub(crate) use recall::claimed;
->>>>>>> h-eng
+pub use session::hex_session;
 pub use spec::IntegrationSpec;
 pub(crate) use token::Fixed;
 pub(crate) use wire::ProviderWire;
