@@ -118,7 +118,9 @@ fn describe_jobs(progress: &Progress, jobs: &Gauge, now: Timestamp) -> String {
     parts.extend(
         also.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")),
     );
-    let at = |ms: f64| output::time_of_day(now + Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default());
+    let at = |ms: f64| {
+        output::time_of_day(now + Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default())
+    };
     let waits_for_a_start = jobs.triggered + counts.ended() < counts.total;
     if let Some((wait_ms, reason)) =
         progress.waiting_ms.as_ref().filter(|(wait_ms, _)| *wait_ms >= 1_000.0 && waits_for_a_start)
@@ -158,7 +160,8 @@ mod tests {
 
     #[test]
     fn jobs_are_told_with_the_time_on_the_wall() {
-        let counts = paceline_model::Counts { total: 60, completed: 9, failed: 1, ..Default::default() };
+        let counts =
+            paceline_model::Counts { total: 60, completed: 9, failed: 1, ..Default::default() };
         let progress = Progress {
             counts,
             in_flight: 0,

@@ -146,7 +146,8 @@ impl<E, V: AsRef<[Value]>, C: Iterator<Item = Result<V, E>>> Join<'_, C> {
         let spooled = self.spooled;
         let mut row = Vec::new();
         if let Some(delimiter) = self.format.delimiter() {
-            let names = spooled.columns.iter().map(String::as_str).chain(self.columns.iter().copied());
+            let names =
+                spooled.columns.iter().map(String::as_str).chain(self.columns.iter().copied());
             push_record(&mut row, names, delimiter);
         }
         let mut rows = 0;
@@ -164,8 +165,14 @@ impl<E, V: AsRef<[Value]>, C: Iterator<Item = Result<V, E>>> Join<'_, C> {
                     row.push(b'\n');
                 }
                 Some(delimiter) => {
-                    record_of(&mut row, &spooled.columns, line, self.texts(cell.as_ref()), delimiter)
-                        .map_err(|defect| spooled.defect(defect))?;
+                    record_of(
+                        &mut row,
+                        &spooled.columns,
+                        line,
+                        self.texts(cell.as_ref()),
+                        delimiter,
+                    )
+                    .map_err(|defect| spooled.defect(defect))?;
                 }
             }
         }

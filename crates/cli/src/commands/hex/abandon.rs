@@ -2,8 +2,8 @@
 
 use paceline_hex::Note;
 use paceline_model::{
-    CellError, CellState, Lease, NewRun, NoteStep, Recovery, RowId, RunId, RunStatus, Scope, TaskReport,
-    TaskStep, limits,
+    CellError, CellState, Lease, NewRun, NoteStep, Recovery, RowId, RunId, RunStatus, Scope,
+    TaskReport, TaskStep, limits,
 };
 
 use super::ledger::{JobState, Ledger};
@@ -99,6 +99,7 @@ fn started_value(job: &JobState) -> Option<serde_json::Value> {
 fn abandoned() -> CellError {
     CellError {
         code: ABANDONED.to_owned(),
-        message: "its batch was abandoned (--restart); a run that was started goes on at Hex".to_owned(),
+        message: "its batch was abandoned (--restart); a run that was started goes on at Hex"
+            .to_owned(),
     }
 }

@@ -37,8 +37,7 @@ impl Account {
         let wrong = |error: String| usage(format!("{named}: {error}"));
         let url = outbound.check_url(&base_url).map_err(|error| wrong(error.to_string()))?;
         if url.scheme() == "http" && !args.allow_private {
-            let problem =
-                "http would send the token in plain text; write https, or allow it with --allow-private";
+            let problem = "http would send the token in plain text; write https, or allow it with --allow-private";
             return Err(wrong(problem.to_owned()));
         }
         let options = Options { base_url: base_url.clone(), ..Options::default() };
@@ -131,8 +130,8 @@ impl Settings {
         }
         if let Some(spacing) = tuning.min_spacing.filter(|spacing| !spacing.is_zero()) {
             rate["min_spacing_ms"] = json!(millis(spacing));
-            let spacing = Limit::new(1, spacing)
-                .map_err(|error| usage(format!("--min-spacing: {error}")))?;
+            let spacing =
+                Limit::new(1, spacing).map_err(|error| usage(format!("--min-spacing: {error}")))?;
             trigger_limits.push(spacing);
         }
         Ok(Self { config, rate, trigger_limits })
@@ -206,10 +205,13 @@ fn in_flags(error: &paceline_engine::Error) -> String {
     ];
     let text = error.to_string();
     let found = flags.iter().find(|(field, _)| text.contains(field));
-    found.map_or_else(|| text.clone(), |(field, flag)| {
-        let text = text.replace(field, &format!("{flag} (in ms)"));
-        text.trim_start_matches("config: ").trim_start_matches("config.").to_owned()
-    })
+    found.map_or_else(
+        || text.clone(),
+        |(field, flag)| {
+            let text = text.replace(field, &format!("{flag} (in ms)"));
+            text.trim_start_matches("config: ").trim_start_matches("config.").to_owned()
+        },
+    )
 }
 
 fn texts(limits: &[Limit]) -> Json {
@@ -226,7 +228,12 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_a_shell() {
-        let cases = [("jobs.csv", "jobs.csv"), ("my jobs", "'my jobs'"), ("it's", r"'it'\''s'"), ("", "''")];
+        let cases = [
+            ("jobs.csv", "jobs.csv"),
+            ("my jobs", "'my jobs'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ];
         for (word, wanted) in cases {
             assert_eq!(quoted(word), wanted);
         }

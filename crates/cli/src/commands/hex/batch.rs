@@ -35,7 +35,8 @@ pub(super) async fn run(args: BatchArgs) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
     let account = Account::of(&args.account)?;
     let settings = Settings::of(&account, &args.tuning, args.concurrency)?;
-    let words: Vec<Word> = args.settle.iter().map(|flag| Word::read(flag)).collect::<Result<_, _>>()?;
+    let words: Vec<Word> =
+        args.settle.iter().map(|flag| Word::read(flag)).collect::<Result<_, _>>()?;
     let output = if args.plan { None } else { Some(Output::of(&args)?) };
     let input = read(&args, &mut signals).await?;
     let Some(output) = output else {
@@ -152,7 +153,10 @@ pub(super) async fn give_up(ledger: &Ledger, open: &Batch) -> Result<(), Failure
     output::note(&format!("{} is abandoned", open.name()));
     for job in left.iter().take(LEFT_SHOWN) {
         let run = job.run_id().unwrap_or_default();
-        output::note(&format!("run {run} of project {} goes on at Hex (line {})", job.project, job.line));
+        output::note(&format!(
+            "run {run} of project {} goes on at Hex (line {})",
+            job.project, job.line
+        ));
     }
     if left.len() > LEFT_SHOWN {
         output::note(&format!("and {} more runs go on at Hex", left.len() - LEFT_SHOWN));

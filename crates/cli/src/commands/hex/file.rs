@@ -86,7 +86,9 @@ impl Output {
                 path.display()
             )));
         };
-        let is_input = path.canonicalize().is_ok_and(|out| args.file.canonicalize().is_ok_and(|file| file == out));
+        let is_input = path
+            .canonicalize()
+            .is_ok_and(|out| args.file.canonicalize().is_ok_and(|file| file == out));
         if is_input {
             return Err(usage("OUT is FILE itself; give another with -o"));
         }

@@ -69,9 +69,8 @@ impl Columns {
         };
         for (at, column) in file.columns.iter().enumerate() {
             if let Some(name) = column.strip_prefix(NAMED) {
-                let (name, kind) = Kind::split(name).map_err(|problem| {
-                    wrong(format!("column {:?}: {problem}", clip(column)))
-                })?;
+                let (name, kind) = Kind::split(name)
+                    .map_err(|problem| wrong(format!("column {:?}: {problem}", clip(column))))?;
                 if columns.named.iter().any(|(known, _)| *known == name) {
                     return Err(wrong(format!("parameter {:?} has two columns", clip(name))));
                 }
@@ -110,9 +109,9 @@ impl Columns {
         let mut batches = file.batches(&self.places, limits::PAGE_ROWS_MAX)?;
         while let Some(batch) = batches.next() {
             for (row, line) in batch?.into_iter().zip(batches.lines()) {
-                let job = self.job(row, *line, defaults).map_err(|problem| {
-                    usage(format!("{}, line {line}: {problem}", file.name))
-                })?;
+                let job = self
+                    .job(row, *line, defaults)
+                    .map_err(|problem| usage(format!("{}, line {line}: {problem}", file.name)))?;
                 take(job)?;
             }
         }

@@ -235,8 +235,12 @@ fn new_table() -> NewTable {
         ("project_id", ColumnType::Text),
         ("params", ColumnType::Json),
     ];
-    let column =
-        |(name, kind): (&str, _)| NewColumn { name: name.to_owned(), title: None, kind, smart: None };
+    let column = |(name, kind): (&str, _)| NewColumn {
+        name: name.to_owned(),
+        title: None,
+        kind,
+        smart: None,
+    };
     NewTable {
         name: TABLE.to_owned(),
         description: "every run that was asked for".to_owned(),

@@ -39,11 +39,7 @@ pub(super) async fn run(args: &ListArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn page(
-    session: &Session,
-    after: Option<&str>,
-    clock: &Clock,
-) -> Result<ProjectPage, Error> {
+async fn page(session: &Session, after: Option<&str>, clock: &Clock) -> Result<ProjectPage, Error> {
     let mut throttles = 0;
     loop {
         match session.projects(after).await {
@@ -73,7 +69,8 @@ fn print(projects: &[Project], as_json: bool) {
         return;
     }
     for project in projects {
-        let published = project.last_published_at.map_or_else(|| "never published".to_owned(), date);
+        let published =
+            project.last_published_at.map_or_else(|| "never published".to_owned(), date);
         output::result(&format!(
             "{}  {published:<20}  {}",
             output::in_one_line(&project.id),

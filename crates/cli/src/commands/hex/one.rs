@@ -65,9 +65,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failure> {
         let session = session(&account, settings.options()?, tokens, &clock)?;
         cancel_started(&session, &jobs).await;
     }
-    batch.closed = jobs
-        .iter()
-        .all(|job| !matches!(job.state, None | Some(CellState::Unknown)));
+    batch.closed = jobs.iter().all(|job| !matches!(job.state, None | Some(CellState::Unknown)));
     batch.save(&ledger).await?;
     let elapsed_ms = (clock.now() - began).as_secs_f64() * 1e3;
     let report = Report { batch: &batch, jobs: &jobs, done: &done, elapsed_ms, output: None };

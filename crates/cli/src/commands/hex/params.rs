@@ -36,7 +36,8 @@ impl Kind {
                 Some((_, kind)) => (name, *kind),
                 None => {
                     let meant = suggest(kind, KINDS.iter().map(|(word, _)| *word));
-                    let meant = meant.map_or_else(String::new, |word| format!("; did you mean {word}?"));
+                    let meant =
+                        meant.map_or_else(String::new, |word| format!("; did you mean {word}?"));
                     return Err(format!(
                         "there is no type {:?}, only text, number, bool and json{meant}",
                         clip(kind)
@@ -89,9 +90,8 @@ pub(super) fn given(flags: &[String]) -> Result<Vec<Param>, Failure> {
     let mut params: Vec<Param> = Vec::new();
     for flag in flags {
         let wrong = |problem: String| usage(format!("--param {}: {problem}", clip(flag)));
-        let (name, text) = flag
-            .split_once('=')
-            .ok_or_else(|| wrong("write NAME=VALUE".to_owned()))?;
+        let (name, text) =
+            flag.split_once('=').ok_or_else(|| wrong("write NAME=VALUE".to_owned()))?;
         let (name, kind) = Kind::split(name).map_err(wrong)?;
         let value = kind.read(text).map_err(wrong)?;
         if params.iter().any(|param| param.name == name) {

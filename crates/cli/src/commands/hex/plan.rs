@@ -72,7 +72,11 @@ pub(super) async fn print(
     )];
     lines.extend(alone.iter().map(|one| {
         let mark = if binding.as_ref() == Some(&one.name) { "   <- binds" } else { "" };
-        format!("  {:<24} alone: last start after {}{mark}", one.name, output::duration(one.last_start_ms))
+        format!(
+            "  {:<24} alone: last start after {}{mark}",
+            one.name,
+            output::duration(one.last_start_ms)
+        )
     }));
     lines.push(format!(
         "the last run starts after {}, all end after {}; no call was made",
@@ -84,11 +88,7 @@ pub(super) async fn print(
 }
 
 /// Each limit by itself.
-fn alone(
-    request: &PlanRequest,
-    ages: &[Duration],
-    at_once: &str,
-) -> Result<Vec<Alone>, Failure> {
+fn alone(request: &PlanRequest, ages: &[Duration], at_once: &str) -> Result<Vec<Alone>, Failure> {
     let limits = |limits: Vec<Limit>| PlanRequest { limits, ..request.clone() };
     let mut found = Vec::new();
     for limit in &request.limits {

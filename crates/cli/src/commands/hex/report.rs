@@ -68,7 +68,8 @@ impl Report<'_> {
             output::result(&format!("status {}", output::in_one_line(&report.status)));
         }
         let error = job.error.as_ref();
-        let error = error.map(|error| format!("{} {}: {}", job.outcome(), error.code, error.message));
+        let error =
+            error.map(|error| format!("{} {}: {}", job.outcome(), error.code, error.message));
         let settle = self.settle(job).map(|command| format!("settle it: {command}"));
         error.into_iter().chain(settle).for_each(|line| output::note(&output::in_one_line(&line)));
         self.what_next().iter().for_each(|line| output::note(line));
@@ -110,7 +111,8 @@ impl Report<'_> {
                 job.outcome(),
                 output::in_one_line(&job.project),
             ));
-            lines.extend(self.settle(job).map(|command| format!("           settle it: {command}")));
+            lines
+                .extend(self.settle(job).map(|command| format!("           settle it: {command}")));
         }
         match found.count() {
             0 => {}

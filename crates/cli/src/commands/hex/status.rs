@@ -124,9 +124,9 @@ fn print(run: &Run, project: &str, as_json: bool) {
         output::result(&line.to_string());
         return;
     }
-    let elapsed = run.elapsed_ms.map_or_else(String::new, |ms| {
-        format!(" after {}", output::duration(ms as f64))
-    });
+    let elapsed = run
+        .elapsed_ms
+        .map_or_else(String::new, |ms| format!(" after {}", output::duration(ms as f64)));
     output::result(&format!("status {}{elapsed}", output::in_one_line(run.status.as_str())));
     if let Some(url) = &run.run_url {
         output::result(&format!("url {}", output::in_one_line(url)));

@@ -45,7 +45,8 @@ impl Done {
 
     fn add(&mut self, before: &Run, after: &Run, progress: Option<&Progress>) {
         self.starts += after.counts.calls - before.counts.calls.min(after.counts.calls);
-        self.throttled += after.counts.throttled - before.counts.throttled.min(after.counts.throttled);
+        self.throttled +=
+            after.counts.throttled - before.counts.throttled.min(after.counts.throttled);
         self.retries += after.counts.retries - before.counts.retries.min(after.counts.retries);
         for text in progress.iter().flat_map(|progress| &progress.explanations) {
             if !self.explanations.contains(text) {
@@ -124,7 +125,10 @@ pub(super) async fn cancel_started(session: &Session, jobs: &[JobState]) {
         match session.cancel(project, run_id).await {
             Ok(()) => output::note(&format!("cancelled run {run_id} (line {})", job.line)),
             Err(error) => {
-                output::note(&format!("run {run_id} (line {}) was not cancelled: {error}", job.line));
+                output::note(&format!(
+                    "run {run_id} (line {}) was not cancelled: {error}",
+                    job.line
+                ));
             }
         }
     }
