@@ -10,7 +10,7 @@ async fn every_job_runs_once_and_the_result_has_every_row_in_order() {
     let ended = bench.batch(&[]).await.exits(0);
     bench.assert_each_once(&ended, 25);
     assert_eq!(
-        (ended.count("total"), ended.count("completed"), ended.count("starts")),
+        (ended.count("total"), ended.count("completed"), ended.count("triggers")),
         (25, 25, 25)
     );
     ended.told("jobs         25 (25 completed)");

@@ -8,18 +8,18 @@ use crate::process::Ended;
 use crate::support::{Bench, sick};
 
 const FAULTS: &str = "drop-after-start:0.08,502-after-start:0.08,504-after-start:0.03,garbled-after-start:0.03,\
-                      429-on-start=1:#5..7,429-on-start=1:#30..33,500-on-read:0.1,429-on-read=1:#60..64,drop-on-read:0.05";
+                      429-on-start=1:#5..7,429-on-start=1:#30..33,500-on-read:0.08,429-on-read=1:#60..64,drop-on-read:0.03";
 
 /// Starts the batch and kills it, so many times, then lets it end. Answers how many kills found it at work.
 async fn killed(bench: &Bench, kills: u64, random: &Random) -> (u64, Ended) {
     let mut at_work = 0;
     for _ in 0..kills {
-        let mut process = bench.start_batch(&["--resume", "--concurrency", "8"]);
+        let mut process = bench.start_batch(&["--resume", "--concurrency", "8", "--retries", "8"]);
         Clock::system().sleep(Duration::from_millis(150 + random.next_u64() % 1_500)).await;
         at_work += u64::from(process.is_running());
         process.kill().await;
     }
-    (at_work, bench.batch(&["--resume", "--concurrency", "8"]).await)
+    (at_work, bench.batch(&["--resume", "--concurrency", "8", "--retries", "8"]).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,11 +77,11 @@ async fn a_start_that_nobody_can_find_is_unknown_until_a_person_settles_it() {
         .run_id
         .clone();
     let settled = bench.batch(&["--settle", &format!("3={run}")]).await.exits(0);
-    assert_eq!(settled.count("starts"), 0, "nothing was started again");
+    assert_eq!(settled.count("triggers"), 0, "nothing was started again");
     bench.assert_each_once(&settled, 4);
     assert!(bench.read("jobs.runs.csv").contains(&run));
     // It is over: the same file is a new batch from here on.
-    assert_eq!(bench.batch(&[]).await.exits(0).count("starts"), 4);
+    assert_eq!(bench.batch(&[]).await.exits(0).count("triggers"), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,6 +94,6 @@ async fn an_unknown_job_is_started_again_or_failed_if_a_person_says_so() {
     assert_eq!((settled.count("completed"), settled.count("failed")), (3, 1));
     assert_eq!(bench.starts().values().max(), Some(&1));
     let again = bench.batch(&["--retry-failed"]).await.exits(0);
-    assert_eq!((again.count("completed"), again.count("starts")), (4, 1));
+    assert_eq!((again.count("completed"), again.count("triggers")), (4, 1));
     assert_eq!(bench.starts().len(), 4);
 }

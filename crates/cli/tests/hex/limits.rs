@@ -28,9 +28,10 @@ async fn batch_of(jobs: u32, seconds: std::ops::Range<f64>) {
         "--concurrency",
         "25",
     ];
-    let began = Clock::system().now();
+    let clock = Clock::system();
+    let began = clock.now();
     let ended = bench.run(&args).await.exits(0);
-    let took = (Clock::system().now() - began).as_secs_f64();
+    let took = (clock.now() - began).as_secs_f64();
     bench.assert_each_once(&ended, u64::from(jobs));
     let stats = bench.lab.hex().stats();
     assert_eq!((stats.runs.refused, ended.count("throttled")), (0, 0), "{stats:?}");

@@ -42,7 +42,7 @@ async fn a_batch_that_is_given_up_is_never_touched_again() {
         .exits(0);
     ended.told("batch 1 (jobs.csv, 12 jobs) is abandoned");
     ended.told("goes on at Hex (line 2)");
-    assert_eq!((ended.count("total"), ended.count("starts")), (1, 1));
+    assert_eq!((ended.count("total"), ended.count("triggers")), (1, 1));
     assert_eq!(bench.lab.hex().stats().started, started + 1);
     assert_eq!(bench.lab.hex().stats().cancelled, 0, "its runs are left alone");
 }

@@ -145,7 +145,7 @@ enum Followed {
 impl Followed {
     fn into_done(self) -> Done {
         match self {
-            Self::Started => Done { starts: 1, ..Done::default() },
+            Self::Started => Done { triggers: 1, ..Done::default() },
             Self::Done(done) => done,
         }
     }

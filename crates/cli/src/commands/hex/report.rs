@@ -82,11 +82,11 @@ impl Report<'_> {
             .filter(|(count, outcome)| *count > 0 || **outcome == "completed")
             .map(|(count, outcome)| format!("{count} {outcome}"))
             .collect();
-        let Done { starts, throttled, retries, explanations, .. } = self.done;
+        let Done { triggers, throttled, retries, explanations, .. } = self.done;
         let mut lines = self.table();
         lines.extend([
             format!("jobs         {} ({})", self.jobs.len(), counted.join(", ")),
-            format!("starts       {starts} (refused by Hex {throttled}, retries {retries})"),
+            format!("triggers     {triggers} (refused by Hex {throttled}, retries {retries})"),
         ]);
         lines.extend(explanations.iter().map(|text| format!("refused      {text}")));
         lines.push(format!("elapsed      {}", output::duration(self.elapsed_ms)));
@@ -157,7 +157,7 @@ impl Report<'_> {
             "failed": self.count("failed"),
             "unknown": self.count("unknown"),
             "open": self.count("open"),
-            "starts": self.done.starts,
+            "triggers": self.done.triggers,
             "throttled": self.done.throttled,
             "retries": self.done.retries,
             "explanations": self.done.explanations,

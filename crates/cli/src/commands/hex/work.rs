@@ -24,7 +24,8 @@ pub(super) enum End {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Done {
     pub(super) end: End,
-    pub(super) starts: u64,
+    /// POSTs that asked for a run, also those that were refused.
+    pub(super) triggers: u64,
     pub(super) throttled: u64,
     pub(super) retries: u64,
     /// Why starts were refused, each reason once.
@@ -34,7 +35,7 @@ pub(super) struct Done {
 impl Done {
     /// Both, one after the other.
     pub(super) fn after(mut self, before: Self) -> Self {
-        self.starts += before.starts;
+        self.triggers += before.triggers;
         self.throttled += before.throttled;
         self.retries += before.retries;
         let new = before.explanations.into_iter().filter(|text| !self.explanations.contains(text));
@@ -44,7 +45,7 @@ impl Done {
     }
 
     fn add(&mut self, before: &Run, after: &Run, progress: Option<&Progress>) {
-        self.starts += after.counts.calls - before.counts.calls.min(after.counts.calls);
+        self.triggers += after.counts.calls - before.counts.calls.min(after.counts.calls);
         self.throttled +=
             after.counts.throttled - before.counts.throttled.min(after.counts.throttled);
         self.retries += after.counts.retries - before.counts.retries.min(after.counts.retries);
