@@ -121,7 +121,8 @@ fn describe_jobs(progress: &Progress, jobs: &Gauge, now: Timestamp) -> String {
     let at = |ms: f64| {
         output::time_of_day(now + Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default())
     };
-    let waits_for_a_start = jobs.triggered + counts.ended() < counts.total;
+    let begun = counts.ended() + (jobs.pending + jobs.running) as u64;
+    let waits_for_a_start = begun < counts.total;
     if let Some((wait_ms, reason)) =
         progress.waiting_ms.as_ref().filter(|(wait_ms, _)| *wait_ms >= 1_000.0 && waits_for_a_start)
     {

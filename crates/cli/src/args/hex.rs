@@ -11,8 +11,8 @@ use super::calls;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The token: HEX_TOKEN, --token-file or --token-command. Where Hex is: HEX_BASE_URL or --base-url.
-Exit codes: 0 every job completed, 2 wrong usage or input, 3 some jobs failed, 4 paused (token refused),
-5 some outcomes unknown, 130 interrupted (state kept, runs go on at Hex).")]
+Exit codes: 0 every job completed, 2 wrong usage or input, 3 some jobs failed,
+4 paused (token refused), 5 some outcomes unknown, 130 interrupted (runs go on at Hex).")]
 pub(crate) struct HexArgs {
     #[command(subcommand)]
     pub(crate) command: HexCommand,
@@ -100,8 +100,9 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-FILE is .csv, .tsv or .jsonl and has a column project_id. Parameters: a column `params` (a JSON object), or one column
-each: param.NAME (text), param.NAME:number, param.NAME:bool, param.NAME:json. An empty cell is not sent.
+FILE is .csv, .tsv or .jsonl and has a column project_id. Parameters: a column `params` (a JSON
+object), or one column each: param.NAME (text), param.NAME:number, param.NAME:bool,
+param.NAME:json. An empty cell is not sent. --help tells of limits and waits, too.
 
 Example:
   paceline hex batch jobs.csv --plan        # when it would end, without a call
@@ -158,52 +159,52 @@ pub(crate) struct UnfinishedArgs {
 #[command(next_help_heading = "Tuning")]
 pub(crate) struct TuningArgs {
     /// At most N starts per UNIT, all hold at once; 20/min and 60/h if not given
-    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
+    #[arg(long = "limit", hide_short_help = true, value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
     pub(crate) limits: Vec<Limit>,
     /// At most N reads per UNIT; 30/min and 1800/h if not given
-    #[arg(long = "poll-limit", value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
+    #[arg(long = "poll-limit", hide_short_help = true, value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
     pub(crate) poll_limits: Vec<Limit>,
     /// At most N calls of any kind per UNIT; 60/min if not given
-    #[arg(long = "overall-limit", value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
+    #[arg(long = "overall-limit", hide_short_help = true, value_name = "N/UNIT", action = ArgAction::Append, value_parser = calls)]
     pub(crate) overall_limits: Vec<Limit>,
     /// Time from one start to the next at the least, as 5s
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) min_spacing: Option<Duration>,
     /// How often runs are looked at; 5s, or as rarely as the read limits demand
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) poll_interval: Option<Duration>,
     /// A run that goes on for longer is cancelled and fails as STUCK; 30m
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) stuck_after: Option<Duration>,
     /// The same for a run that waits for a kernel; 30m
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) pending_max: Option<Duration>,
     /// What to do if Hex says that another run of the project is under way
-    #[arg(long, value_enum)]
+    #[arg(long, hide_short_help = true, value_enum)]
     pub(crate) on_conflict: Option<OnConflict>,
     /// Runs of ours at once that Hex has kernels for; 25
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) kernels: Option<u32>,
     /// How long to wait for a kernel before the next try; 30s
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) kernel_wait: Option<Duration>,
     /// How long a kind of call pauses after a 429 that names no time; 60s
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) throttle_pause: Option<Duration>,
     /// A job waits this, doubled each time, after a 429; 30s
-    #[arg(long = "retry-429-base", value_name = "TIME", value_parser = time)]
+    #[arg(long = "retry-429-base", hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) retry_429_base: Option<Duration>,
     /// The same after a 5xx that started no run; 3s
-    #[arg(long = "retry-5xx-base", value_name = "TIME", value_parser = time)]
+    #[arg(long = "retry-5xx-base", hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) retry_5xx_base: Option<Duration>,
     /// Tries after the first one; 3
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub(crate) retries: Option<u32>,
     /// When to look for a run after a start without an answer; 2s,10s,30s,60s
-    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIMES", value_delimiter = ',', value_parser = time)]
     pub(crate) settle_waits: Vec<Duration>,
     /// Time for one call; 30s
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = time)]
     pub(crate) call_timeout: Option<Duration>,
 }
 

@@ -89,6 +89,55 @@ async fn a_single_start_without_an_answer_is_unknown_and_settled_by_its_own_comm
     assert_eq!(bench.starts().get(&1), Some(&1));
 }
 
+/// Without --state it is the account's own place below the user's, for the user alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_has_a_place_of_its_own_for_each_account() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new(hex("50")).await;
+    let host = format!("127.0.0.1_{}", bench.lab.addr().port());
+    let project = project(1);
+    for (flags, folder) in [(&[][..], host.clone()), (&["--account", "ann"], format!("{host}-ann"))]
+    {
+        let args = ["run", &project, "--allow-private"];
+        let args: Vec<&str> = args.iter().chain(flags).copied().collect();
+        bench.start_plain(&args, Some(TOKEN)).ended().await.exits(0);
+        let state = bench.path(".local/state/paceline/hex").join(folder);
+        let mode = std::fs::metadata(&state).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", state.display());
+    }
+    // The state of one Hex is no other Hex's.
+    let args = ["run", &project, "--base-url", "https://hex.example.com", "--state"];
+    let state = format!(".local/state/paceline/hex/{host}");
+    let args: Vec<&str> = args.into_iter().chain([state.as_str()]).collect();
+    let refused = bench.start_plain(&args, Some(TOKEN)).ended().await.exits(2);
+    refused.told("not of https://hex.example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_flag_is_described() {
+    let bench = Bench::new(hex("50")).await;
+    for command in ["list", "run", "batch", "status", "cancel"] {
+        let help = bench.start_plain(&[command, "--help"], None).ended().await.exits(0).stdout;
+        for shared in ["--token-file", "--token-command", "--base-url", "--json"] {
+            assert!(help.contains(shared), "{shared} is not in the help of {command}");
+        }
+        let mut lines = help.lines().peekable();
+        while let Some(line) = lines.next() {
+            if line.trim_start().starts_with('-') {
+                let beside = line
+                    .trim_start()
+                    .split_once("  ")
+                    .is_some_and(|(_, text)| !text.trim().is_empty());
+                let below = lines.peek().is_some_and(|next| next.starts_with("          "));
+                assert!(beside || below, "{command}: {line:?} is not described");
+            }
+        }
+    }
+    // What is rare is not in the short help.
+    let short = bench.start_plain(&["batch", "-h"], None).ended().await.exits(0).stdout;
+    assert!(!short.contains("--kernels") && short.contains("--plan"), "{short}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_others_needs_its_project() {
     let bench = Bench::new(hex("50")).await;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
+use paceline_lab::HexConfig;
 
 use crate::process::Ended;
-use crate::support::{Bench, sick};
+use crate::support::{Bench, job_of, sick};
 
 const FAULTS: &str = "drop-after-start:0.08,502-after-start:0.08,504-after-start:0.03,garbled-after-start:0.03,\
                       429-on-start=1:#5..7,429-on-start=1:#30..33,500-on-read:0.08,429-on-read=1:#60..64,drop-on-read:0.03";
@@ -26,7 +27,9 @@ async fn killed(bench: &Bench, kills: u64, random: &Random) -> (u64, Ended) {
 async fn sixty_jobs_over_every_fault_and_five_kills_start_once_each() {
     for seed in [1, 2] {
         let random = Random::seeded(seed);
-        let config = paceline_lab::HexConfig { seed, ..sick("100..800", FAULTS) };
+        // A slow network, so that kills find starts on their way.
+        let net = "5..60".parse().unwrap();
+        let config = HexConfig { seed, net, ..sick("100..800", FAULTS) };
         let bench = Bench::with_jobs(config, 60).await;
         let (at_work, ended) = killed(&bench, 5, &random).await;
         assert!(at_work >= 3, "only {at_work} kills found it at work");
@@ -82,6 +85,19 @@ async fn a_start_that_nobody_can_find_is_unknown_until_a_person_settles_it() {
     assert!(bench.read("jobs.runs.csv").contains(&run));
     // It is over: the same file is a new batch from here on.
     assert_eq!(bench.batch(&[]).await.exits(0).count("triggers"), 4);
+}
+
+/// Somebody else starts a run of the same project in the very moment: which one is ours cannot be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_runs_that_it_may_be_neither_is_taken() {
+    let bench = Bench::with_jobs(sick("50", "drop-after-start:#1,foreign:#1"), 1).await;
+    let ended = bench.batch(&[]).await.exits(5);
+    bench.assert_each_once(&ended, 1);
+    let job = job_of(&ended, 2);
+    for run in bench.lab.hex().stats().run_list {
+        assert!(job["error"].as_str().unwrap().contains(&run.run_id), "{job}");
+    }
+    assert_eq!(job["run_id"], serde_json::Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use paceline_clock::Clock;
 use paceline_lab::HexConfig;
 
+use crate::process::Ended;
 use crate::support::{Bench, hex};
 
 fn limited() -> HexConfig {
@@ -15,7 +16,7 @@ fn limited() -> HexConfig {
     config
 }
 
-async fn batch_of(jobs: u32, seconds: std::ops::Range<f64>) {
+async fn batch_of(jobs: u32, seconds: std::ops::Range<f64>) -> Ended {
     let bench = Bench::with_jobs(limited(), jobs).await;
     let args = [
         "batch",
@@ -36,6 +37,7 @@ async fn batch_of(jobs: u32, seconds: std::ops::Range<f64>) {
     let stats = bench.lab.hex().stats();
     assert_eq!((stats.runs.refused, ended.count("throttled")), (0, 0), "{stats:?}");
     assert!(seconds.contains(&took), "{jobs} jobs took {took} s");
+    ended
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +47,13 @@ async fn fifteen_jobs_run_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_five_jobs_wait_for_the_second_hour() {
-    batch_of(65, 10.0..18.0).await;
+    let ended = batch_of(65, 10.0..18.0).await;
+    // Who waits for an hour is told until when, and for what.
+    let waits = ended.stderr.lines().find(|line| line.contains("next slot at "));
+    let waits = waits.unwrap_or_else(|| panic!("{}", ended.stderr));
+    for part in ["60/65 ", "60 done", "(60/10s)", "ends in ", ", at "] {
+        assert!(waits.contains(part), "{part:?} is not in: {waits}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

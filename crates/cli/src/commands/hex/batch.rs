@@ -3,7 +3,7 @@
 //! Nothing happens before everything that can be checked has been. From then on the state knows the batch, and the same
 //! command with `--resume` goes on with whatever ended the last one.
 
-use std::sync::Arc;
+use std::future::Future;
 
 use paceline_clock::{Clock, Random};
 use paceline_hex::Note;
@@ -42,7 +42,7 @@ pub(super) async fn run(args: BatchArgs) -> Result<Exit, Failure> {
     let Some(output) = output else {
         return plan::print(&args, &account, &settings, &input, &clock).await;
     };
-    let tokens = Tokens::open(&args.account, &clock).await?;
+    let tokens = unless_interrupted(&mut signals, Tokens::open(&args.account, &clock)).await?;
     let name = format!("hex batch {}", input.spooled.name);
     let state = patiently(&clock, || State::open(&account, &name, &clock)).await?;
     let ledger =
@@ -95,25 +95,31 @@ pub(super) async fn run(args: BatchArgs) -> Result<Exit, Failure> {
 }
 
 /// Reads FILE in a task of its own: a pipe may be silent for ever, and Ctrl-C must end the wait.
-async fn read(args: &BatchArgs, signals: &mut Signals) -> Result<Arc<Input>, Failure> {
+async fn read(args: &BatchArgs, signals: &mut Signals) -> Result<Input, Failure> {
     let (file, params) = (args.file.clone(), args.params.clone());
-    let mut reading = tokio::task::spawn_blocking(move || Input::check(&file, &params));
+    let reading = tokio::task::spawn_blocking(move || Input::check(&file, &params));
+    unless_interrupted(signals, async { reading.await.map_err(usage)? }).await
+}
+
+/// Waits for what comes before the first call.
+pub(super) async fn unless_interrupted<T>(
+    signals: &mut Signals,
+    waiting: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::select! {
-        read = &mut reading => Ok(Arc::new(read.map_err(usage)??)),
+        done = waiting => done,
         () = signals.next() => Err(interrupted("interrupted before the first call")),
     }
 }
 
 /// The command that goes on with this batch.
 fn command(args: &BatchArgs, account: &Account) -> String {
-    let mut command = format!("paceline hex batch {}", quoted(&args.file.to_string_lossy()));
-    if let Some(output) = &args.output {
-        command.push_str(&format!(" -o {}", quoted(&output.to_string_lossy())));
-    }
-    for param in &args.params {
-        command.push_str(&format!(" --param {}", quoted(param)));
-    }
-    command + &account.flags
+    let output = args.output.iter().map(|output| ("-o", output.to_string_lossy()));
+    let params = args.params.iter().map(|param| ("--param", param.into()));
+    let flags: String =
+        output.chain(params).map(|(flag, value)| format!(" {flag} {}", quoted(&value))).collect();
+    let file = quoted(&args.file.to_string_lossy());
+    format!("paceline hex batch {file}{flags}{}", account.flags)
 }
 
 /// Makes the batch: its rows first, so that a crash in between leaves rows that nobody asks for.

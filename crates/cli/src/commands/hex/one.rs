@@ -8,7 +8,7 @@ use paceline_model::CellState;
 use serde_json::{Map, Value as Json};
 
 use super::account::{Account, Settings, quoted};
-use super::batch::{give_up, jobs_of};
+use super::batch::{give_up, jobs_of, unless_interrupted};
 use super::jobs::{JobRow, check};
 use super::ledger::{JobState, Ledger};
 use super::params::given;
@@ -37,7 +37,7 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let word = args.settle.as_deref().map(settle).transpose()?;
     let words: Vec<Word> = word.map(|settle| Word { line: 1, settle }).into_iter().collect();
     let row = job(&args)?;
-    let tokens = Tokens::open(&args.account, &clock).await?;
+    let tokens = unless_interrupted(&mut signals, Tokens::open(&args.account, &clock)).await?;
     let name = format!("hex run {}", row.project);
     let state = patiently(&clock, || State::open(&account, &name, &clock)).await?;
     let ledger =
