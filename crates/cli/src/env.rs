@@ -12,7 +12,7 @@ const API_KEY: &str = "PACELINE_API_KEY";
 const LOG: &str = "PACELINE_LOG";
 /// The token for Hex. An empty one counts as none, as with all of these.
 const HEX_TOKEN: &str = "HEX_TOKEN";
-/// Hex's origin, if it is not https://app.hex.tech.
+/// Hex's origin, if it is not `https://app.hex.tech`.
 const HEX_BASE_URL: &str = "HEX_BASE_URL";
 /// Where programs keep their state; `~/.local/state` if not set (XDG Base Directory).
 const STATE_HOME: &str = "XDG_STATE_HOME";
@@ -35,6 +35,11 @@ pub(crate) fn state_home() -> Option<PathBuf> {
     // The standard has relative paths ignored.
     let state = folder(STATE_HOME).filter(|path| path.is_absolute());
     state.or_else(|| folder(HOME).map(|home| home.join(".local/state")))
+}
+
+/// What this process was started with, without its own name.
+pub(crate) fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// The API key, if one is set.

@@ -41,7 +41,7 @@ pub(crate) struct AccountArgs {
     /// Run this in a shell to get the token, again after each 401
     #[arg(long, value_name = "CMD")]
     pub(crate) token_command: Option<String>,
-    /// Hex's origin; https://app.hex.tech if neither this nor HEX_BASE_URL is given
+    /// Hex's origin; that of app.hex.tech if neither this nor HEX_BASE_URL is given
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
     /// Tells two users at one origin apart: each has limits, and a state, of their own

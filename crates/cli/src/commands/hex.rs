@@ -5,6 +5,7 @@
 
 mod abandon;
 mod account;
+mod again;
 mod batch;
 mod file;
 mod jobs;

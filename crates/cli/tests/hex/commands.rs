@@ -83,7 +83,8 @@ async fn a_single_start_without_an_answer_is_unknown_and_settled_by_its_own_comm
     let args = ["run", &project(1), "--param", "job:number=1", "--wait"];
     let unknown = bench.run(&args).await.exits(5);
     unknown.told("OUTCOME_UNKNOWN");
-    unknown.told("--wait --state state --allow-private --settle RUN_ID|again|failed");
+    unknown.told("--param job:number=1 --wait ");
+    unknown.told(" --state state --settle RUN_ID|again|failed");
     let settled: Vec<&str> = args.iter().chain(&["--settle", "again"]).copied().collect();
     bench.run(&settled).await.exits(0);
     assert_eq!(bench.starts().get(&1), Some(&1));

@@ -115,7 +115,7 @@ async fn a_wrong_token_is_exit_4_for_every_command() {
         &["run", &project],
         &["status", "r", "--project", &project],
         &["cancel", "r", "--project", &project],
-        &["batch", "jobs.csv", "--restart"],
+        &["batch", "jobs.csv"],
     ];
     for command in commands {
         let args: Vec<&str> = command.iter().chain(&common).copied().collect();
@@ -124,4 +124,6 @@ async fn a_wrong_token_is_exit_4_for_every_command() {
         assert!(!ended.stderr.contains("hxtp_wrong"), "{ended:#?}");
     }
     assert_eq!(bench.lab.hex().stats().started, 0);
+    // What was never sent is in nobody's way.
+    bench.batch(&[]).await.exits(0);
 }

@@ -12,7 +12,8 @@ async fn an_unfinished_batch_is_in_the_way_of_another_until_it_is_resumed_or_giv
 
     let refused = bench.batch(&[]).await.exits(2);
     refused.told("batch 1 (jobs.csv, 12 jobs) is unfinished");
-    refused.told("paceline hex batch jobs.csv --state state --allow-private --resume");
+    refused.told("go on with it (paceline hex batch jobs.csv --json ");
+    refused.told(" --state state --resume)");
     let other = ["batch", "other.csv", "--limit", "300/s"];
     bench.run(&other).await.exits(2).told("batch 1 (jobs.csv, 12 jobs) is unfinished");
     let resume: Vec<&str> = other.iter().chain(&["--resume"]).copied().collect();

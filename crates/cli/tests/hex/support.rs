@@ -193,9 +193,9 @@ impl Bench {
                     assert_eq!(told["code"], "OUTCOME_UNKNOWN");
                     assert!(told["error"].as_str().is_some_and(|reason| reason.len() > 20));
                     let line = told["line"].as_u64().unwrap();
-                    let settles = format!("jobs.csv --allow-private --settle {line}=");
                     let command = told["settle"].as_str().unwrap();
-                    assert!(command.replace(" --state state", "").contains(&settles), "{command}");
+                    assert!(command.starts_with("paceline hex batch jobs.csv "), "{command}");
+                    assert!(command.contains(&format!(" --settle {line}=")), "{command}");
                     ended.told(command);
                 }
                 other => panic!("{other}: {told}"),

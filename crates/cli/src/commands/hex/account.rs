@@ -21,8 +21,6 @@ pub(super) struct Account {
     pub(super) base_url: String,
     pub(super) state: PathBuf,
     pub(super) outbound: OutboundGuard,
-    /// Flags that the next command needs as well, ready for a shell.
-    pub(super) flags: String,
 }
 
 impl Account {
@@ -46,7 +44,7 @@ impl Account {
             Some(state) => state.clone(),
             None => default_state(&url, args.account.as_deref())?,
         };
-        Ok(Self { base_url, state, outbound, flags: flags(args) })
+        Ok(Self { base_url, state, outbound })
     }
 }
 
@@ -67,34 +65,6 @@ fn default_state(url: &Url, account: Option<&str>) -> Result<PathBuf, Failure> {
         name = format!("{name}-{account}");
     }
     Ok(home.join("paceline/hex").join(name))
-}
-
-fn flags(args: &AccountArgs) -> String {
-    let state = args.state.as_ref().map(|state| state.display().to_string());
-    let file = args.token_file.as_ref().map(|file| file.display().to_string());
-    let given = [
-        ("--base-url", args.base_url.as_deref()),
-        ("--account", args.account.as_deref()),
-        ("--state", state.as_deref()),
-        ("--token-file", file.as_deref()),
-    ];
-    let mut flags: String = given
-        .iter()
-        .filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted((*value)?))))
-        .collect();
-    if args.allow_private {
-        flags.push_str(" --allow-private");
-    }
-    flags
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The settings of a column, as the engine takes them.
@@ -220,22 +190,4 @@ fn texts(limits: &[Limit]) -> Json {
 
 fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        let cases = [
-            ("jobs.csv", "jobs.csv"),
-            ("my jobs", "'my jobs'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-        ];
-        for (word, wanted) in cases {
-            assert_eq!(quoted(word), wanted);
-        }
-    }
 }

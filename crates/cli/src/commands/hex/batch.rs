@@ -9,7 +9,8 @@ use paceline_clock::{Clock, Random};
 use paceline_hex::Note;
 use paceline_model::CellState;
 
-use super::account::{Account, Settings, quoted};
+use super::account::{Account, Settings};
+use super::again::command;
 use super::file::{Input, Output};
 use super::jobs::JobRow;
 use super::ledger::{JobState, Ledger};
@@ -53,18 +54,19 @@ pub(super) async fn run(args: BatchArgs) -> Result<Exit, Failure> {
         retry_failed: args.retry_failed,
         settle: !words.is_empty(),
     };
-    let way = way(Batch::last(&ledger).await?, &input.identity(), wish)?;
+    let last = Batch::last(&ledger, &input.identity(), wish).await?;
+    let way = way(last, &input.identity(), wish)?;
     let mut look_again = true;
     let mut batch = match way {
         Way::Begin(number) => {
             look_again = false;
             ledger.abandon(None).await?;
-            begin(&ledger, &state, &input, command(&args, &account), number).await?
+            begin(&ledger, &state, &input, command(), number).await?
         }
         Way::Replace(open, number) => {
             look_again = false;
             give_up(&ledger, &open).await?;
-            begin(&ledger, &state, &input, command(&args, &account), number).await?
+            begin(&ledger, &state, &input, command(), number).await?
         }
         Way::GoOn(open) => open,
         Way::RetryFailed(closed) => closed,
@@ -110,16 +112,6 @@ pub(super) async fn unless_interrupted<T>(
         done = waiting => done,
         () = signals.next() => Err(interrupted("interrupted before the first call")),
     }
-}
-
-/// The command that goes on with this batch.
-fn command(args: &BatchArgs, account: &Account) -> String {
-    let output = args.output.iter().map(|output| ("-o", output.to_string_lossy()));
-    let params = args.params.iter().map(|param| ("--param", param.into()));
-    let flags: String =
-        output.chain(params).map(|(flag, value)| format!(" {flag} {}", quoted(&value))).collect();
-    let file = quoted(&args.file.to_string_lossy());
-    format!("paceline hex batch {file}{flags}{}", account.flags)
 }
 
 /// Makes the batch: its rows first, so that a crash in between leaves rows that nobody asks for.

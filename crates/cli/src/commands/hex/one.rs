@@ -7,7 +7,8 @@ use paceline_hex::Note;
 use paceline_model::CellState;
 use serde_json::{Map, Value as Json};
 
-use super::account::{Account, Settings, quoted};
+use super::account::{Account, Settings};
+use super::again::command;
 use super::batch::{give_up, jobs_of, unless_interrupted};
 use super::jobs::{JobRow, check};
 use super::ledger::{JobState, Ledger};
@@ -48,8 +49,9 @@ pub(super) async fn run(args: RunArgs) -> Result<Exit, Failure> {
         retry_failed: false,
         settle: !words.is_empty(),
     };
-    let begun = Begun { row, command: command(&args, &account) };
-    let way = way(Batch::last(&ledger).await?, &begun.identity(), wish)?;
+    let begun = Begun { row, command: command() };
+    let last = Batch::last(&ledger, &begun.identity(), wish).await?;
+    let way = way(last, &begun.identity(), wish)?;
     let look_again = matches!(way, Way::GoOn(_));
     let mut batch = begun.batch(&ledger, way).await?;
     ledger.settle(&jobs_of(&ledger, &batch).await?, &words).await?;
@@ -77,19 +79,6 @@ fn job(args: &RunArgs) -> Result<JobRow, Failure> {
     let params = given(&args.params)?.into_iter().map(|param| (param.name, param.value));
     let params: Map<String, Json> = params.collect();
     check(JobRow { line: 1, project: args.project.clone(), params }).map_err(usage)
-}
-
-/// The command that goes on with this run.
-fn command(args: &RunArgs, account: &Account) -> String {
-    let mut command = format!("paceline hex run {}", quoted(&args.project));
-    for param in &args.params {
-        command.push_str(" --param ");
-        command.push_str(&quoted(param));
-    }
-    if args.wait {
-        command.push_str(" --wait");
-    }
-    command + &account.flags
 }
 
 /// The one job, and the command that asked for it.

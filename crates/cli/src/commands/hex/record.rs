@@ -1,9 +1,10 @@
 //! The batch that the state is about: the one that is under way, or the last one.
 
+use paceline_hex::Note;
 use paceline_model::RowId;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Ledger, damaged};
+use super::ledger::{JobState, Ledger, damaged};
 use crate::exit::{Failure, usage};
 use crate::files::Spooled;
 
@@ -37,10 +38,30 @@ impl Batch {
         format!("batch {} ({what}, {} jobs)", self.number, self.jobs)
     }
 
-    /// The last batch of a state, if there was one.
-    pub(super) async fn last(ledger: &Ledger) -> Result<Option<Self>, Failure> {
+    /// The last batch of a state, if there was one. If it is open, and nothing was ever sent for it (a wrong token, say), it
+    /// is closed, unless it is the one to go on with.
+    pub(super) async fn last(
+        ledger: &Ledger,
+        identity: &str,
+        wish: Wish,
+    ) -> Result<Option<Self>, Failure> {
         let kept = ledger.engine.store().setting(BATCH).await?;
-        kept.map(|kept| serde_json::from_str(&kept).map_err(|_| damaged())).transpose()
+        let last: Option<Self> =
+            kept.map(|kept| serde_json::from_str(&kept).map_err(|_| damaged())).transpose()?;
+        let Some(mut last) = last else { return Ok(None) };
+        let is_wanted = wish.goes_on() && last.identity == identity;
+        if let Some(first) = last.first_row().filter(|_| !last.closed && !is_wanted) {
+            let jobs = ledger.jobs(first).await?;
+            let untouched = |job: &JobState| {
+                job.state.is_none() && matches!(job.note, None | Some(Note::Resend))
+            };
+            if jobs.iter().all(untouched) {
+                ledger.abandon(None).await?;
+                last.closed = true;
+                last.save(ledger).await?;
+            }
+        }
+        Ok(Some(last))
     }
 
     pub(super) async fn save(&self, ledger: &Ledger) -> Result<(), Failure> {
@@ -58,6 +79,12 @@ pub(super) struct Wish {
     pub(super) settle: bool,
 }
 
+impl Wish {
+    fn goes_on(self) -> bool {
+        self.resume || self.retry_failed || self.settle
+    }
+}
+
 /// What becomes of it.
 #[derive(Debug)]
 pub(super) enum Way {
@@ -73,7 +100,7 @@ pub(super) enum Way {
 /// Which way to go; or what is in the way, and what to do about it.
 pub(super) fn way(last: Option<Batch>, identity: &str, wish: Wish) -> Result<Way, Failure> {
     let next = last.as_ref().map_or(1, |last| last.number + 1);
-    let goes_on = wish.resume || wish.retry_failed || wish.settle;
+    let goes_on = wish.goes_on();
     match last {
         Some(open) if !open.closed => match () {
             () if wish.restart => Ok(Way::Replace(open, next)),
