@@ -6,7 +6,7 @@ use paceline_clock::{Clock, Random};
 use paceline_lab::HexConfig;
 
 use crate::process::Ended;
-use crate::support::{Bench, job_of, sick};
+use crate::support::{Bench, job_of, project, sick};
 
 const FAULTS: &str = "drop-after-start:0.08,502-after-start:0.08,504-after-start:0.03,garbled-after-start:0.03,\
                       429-on-start=1:#5..7,429-on-start=1:#30..33,500-on-read:0.08,429-on-read=1:#60..64,drop-on-read:0.03";
@@ -98,6 +98,20 @@ async fn of_two_runs_that_it_may_be_neither_is_taken() {
         assert!(job["error"].as_str().unwrap().contains(&run.run_id), "{job}");
     }
     assert_eq!(job["run_id"], serde_json::Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_job_that_is_given_up_is_never_looked_at_again() {
+    let bench = Bench::with_jobs(sick("50", "502-before-start:#1,502-before-start:#4"), 3).await;
+    let ended = bench.batch(&["--concurrency", "1"]).await.exits(5);
+    assert_eq!(ended.count("unknown"), 1);
+    bench.write("jobs.csv", format!("project_id,param.job:number\n{},9\n", project(1)));
+    let other = bench.batch(&["--restart"]).await.exits(5);
+    assert_eq!((other.count("total"), other.count("unknown")), (1, 1));
+    // Only this batch's job is settled and looked at.
+    let settled = bench.batch(&["--settle", "2=again"]).await.exits(0);
+    assert_eq!((settled.count("completed"), settled.count("triggers")), (1, 1));
+    assert_eq!(bench.starts().get(&0), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,20 @@ async fn each_end_has_its_own_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_failed_fifty_are_told_and_the_rest_is_counted() {
+    let bench = Bench::new(mixed()).await;
+    let rows: String = (0..60).map(|_| format!("{}\n", project(2))).collect();
+    bench.write("jobs.csv", format!("project_id\n{rows}"));
+    let ended = bench.batch(&[]).await.exits(3);
+    assert_eq!(ended.count("failed"), 60);
+    let told = ended.stderr.lines().filter(|line| line.contains("UNPUBLISHED")).count();
+    assert_eq!(told, 50);
+    ended.told("and 10 more that did not complete");
+    assert_eq!(bench.read("jobs.runs.csv").matches("UNPUBLISHED: ").count(), 60);
+    assert_eq!(bench.lab.hex().stats().started, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_is_waited_out_attached_to_or_failed() {
     for (policy, exit, starts) in [("wait", 0, 3), ("attach", 0, 1), ("fail", 3, 1)] {
         let bench = Bench::new(sick("400", "409-on-overlap:1")).await;

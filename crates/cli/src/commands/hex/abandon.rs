@@ -103,3 +103,79 @@ fn abandoned() -> CellError {
             .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use clap::Parser;
+    use paceline_clock::{Clock, Random};
+    use paceline_hex::{Secret, TokenError, TokenSource};
+
+    use super::*;
+    use crate::args::hex::{BatchArgs, HexCommand};
+    use crate::args::{Args, Command};
+    use crate::commands::hex::account::{Account, Settings};
+    use crate::commands::hex::jobs::JobRow;
+    use crate::commands::hex::state::State;
+
+    struct NoToken;
+
+    #[async_trait]
+    impl TokenSource for NoToken {
+        async fn read(&self) -> Result<Secret, TokenError> {
+            Err(TokenError("nobody may ask".to_owned()))
+        }
+    }
+
+    fn batch_args(state: &str) -> BatchArgs {
+        let words = ["paceline", "hex", "batch", "x.csv", "--state", state];
+        let words = words.iter().chain(&["--base-url", "https://hex.example.com"]);
+        match Args::try_parse_from(words).unwrap().command {
+            Command::Hex(args) => match args.command {
+                HexCommand::Batch(args) => *args,
+                _ => unreachable!(),
+            },
+            _ => unreachable!(),
+        }
+    }
+
+    fn rows(lines: std::ops::Range<u64>) -> Vec<JobRow> {
+        let row = |line| JobRow { line, project: "p".to_owned(), params: serde_json::Map::new() };
+        lines.map(row).collect()
+    }
+
+    /// A crash between the rows of a batch and its record leaves rows that belong to nobody: no later run may take them.
+    #[tokio::test]
+    async fn rows_without_a_batch_are_never_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = batch_args(dir.path().join("state").to_str().unwrap());
+        let (clock, random) = (Clock::system(), Random::system());
+        let account = Account::of(&args.account).unwrap();
+        let settings = Settings::of(&account, &args.tuning, 5).unwrap();
+        let state = State::open(&account, "test", &clock).unwrap();
+        let tokens = Arc::new(NoToken);
+        let ledger = Ledger::open(&state, &account, &settings, tokens, (&clock, &random));
+        let ledger = ledger.await.unwrap();
+        ledger.insert(1, rows(2..5)).await.unwrap();
+        ledger.abandon(None).await.unwrap();
+        let first = ledger.insert(2, rows(2..4)).await.unwrap().unwrap();
+        assert_eq!(first, RowId(4));
+        let (all, new) = (ledger.jobs(RowId(1)).await.unwrap(), ledger.jobs(first).await.unwrap());
+        // Of each line the last row counts; only the third one's row is of the batch that never was.
+        let states = |jobs: &[crate::commands::hex::ledger::JobState]| {
+            jobs.iter().map(|job| (job.line, job.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(states(&new), [(2, None), (3, None)]);
+        assert_eq!(states(&all), [(2, None), (3, None), (4, Some(CellState::Skipped))]);
+        let run = NewRun { table: ledger.table.id, column: ledger.column, scope: Scope::Empty };
+        let run = ledger.engine.store().create_run(run).await.unwrap();
+        assert_eq!(run.counts.total, 2);
+        // What is under way is given up as well.
+        ledger.abandon(Some(first)).await.unwrap();
+        let states = states(&ledger.jobs(first).await.unwrap());
+        assert_eq!(states, [(2, Some(CellState::Skipped)), (3, Some(CellState::Skipped))]);
+        ledger.abandon(Some(first)).await.unwrap();
+    }
+}
