@@ -152,15 +152,19 @@ impl Bench {
         self.start_plain(&args, Some(TOKEN)).ended().await
     }
 
-    /// How many runs Hex started for each job, by its parameter `job`.
-    pub(crate) fn starts(&self) -> HashMap<u64, u64> {
-        let mut starts = HashMap::new();
-        for run in self.lab.hex().stats().run_list.iter().filter(|run| !run.foreign) {
-            let params = run.input_params.as_ref();
-            let job = params.and_then(|params| params["job"].as_u64()).expect("a job of ours");
-            *starts.entry(job).or_default() += 1;
+    /// The runs that Hex started for each job, by its parameter `job`.
+    fn runs(&self) -> HashMap<u64, Vec<String>> {
+        let mut runs: HashMap<u64, Vec<String>> = HashMap::new();
+        for run in self.lab.hex().stats().run_list.into_iter().filter(|run| !run.foreign) {
+            let job = run.input_params.as_ref().and_then(|params| params["job"].as_u64());
+            runs.entry(job.expect("a job of ours")).or_default().push(run.run_id);
         }
-        starts
+        runs
+    }
+
+    /// How many runs Hex started for each job.
+    pub(crate) fn starts(&self) -> HashMap<u64, u64> {
+        self.runs().into_iter().map(|(job, runs)| (job, runs.len() as u64)).collect()
     }
 
     /// The token is nowhere: not in the output, and in no file below the folder.
@@ -180,16 +184,19 @@ impl Bench {
     pub(crate) fn assert_each_once(&self, ended: &Ended, jobs: u64) {
         let stats = self.lab.hex().stats();
         assert_eq!(stats.double_started, 0, "{:?}", stats.faults);
-        let starts = self.starts();
+        let runs = self.runs();
         let told = ended.json();
         let told = told["jobs"].as_array().unwrap();
         assert_eq!(told.len() as u64, jobs);
         for (job, told) in told.iter().enumerate() {
-            let started = starts.get(&(job as u64)).copied().unwrap_or_default();
+            let runs = runs.get(&(job as u64)).map(Vec::as_slice).unwrap_or_default();
             match told["outcome"].as_str().unwrap() {
-                "completed" => assert_eq!(started, 1, "{told}"),
+                "completed" => {
+                    assert_eq!(runs.len(), 1, "{told}");
+                    assert_eq!(told["run_id"], runs[0].as_str(), "it is another job's run");
+                }
                 "unknown" => {
-                    assert!(started <= 1, "{told}");
+                    assert!(runs.len() <= 1, "{told}");
                     assert_eq!(told["code"], "OUTCOME_UNKNOWN");
                     assert!(told["error"].as_str().is_some_and(|reason| reason.len() > 20));
                     let line = told["line"].as_u64().unwrap();
