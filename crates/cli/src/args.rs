@@ -1,5 +1,6 @@
 //! Every command and flag; the doc comments are the help.
 
+pub(crate) mod hex;
 pub(crate) mod hex_lab;
 
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Lab(Box<LabArgs>),
     /// Serve tables over REST
     Serve(ServeArgs),
+    /// Run Hex (hex.tech) projects: by hundreds, each once, inside the limits
+    Hex(hex::HexArgs),
 }
 
 #[derive(Debug, clap::Args)]

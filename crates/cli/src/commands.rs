@@ -2,6 +2,8 @@
 
 mod demo;
 mod enrich;
+mod follow;
+mod hex;
 mod lab;
 mod plan;
 mod serve;
@@ -17,5 +19,6 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&args),
         Command::Lab(args) => lab::run(*args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Hex(args) => hex::run(args.command).await,
     }
 }

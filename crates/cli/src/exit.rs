@@ -51,6 +51,11 @@ pub(crate) fn busy(message: impl fmt::Display) -> Failure {
     Failure { is_busy: true, ..usage(message) }
 }
 
+/// The vendor refuses the credentials.
+pub(crate) fn paused(message: impl fmt::Display) -> Failure {
+    Failure { exit: Exit::Paused, ..usage(message) }
+}
+
 /// Ctrl-C before there was anything to go on with.
 pub(crate) fn interrupted(message: impl fmt::Display) -> Failure {
     Failure { exit: Exit::Interrupted, ..usage(message) }

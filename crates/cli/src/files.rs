@@ -2,11 +2,12 @@
 //!
 //! In reading order: a [`Source`] is [spooled](spool()) once, which checks every row and keeps a copy, so that IN may be
 //! a pipe or be edited while a run of hours goes on; [`Spooled::batches`] hands out the columns that templates refer to;
-//! [`write_output`] reads the copy again and writes every row, in order, with the new column added. All of it is
+//! [`write_columns`] reads the copy again and writes every row, in order, with the new columns added. All of it is
 //! streaming: memory does not grow with the number of rows.
 //!
 //! Nothing here is asynchronous: call it from a thread that may block.
 
+mod batches;
 mod delimited;
 mod draft;
 mod error;
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use draft::check_writable;
 pub(crate) use error::{ColumnTaken, InputError, OutputError, TargetError};
-pub(crate) use output::{Destination, check_new_column, write_output};
+pub(crate) use output::{Destination, write_columns};
 pub(crate) use source::Source;
 pub(crate) use spool::{Spooled, spool};
 
@@ -80,4 +81,25 @@ impl fmt::Display for Format {
             Self::Jsonl => "JSONL",
         })
     }
+}
+
+/// Whether a column called `name` can be added to `columns`.
+///
+/// # Errors
+/// It has no name, or its name is taken; then another is suggested.
+pub(crate) fn check_new_column(columns: &[String], name: &str) -> Result<(), ColumnTaken> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(ColumnTaken::Blank);
+    }
+    let taken = |name: &str| columns.iter().any(|column| column.trim() == name);
+    if !taken(name) {
+        return Ok(());
+    }
+    // One of the first `len + 1` numbers is free.
+    let suggestion = (2..columns.len() + 3)
+        .map(|number| format!("{name}_{number}"))
+        .find(|name| !taken(name))
+        .unwrap_or_default();
+    Err(ColumnTaken::Taken { name: name.to_owned(), suggestion })
 }

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use paceline_clock::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 /// A line of a result, to stdout. A reader that has gone is no error of ours.
@@ -66,6 +67,12 @@ pub(crate) fn duration(ms: f64) -> String {
         s if s < 3600.0 => format!("{:.0} min {:02.0} s", (s / 60.0).floor(), (s % 60.0).floor()),
         s => format!("{:.0} h {:02.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor()),
     }
+}
+
+/// A moment as the clock on the wall shows it, in the machine's time zone: `14:03:22`.
+pub(crate) fn time_of_day(at: Timestamp) -> String {
+    let Ok(at) = jiff::Timestamp::from_microsecond(at.as_micros()) else { return "?".to_owned() };
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use paceline_clock::Clock;
+use paceline_clock::{Clock, Timestamp};
 use paceline_engine::Progress;
+use paceline_hex::Gauge;
 
 use crate::output;
 
@@ -28,7 +29,7 @@ pub(crate) async fn show(clock: Clock, snapshot: impl Fn() -> Progress) {
                 "{}/{} {}",
                 output::thousands(counts.ended()),
                 output::thousands(counts.total),
-                describe(&progress)
+                describe(&progress, clock.wall())
             ));
         }
     }
@@ -48,7 +49,7 @@ async fn show_bar(clock: &Clock, snapshot: impl Fn() -> Progress) {
             bar.0.suspend(|| output::note(&line));
         }
         bar.0.set_position(progress.counts.ended());
-        bar.0.set_message(describe(&progress));
+        bar.0.set_message(describe(&progress, clock.wall()));
         clock.sleep(DRAW_EVERY).await;
     }
 }
@@ -77,8 +78,11 @@ impl Told {
     }
 }
 
-fn describe(progress: &Progress) -> String {
+fn describe(progress: &Progress, now: Timestamp) -> String {
     let counts = progress.counts;
+    if let Some(jobs) = &progress.jobs {
+        return describe_jobs(progress, jobs, now);
+    }
     let mut parts = vec![
         format!("{:.1}/s", progress.rate_per_second),
         format!("{} in flight", progress.in_flight),
@@ -95,6 +99,37 @@ fn describe(progress: &Progress) -> String {
     }
     if let Some(eta_ms) = progress.eta_ms {
         parts.push(format!("ends in {}", output::duration(eta_ms)));
+    }
+    parts.join(" · ")
+}
+
+/// A job takes minutes and a limit lasts an hour: people want the time on the wall.
+fn describe_jobs(progress: &Progress, jobs: &Gauge, now: Timestamp) -> String {
+    let counts = progress.counts;
+    let mut parts = vec![format!("{} triggered", jobs.triggered)];
+    let also = [
+        (jobs.pending as u64, "pending"),
+        (jobs.running as u64, "running"),
+        (counts.completed, "done"),
+        (counts.failed, "failed"),
+        (counts.unknown, "unknown"),
+        (counts.throttled, "refused"),
+    ];
+    parts.extend(
+        also.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")),
+    );
+    let at = |ms: f64| {
+        output::time_of_day(now + Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default())
+    };
+    let begun = counts.ended() + (jobs.pending + jobs.running) as u64;
+    let waits_for_a_start = begun < counts.total;
+    if let Some((wait_ms, reason)) =
+        progress.waiting_ms.as_ref().filter(|(wait_ms, _)| *wait_ms >= 1_000.0 && waits_for_a_start)
+    {
+        parts.push(format!("next slot at {} ({reason})", at(*wait_ms)));
+    }
+    if let Some(eta_ms) = progress.eta_ms {
+        parts.push(format!("ends in {}, at {}", output::duration(eta_ms), at(eta_ms)));
     }
     parts.join(" · ")
 }
@@ -122,5 +157,33 @@ mod tests {
         progress.counts.throttled = 3;
         assert_eq!(told.news(&progress), ["3 refused: 20/min: another"]);
         assert!(told.news(&progress).is_empty());
+    }
+
+    #[test]
+    fn jobs_are_told_with_the_time_on_the_wall() {
+        let counts =
+            paceline_model::Counts { total: 60, completed: 9, failed: 1, ..Default::default() };
+        let progress = Progress {
+            counts,
+            in_flight: 0,
+            waiting_ms: Some((61_000.0, "20/min".to_owned())),
+            rate_per_second: 0.0,
+            eta_ms: Some(7_200_000.0),
+            elapsed_ms: 0.0,
+            call_ms: 0.0,
+            explanations: Vec::new(),
+            jobs: Some(Gauge { triggered: 15, pending: 2, running: 3, ended: 10 }),
+        };
+        let now = Timestamp::from_seconds(1_767_225_600);
+        let at = |seconds| output::time_of_day(now + Duration::from_secs(seconds));
+        assert_eq!(
+            describe(&progress, now),
+            format!(
+                "15 triggered · 2 pending · 3 running · 9 done · 1 failed · next slot at {} (20/min) · ends in 2 h 00 min, \
+                 at {}",
+                at(61),
+                at(7_200)
+            )
+        );
     }
 }

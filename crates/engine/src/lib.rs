@@ -29,7 +29,7 @@ pub use config::EngineConfig;
 pub use engine::{Engine, Settle, SmartSpec};
 pub use error::{Error, Result};
 pub use http_column::{HttpColumn, HttpSpec};
-pub use integration::IntegrationSpec;
+pub use integration::{IntegrationSpec, hex_session};
 pub use outbound::{OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{CallError, CallEvents, ConnectHook, Provider, ProviderFactory, Reply, Request};

@@ -97,7 +97,7 @@ pub use hint::{
 pub use keyed::{Keyed, TooManyKeys};
 pub use limit::{Limit, LimitError, Unit};
 pub use permit::{Permit, Refused};
-pub use plan::{Plan, PlanError, PlanRequest, plan};
+pub use plan::{Plan, PlanError, PlanRequest, plan, plan_after};
 pub use rate::{Ceilings, Preset, Rate, RateError};
 pub use retry::{Next, RetryPolicy, TaskHistory};
 pub use status::{Learnt, LimitStatus, Status};

@@ -26,12 +26,12 @@ pub struct PlanRequest {
     pub service: Duration,
 }
 
-/// When the calls start and end, in ms from the first start on an idle budget.
+/// When the calls start and end, in ms from now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// How many calls.
     pub calls: u64,
-    /// The first call starts at.
+    /// The first call starts at; 0 on an idle budget.
     pub first_start_ms: f64,
     /// The last call starts at.
     pub last_start_ms: f64,
@@ -69,6 +69,24 @@ pub enum PlanError {
 /// assert_eq!(plan.binding_limit.as_deref(), Some("60/h"));
 /// ```
 pub fn plan(request: &PlanRequest) -> Result<Plan, PlanError> {
+    plan_after(request, &[])
+}
+
+/// Plans `request` for a budget that has seen calls already, each so long ago: what is still inside a window holds its
+/// slot.
+///
+/// # Errors
+/// As [`plan`].
+///
+/// ```
+/// use std::time::Duration;
+/// use paceline_governor::{PlanRequest, plan_after};
+/// let limits = vec!["60/h".parse().unwrap()];
+/// let request = PlanRequest { calls: 1, limits, concurrency: None, service: Duration::ZERO };
+/// let plan = plan_after(&request, &[Duration::from_secs(600); 60]).unwrap();
+/// assert_eq!(plan.first_start_ms, 3_000_000.0);
+/// ```
+pub fn plan_after(request: &PlanRequest, ages: &[Duration]) -> Result<Plan, PlanError> {
     if request.calls > CALLS_MAX {
         return Err(PlanError::TooManyCalls { calls: request.calls });
     }
@@ -82,7 +100,15 @@ pub fn plan(request: &PlanRequest) -> Result<Plan, PlanError> {
     {
         windows.push(Window::exact(concurrency, request.service));
     }
-    let (last_start, waited) = last_start(request.calls, &mut windows);
+    let mut ages = ages.to_vec();
+    ages.sort_unstable_by(|one, other| other.cmp(one));
+    let now = Tick::ZERO + ages.first().copied().unwrap_or_default();
+    // A call that has ended takes no place among those at once.
+    for window in windows.iter_mut().take(request.limits.len()) {
+        ages.iter().for_each(|age| window.add(now.before(*age), 1));
+    }
+    let starts = starts(request.calls, now, &mut windows);
+    let Starts { first: first_start, last: last_start, waited } = starts;
     let binding = waited
         .iter()
         .enumerate()
@@ -94,18 +120,27 @@ pub fn plan(request: &PlanRequest) -> Result<Plan, PlanError> {
     let end = if request.calls == 0 { Duration::ZERO } else { last_start + request.service };
     Ok(Plan {
         calls: request.calls,
-        first_start_ms: 0.0,
+        first_start_ms: millis(first_start),
         last_start_ms: millis(last_start),
         end_ms: millis(end),
         binding_limit: binding,
     })
 }
 
-/// Runs the recursion; answers the last start, and for each window how long it alone was what calls waited for.
-fn last_start(calls: u64, windows: &mut [Window]) -> (Duration, Vec<Duration>) {
-    let mut now = Tick::ZERO;
+/// When calls start.
+struct Starts {
+    first: Duration,
+    last: Duration,
+    /// For each window how long it alone was what calls waited for.
+    waited: Vec<Duration>,
+}
+
+/// Runs the recursion from `from` on.
+fn starts(calls: u64, from: Tick, windows: &mut [Window]) -> Starts {
+    let mut now = from;
+    let mut first = from;
     let mut waited = vec![Duration::ZERO; windows.len()];
-    for _ in 0..calls {
+    for call in 0..calls {
         let mut start = now;
         let mut by = None;
         for (index, window) in windows.iter_mut().enumerate() {
@@ -121,12 +156,15 @@ fn last_start(calls: u64, windows: &mut [Window]) -> (Duration, Vec<Duration>) {
             waited[index] += start - now;
         }
         now = start;
+        if call == 0 {
+            first = now;
+        }
         for window in windows.iter_mut() {
             window.advance(now);
             window.add(now, 1);
         }
     }
-    (now - Tick::ZERO, waited)
+    Starts { first: first - from, last: now - from, waited }
 }
 
 fn millis(duration: Duration) -> f64 {

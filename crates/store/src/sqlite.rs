@@ -66,6 +66,22 @@ impl SqliteStore {
         Self::start(clock, writer, readers, Some(lock))
     }
 
+    /// Opens the database for reading, while another process may be at work on it; every write is refused. `None` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// `Database` if the file system refuses.
+    pub fn open_to_read(dir_or_file: &Path, clock: Clock) -> Result<Option<Arc<Self>>> {
+        let database = file::database_path(dir_or_file);
+        if !database.is_file() {
+            return Ok(None);
+        }
+        let reader = connection::open_reader(&database).map_err(|fault| fault.0)?;
+        let mut store = Self::idle(clock, None);
+        store.start_readers(vec![reader])?;
+        Ok(Some(Arc::new(store)))
+    }
+
     /// A database that is gone when the store is dropped. Its one thread reads and writes.
     ///
     /// # Errors
@@ -81,27 +97,30 @@ impl SqliteStore {
         readers: Vec<Connection>,
         lock: Option<File>,
     ) -> Result<Arc<Self>> {
-        let mut store = Self {
-            clock: clock.clone(),
-            writes: None,
-            reads: None,
-            threads: Vec::new(),
-            _lock: lock,
-        };
+        let mut store = Self::idle(clock.clone(), lock);
         let (writes, queue) = mpsc::channel(writer::QUEUE_MAX);
         store.writes = Some(writes);
-        let writer_clock = clock.clone();
-        store.spawn("store-write", move || writer::serve(&writer, &writer_clock, queue))?;
+        store.spawn("store-write", move || writer::serve(&writer, &clock, queue))?;
         if !readers.is_empty() {
-            let (reads, queue) = mpsc::channel(reader::QUEUE_MAX);
-            store.reads = Some(reads);
-            let queue = Arc::new(Mutex::new(queue));
-            for conn in readers {
-                let (queue, clock) = (Arc::clone(&queue), clock.clone());
-                store.spawn("store-read", move || reader::serve(&conn, &clock, &queue))?;
-            }
+            store.start_readers(readers)?;
         }
         Ok(Arc::new(store))
+    }
+
+    /// A store without threads.
+    fn idle(clock: Clock, lock: Option<File>) -> Self {
+        Self { clock, writes: None, reads: None, threads: Vec::new(), _lock: lock }
+    }
+
+    fn start_readers(&mut self, readers: Vec<Connection>) -> Result<()> {
+        let (reads, queue) = mpsc::channel(reader::QUEUE_MAX);
+        self.reads = Some(reads);
+        let queue = Arc::new(Mutex::new(queue));
+        for conn in readers {
+            let (queue, clock) = (Arc::clone(&queue), self.clock.clone());
+            self.spawn("store-read", move || reader::serve(&conn, &clock, &queue))?;
+        }
+        Ok(())
     }
 
     fn spawn(&mut self, name: &str, serve: impl FnOnce() + Send + 'static) -> Result<()> {

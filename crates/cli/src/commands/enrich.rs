@@ -13,14 +13,14 @@ mod state;
 use std::sync::Arc;
 
 use paceline_clock::{Clock, Random};
-use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
-use paceline_model::{Run, RunStatus};
+use paceline_engine::{Engine, EngineConfig, OutboundGuard, Progress, Sealer};
+use paceline_model::RunStatus;
 
+use super::follow::follow;
 use crate::args::EnrichArgs;
 use crate::exit::{Exit, Failure, interrupted, usage};
 use crate::output;
 use crate::patience::patiently;
-use crate::progress;
 use crate::signals::Signals;
 use job::Job;
 use report::Report;
@@ -60,7 +60,8 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     let mut report = Report::new(&before);
     for step in job.steps(&engine, args.retry_failed).await? {
         let run = step.begin(&engine, &job).await?;
-        let ended = follow(&engine, &run, &mut report, &clock, &mut signals).await?;
+        let (ended, progress) = follow(&engine, &run, &clock, &mut signals, stopping).await?;
+        progress.iter().for_each(|progress| report.add(progress));
         match ended.status {
             RunStatus::Completed | RunStatus::CompletedWithErrors => {}
             RunStatus::Paused => {
@@ -104,48 +105,9 @@ async fn prepare(
     Ok((engine, job))
 }
 
-/// Waits for a run to end, shows its progress, and stops it in an orderly way when asked to.
-async fn follow(
-    engine: &Engine,
-    run: &Run,
-    report: &mut Report,
-    clock: &Clock,
-    signals: &mut Signals,
-) -> Result<Run, Failure> {
-    let Some(snapshot) = engine.follow(run.id) else {
-        return Ok(engine.wait(run.id).await?);
-    };
-    let ended = {
-        let shown = progress::show(clock.clone(), &snapshot);
-        let waited = engine.wait(run.id);
-        tokio::pin!(shown, waited);
-        tokio::select! {
-            ended = &mut waited => Some(ended?),
-            () = signals.next() => None,
-            () = &mut shown => None,
-        }
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => stop(engine, run, signals, snapshot().in_flight).await?,
-    };
-    report.add(&snapshot());
-    Ok(ended)
-}
-
-async fn stop(
-    engine: &Engine,
-    run: &Run,
-    signals: &mut Signals,
-    in_flight: usize,
-) -> Result<Run, Failure> {
-    output::note(&format!(
-        "stopping: {in_flight} calls in flight are finished first; again to stop at once"
-    ));
-    tokio::select! {
-        () = engine.shutdown() => {}
-        () = signals.next() => {}
-    }
-    let known = engine.store().run(run.id).await?;
-    Ok(known.unwrap_or_else(|| run.clone()))
+fn stopping(progress: &Progress) -> String {
+    format!(
+        "stopping: {} calls in flight are finished first; again to stop at once",
+        progress.in_flight
+    )
 }

@@ -96,15 +96,23 @@ pub(super) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
     }
 }
 
-/// Adds `text`, an object that was checked, to `row` with one more entry before its closing brace. Everything else stays
+/// Adds `text`, an object that was checked, to `row` with more entries before its closing brace. Everything else stays
 /// as it is written.
-pub(super) fn splice(row: &mut Vec<u8>, text: &str, key: &str, value: &Value) -> io::Result<()> {
+pub(super) fn splice<'v>(
+    row: &mut Vec<u8>,
+    text: &str,
+    entries: impl Iterator<Item = (&'v str, &'v Value)>,
+) -> io::Result<()> {
     let (before, after) = text.rsplit_once('}').unwrap_or((text, ""));
     row.extend_from_slice(before.as_bytes());
-    if !before.trim_start().trim_start_matches('{').trim_start().is_empty() {
-        row.push(b',');
+    let mut is_first = before.trim_start().trim_start_matches('{').trim_start().is_empty();
+    for (key, value) in entries {
+        if !is_first {
+            row.push(b',');
+        }
+        is_first = false;
+        push_entry(row, key, value)?;
     }
-    push_entry(row, key, value)?;
     row.push(b'}');
     row.extend_from_slice(after.as_bytes());
     Ok(())

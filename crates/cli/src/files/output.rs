@@ -1,5 +1,6 @@
-//! The output: every row of the kept copy as it was, with the new column added.
+//! The output: every row of the kept copy as it was, with the new columns added.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -13,7 +14,7 @@ use super::error::Defect;
 use super::lines::{Line, Lines};
 use super::quote::push_field;
 use super::spool::Rows;
-use super::{BLOCK_BYTES, ColumnTaken, Format, OutputError, Spooled, object};
+use super::{BLOCK_BYTES, Format, OutputError, Spooled, check_new_column, object};
 
 /// Where the output goes.
 pub(crate) enum Destination<'a> {
@@ -32,28 +33,8 @@ impl std::fmt::Debug for Destination<'_> {
     }
 }
 
-/// Whether a column called `name` can be added to `columns`.
-///
-/// # Errors
-/// It has no name, or its name is taken; then another is suggested.
-pub(crate) fn check_new_column(columns: &[String], name: &str) -> Result<(), ColumnTaken> {
-    let name = name.trim();
-    if name.is_empty() {
-        return Err(ColumnTaken::Blank);
-    }
-    let taken = |name: &str| columns.iter().any(|column| column.trim() == name);
-    if !taken(name) {
-        return Ok(());
-    }
-    // One of the first `len + 1` numbers is free.
-    let suggestion = (2..columns.len() + 3)
-        .map(|number| format!("{name}_{number}"))
-        .find(|name| !taken(name))
-        .unwrap_or_default();
-    Err(ColumnTaken::Taken { name: name.to_owned(), suggestion })
-}
-
-/// Writes every row of `spooled`, in order, with one of `cells` added to each as the column `column`.
+/// Writes every row of `spooled`, in order, with one of `rows` added to each as the columns `columns`; a row that holds
+/// fewer values leaves the last columns empty.
 ///
 /// Fields and objects stay as they were written where the format stays the same. A path is written beside its place and
 /// renamed at the end, so that on any error nothing has changed there.
@@ -61,25 +42,27 @@ pub(crate) fn check_new_column(columns: &[String], name: &str) -> Result<(), Col
 /// # Errors
 /// The name is taken, the place takes no file, a cell is an error, there are more or fewer cells than rows, or reading or
 /// writing fails.
-pub(crate) fn write_output<E>(
+pub(crate) fn write_columns<E, R: AsRef<[Value]>>(
     spooled: &Spooled,
     destination: Destination<'_>,
     format: Format,
-    column: &str,
-    cells: impl IntoIterator<Item = Result<Value, E>>,
+    columns: &[&str],
+    rows: impl IntoIterator<Item = Result<R, E>>,
 ) -> Result<(), OutputError<E>> {
-    check_new_column(&spooled.columns, column)?;
-    let cells = cells.into_iter();
+    for column in columns {
+        check_new_column(&spooled.columns, column)?;
+    }
+    let cells = rows.into_iter();
     match destination {
         Destination::Writer(writer) => {
-            let join = Join { spooled, format, column, cells, name: "the output".to_owned() };
+            let join = Join { spooled, format, columns, cells, name: "the output".to_owned() };
             join.write_to(writer).map(drop)
         }
         Destination::Path(path) => {
             check_writable(path)?;
             let name = path.display().to_string();
             let cannot = |source| OutputError::Write { name: name.clone(), source };
-            let join = Join { spooled, format, column, cells, name: name.clone() };
+            let join = Join { spooled, format, columns, cells, name: name.clone() };
             if is_device(path) {
                 let device = OpenOptions::new().write(true).open(path).map_err(cannot)?;
                 return join.write_to(device).map(drop);
@@ -94,12 +77,12 @@ pub(crate) fn write_output<E>(
 struct Join<'a, C> {
     spooled: &'a Spooled,
     format: Format,
-    column: &'a str,
+    columns: &'a [&'a str],
     cells: C,
     name: String,
 }
 
-impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
+impl<E, V: AsRef<[Value]>, C: Iterator<Item = Result<V, E>>> Join<'_, C> {
     /// Writes everything and gives the writer back, flushed.
     fn write_to<W: Write>(mut self, writer: W) -> Result<W, OutputError<E>> {
         let mut out = BufWriter::with_capacity(BLOCK_BYTES, writer);
@@ -129,8 +112,8 @@ impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
         if let Some(header) = header {
             ending = if header.ending.is_empty() { ending } else { header.ending };
             if let Some(delimiter) = self.format.delimiter() {
-                let name = Value::Text(self.column.to_owned());
-                self.add_field(&mut row, &header, delimiter, &name, ending);
+                let names = self.columns.iter().map(|name| (*name).to_owned());
+                self.add_fields(&mut row, &header, delimiter, names, ending);
             }
         }
         let mut rows = 0;
@@ -142,10 +125,13 @@ impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
             let cell = self.next_cell(rows)?;
             rows += 1;
             match self.format.delimiter() {
-                Some(delimiter) => self.add_field(&mut row, &record, delimiter, &cell, ending),
+                Some(delimiter) => {
+                    let texts = self.texts(cell.as_ref());
+                    self.add_fields(&mut row, &record, delimiter, texts, ending);
+                }
                 None => {
-                    let composed =
-                        object_of(&mut row, &spooled.columns, &record, self.column, &cell);
+                    let entries = self.entries(cell.as_ref());
+                    let composed = object_of(&mut row, &spooled.columns, &record, entries);
                     composed.map_err(|source| self.cannot_write(source))?;
                 }
             }
@@ -160,7 +146,8 @@ impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
         let spooled = self.spooled;
         let mut row = Vec::new();
         if let Some(delimiter) = self.format.delimiter() {
-            let names = spooled.columns.iter().map(String::as_str).chain([self.column]);
+            let names =
+                spooled.columns.iter().map(String::as_str).chain(self.columns.iter().copied());
             push_record(&mut row, names, delimiter);
         }
         let mut rows = 0;
@@ -173,25 +160,42 @@ impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
             rows += 1;
             match self.format.delimiter() {
                 None => {
-                    let spliced = object::splice(&mut row, line.text, self.column, &cell);
+                    let spliced = object::splice(&mut row, line.text, self.entries(cell.as_ref()));
                     spliced.map_err(|source| self.cannot_write(source))?;
                     row.push(b'\n');
                 }
                 Some(delimiter) => {
-                    record_of(&mut row, &spooled.columns, line, &cell, delimiter)
-                        .map_err(|defect| spooled.defect(defect))?;
+                    record_of(
+                        &mut row,
+                        &spooled.columns,
+                        line,
+                        self.texts(cell.as_ref()),
+                        delimiter,
+                    )
+                    .map_err(|defect| spooled.defect(defect))?;
                 }
             }
         }
     }
 
-    /// Adds `record` with one more field: as it was written, or newly quoted if the delimiter is another one.
-    fn add_field(
+    /// The new columns of one row, each with its value.
+    fn entries<'v>(&self, cells: &'v [Value]) -> impl Iterator<Item = (&str, &'v Value)> {
+        let missing = std::iter::repeat(&Value::Null);
+        self.columns.iter().copied().zip(cells.iter().chain(missing))
+    }
+
+    /// The values of the new columns as they stand in a text file.
+    fn texts(&self, cells: &[Value]) -> impl Iterator<Item = String> {
+        self.entries(cells).map(|(_, value)| value.to_text())
+    }
+
+    /// Adds `record` with more fields: as it was written, or newly quoted if the delimiter is another one.
+    fn add_fields(
         &self,
         row: &mut Vec<u8>,
         record: &Record<'_>,
         delimiter: u8,
-        cell: &Value,
+        fields: impl Iterator<Item = String>,
         ending: &str,
     ) {
         if self.spooled.format.delimiter() == Some(delimiter) {
@@ -204,13 +208,15 @@ impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
                 push_field(row, &field, delimiter, false);
             }
         }
-        row.push(delimiter);
-        push_field(row, &cell.to_text(), delimiter, false);
+        for field in fields {
+            row.push(delimiter);
+            push_field(row, &field, delimiter, false);
+        }
         let ending = if record.ending.is_empty() { ending } else { record.ending };
         row.extend_from_slice(ending.as_bytes());
     }
 
-    fn next_cell(&mut self, cells: u64) -> Result<Value, OutputError<E>> {
+    fn next_cell(&mut self, cells: u64) -> Result<V, OutputError<E>> {
         match self.cells.next() {
             Some(cell) => cell.map_err(OutputError::Cells),
             None => Err(OutputError::CellsFew { cells, rows: self.spooled.rows }),
@@ -226,13 +232,12 @@ impl<E, C: Iterator<Item = Result<Value, E>>> Join<'_, C> {
     }
 }
 
-/// Adds a record of CSV as a line of JSONL: texts, null for empty fields, and the new value.
-fn object_of(
+/// Adds a record of CSV as a line of JSONL: texts, null for empty fields, and the new values.
+fn object_of<'v>(
     row: &mut Vec<u8>,
     columns: &[String],
     record: &Record<'_>,
-    column: &str,
-    cell: &Value,
+    entries: impl Iterator<Item = (&'v str, &'v Value)>,
 ) -> io::Result<()> {
     row.push(b'{');
     for (name, field) in columns.iter().zip(record.fields()) {
@@ -240,23 +245,28 @@ fn object_of(
         object::push_entry(row, name, &value)?;
         row.push(b',');
     }
-    object::push_entry(row, column, cell)?;
+    for (column, value) in entries {
+        object::push_entry(row, column, value)?;
+        row.push(b',');
+    }
+    // The last comma.
+    row.pop();
     row.extend_from_slice(b"}\n");
     Ok(())
 }
 
-/// Adds a line of JSONL as a record of CSV: its values as text, in the order of `columns`, and the new one.
+/// Adds a line of JSONL as a record of CSV: its values as text, in the order of `columns`, and the new ones.
 fn record_of(
     row: &mut Vec<u8>,
     columns: &[String],
     line: Line<'_>,
-    cell: &Value,
+    new: impl Iterator<Item = String>,
     delimiter: u8,
 ) -> Result<(), Defect> {
     let mut found: Vec<(String, &RawValue)> = Vec::new();
     object::entries(line, |key, raw| found.push((key.into_owned(), raw)))?;
     found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    let mut fields = Vec::with_capacity(columns.len() + 1);
+    let mut fields: Vec<Cow<'_, str>> = Vec::with_capacity(columns.len() + 1);
     for name in columns {
         fields.push(match found.binary_search_by(|(key, _)| key.cmp(name)) {
             Ok(at) => {
@@ -265,7 +275,7 @@ fn record_of(
             Err(_) => "".into(),
         });
     }
-    fields.push(cell.to_text().into());
+    fields.extend(new.map(Cow::Owned));
     push_record(row, fields.iter().map(AsRef::as_ref), delimiter);
     Ok(())
 }

@@ -1,24 +1,20 @@
 //! The kept copy of an input: checked and copied in one pass, read back in batches.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use paceline_model::{Value, limits};
+use paceline_model::limits;
 use serde::{Deserialize, Serialize};
 
 use super::delimited::{Record, Records};
 use super::draft::Draft;
 use super::error::{Defect, Fault};
-use super::lines::{Line, Lines};
+use super::lines::Lines;
 use super::object::{self, Keys};
 use super::source::{Opened, Source};
-use super::{BLOCK_BYTES, COLUMN_NAME_BYTES_MAX, Format, InputError, ROW_BYTES_MAX};
-
-/// Bytes of the rows of one batch as written, so that a batch of long rows is a short one.
-const BATCH_BYTES_MAX: usize = ROW_BYTES_MAX;
+use super::{BLOCK_BYTES, COLUMN_NAME_BYTES_MAX, Format, InputError};
 
 /// An input that was checked, and the copy of it that was kept.
 ///
@@ -154,39 +150,6 @@ impl Spooled {
         fs::metadata(&self.path).map(drop).map_err(|source| self.cannot_open(source))
     }
 
-    /// The values of some columns (positions in [`Spooled::columns`]), `rows_max` rows at a time or fewer where cells
-    /// are long. A CSV field is text, a value of JSONL is JSON; an empty field, a null and an absent key are
-    /// [`Value::Null`].
-    ///
-    /// # Errors
-    /// The copy cannot be opened. Each batch may fail if the copy was changed from outside; then no more follow.
-    pub(crate) fn batches(
-        &self,
-        columns: &[usize],
-        rows_max: usize,
-    ) -> Result<Batches, InputError> {
-        let mut rows = self.open()?;
-        if let Rows::Delimited(records) = &mut rows {
-            records.next().map_err(|defect| self.defect(defect))?;
-        }
-        let wanted = columns.iter().enumerate().filter_map(|(place, &column)| {
-            self.columns.get(column).map(|name| (name.clone(), place))
-        });
-        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-        for (name, place) in wanted {
-            places.entry(name).or_default().push(place);
-        }
-        Ok(Batches {
-            spooled: self.clone(),
-            rows,
-            columns: columns.to_owned(),
-            places,
-            rows_max: rows_max.max(1),
-            rows_read: 0,
-            ended: false,
-        })
-    }
-
     /// Begins to read the copy.
     pub(super) fn open(&self) -> Result<Rows, InputError> {
         let file = File::open(&self.path).map_err(|source| self.cannot_open(source))?;
@@ -212,101 +175,5 @@ impl Spooled {
 
     fn cannot_open(&self, source: io::Error) -> InputError {
         InputError::Open { name: format!("the kept copy of {}", self.name), source }
-    }
-}
-
-/// Rows of some columns, batch by batch; see [`Spooled::batches`].
-#[derive(Debug)]
-pub(crate) struct Batches {
-    spooled: Spooled,
-    rows: Rows,
-    columns: Vec<usize>,
-    /// Where the value of a key goes in a row; more than one place if a column is asked for twice.
-    places: HashMap<String, Vec<usize>>,
-    rows_max: usize,
-    rows_read: u64,
-    ended: bool,
-}
-
-impl Iterator for Batches {
-    type Item = Result<Vec<Vec<Value>>, InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        match self.read_batch() {
-            Ok(batch) if batch.is_empty() => None,
-            Ok(batch) => Some(Ok(batch)),
-            Err(error) => {
-                self.ended = true;
-                Some(Err(error))
-            }
-        }
-    }
-}
-
-impl Batches {
-    fn read_batch(&mut self) -> Result<Vec<Vec<Value>>, InputError> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while batch.len() < self.rows_max && bytes < BATCH_BYTES_MAX {
-            match self.read_row().map_err(|defect| self.spooled.defect(defect))? {
-                Some((row, row_bytes)) => {
-                    batch.push(row);
-                    bytes += row_bytes;
-                    self.rows_read += 1;
-                }
-                None => {
-                    self.ended = true;
-                    self.spooled.check_rows(self.rows_read)?;
-                    break;
-                }
-            }
-        }
-        Ok(batch)
-    }
-
-    /// The next row and how many bytes it was read from.
-    fn read_row(&mut self) -> Result<Option<(Vec<Value>, usize)>, Defect> {
-        match &mut self.rows {
-            Rows::Delimited(records) => Ok(records.next()?.map(|record| {
-                let row = self.columns.iter().map(|&column| text_value(record.field(column)));
-                (row.collect(), record.text.len())
-            })),
-            Rows::Lines(lines) => {
-                let Some(line) = lines.next()? else { return Ok(None) };
-                let row = object_row(line, self.columns.len(), &self.places)?;
-                Ok(Some((row, line.text.len())))
-            }
-        }
-    }
-}
-
-fn text_value(field: Option<Cow<'_, str>>) -> Value {
-    match field {
-        Some(text) if !text.is_empty() => Value::Text(text.into_owned()),
-        _ => Value::Null,
-    }
-}
-
-fn object_row(
-    line: Line<'_>,
-    len: usize,
-    places: &HashMap<String, Vec<usize>>,
-) -> Result<Vec<Value>, Defect> {
-    let mut row = vec![Value::Null; len];
-    let mut fault = None;
-    object::entries(line, |key, raw| {
-        for &place in places.get(key.as_ref()).into_iter().flatten() {
-            match object::value(raw) {
-                Ok(value) => row[place] = value,
-                Err(error) => fault = Some(error),
-            }
-        }
-    })?;
-    match fault {
-        None => Ok(row),
-        Some(fault) => Err(Defect { line: line.line, fault }),
     }
 }

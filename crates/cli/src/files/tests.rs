@@ -48,6 +48,18 @@ impl Bench {
     }
 }
 
+/// Writes the rows with one new column.
+fn write_output<E>(
+    spooled: &Spooled,
+    destination: Destination<'_>,
+    format: Format,
+    column: &str,
+    cells: impl IntoIterator<Item = Result<Value, E>>,
+) -> Result<(), OutputError<E>> {
+    let rows = cells.into_iter().map(|cell| cell.map(|cell| [cell]));
+    write_columns(spooled, destination, format, &[column], rows)
+}
+
 /// What is written when each of `cells` joins its row.
 fn written(
     spooled: &Spooled,

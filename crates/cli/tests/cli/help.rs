@@ -3,7 +3,7 @@
 use crate::support::Bench;
 
 /// Every command with its documented flags and arguments.
-const DOCUMENTED: [(&str, &[&str]); 5] = [
+const DOCUMENTED: [(&str, &[&str]); 6] = [
     ("demo", &["--json"]),
     (
         "enrich",
@@ -62,6 +62,7 @@ const DOCUMENTED: [(&str, &[&str]); 5] = [
             "\"projects\"",
         ],
     ),
+    ("hex", &["list", "run", "batch", "status", "cancel", "HEX_TOKEN", "HEX_BASE_URL", "130"]),
     ("serve", &["--data <DIR>", "--listen", "127.0.0.1:7223"]),
 ];
 

@@ -15,6 +15,8 @@ use crate::{Error, IntegrationSpec, OutboundGuard, Result};
 pub(crate) struct IntegrationColumn {
     project: BoundTemplate,
     params: Vec<(String, Param<BoundTemplate>)>,
+    /// All of them as one object.
+    all_params: Option<BoundTemplate>,
     view_id: Option<BoundTemplate>,
     /// What is the same for every row.
     fixed: Job,
@@ -48,7 +50,12 @@ impl IntegrationColumn {
             .map(|(name, json)| Ok((name.clone(), Param::read(&field(name), json)?)))
             .collect::<Result<_>>()?;
 
+        let all_params = spec.params_template.as_deref();
+        let all_params = all_params.map(|text| template("config.params", text, Place::Text));
+        let all_params = all_params.transpose()?;
+
         let mut templates = vec![("config.project".to_owned(), &project)];
+        templates.extend(all_params.iter().map(|all| ("config.params".to_owned(), all)));
         templates.extend(view_id.iter().map(|view| ("config.view_id".to_owned(), view)));
         for (name, param) in &params {
             param.templates(&mut |template| templates.push((field(name), template)));
@@ -71,6 +78,7 @@ impl IntegrationColumn {
                 .iter()
                 .map(|(name, param)| Ok((name.clone(), param.bind(&bind)?)))
                 .collect::<Result<_>>()?,
+            all_params: all_params.as_ref().map(bind).transpose()?,
             view_id: view_id.as_ref().map(bind).transpose()?,
             fixed,
             inputs: used.iter().map(|index| labels.columns[*index]).collect(),
@@ -96,6 +104,13 @@ impl IntegrationColumn {
         };
         let mut job = Job { project: text(&self.project)?, ..self.fixed.clone() };
         job.view_id = self.view_id.as_ref().map(text).transpose()?;
+        if let Some(all) = &self.all_params {
+            match all.render_json(values).map_err(|error| render_error(&error))? {
+                Json::Object(fields) => job.params = fields,
+                Json::Null => {}
+                _ => return Err(cell_error("TYPE_MISMATCH", "the parameters are no object")),
+            }
+        }
         for (name, param) in &self.params {
             let value = param.render(values).map_err(|error| render_error(&error))?;
             if !value.is_null() {

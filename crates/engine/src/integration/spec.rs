@@ -43,6 +43,8 @@ pub struct IntegrationSpec {
     pub project: String,
     /// Values for the inputs of the project, by name. One that comes out as null is not sent.
     pub params: Map<String, Json>,
+    /// A template that yields all of them as one object, such as `{{params}}`: the field `params` as a text.
+    pub params_template: Option<String>,
     /// A saved view instead of parameters.
     pub view_id: Option<String>,
     /// See [`paceline_hex::Job::use_cached_sql_results`].
@@ -75,7 +77,11 @@ impl IntegrationSpec {
             provider: text(fields, "provider")?.unwrap_or_default(),
             project: text(fields, "project")?
                 .ok_or_else(|| Error::config("config.project", "is required: a project's id"))?,
-            params: object(fields, "params")?,
+            params: match fields.get("params") {
+                Some(Json::String(_)) => Map::new(),
+                _ => object(fields, "params")?,
+            },
+            params_template: fields.get("params").and_then(Json::as_str).map(str::to_owned),
             view_id: text(fields, "view_id")?,
             use_cached_sql_results: flag(fields, "use_cached_sql_results")?,
             update_published_results: flag(fields, "update_published_results")?,
@@ -103,6 +109,7 @@ impl IntegrationSpec {
             }
         };
         put("params", (!self.params.is_empty()).then(|| Json::Object(self.params.clone())));
+        put("params", self.params_template.clone().map(Json::from));
         put("view_id", self.view_id.clone().map(Json::from));
         put("use_cached_sql_results", self.use_cached_sql_results.map(Json::from));
         put("update_published_results", self.update_published_results.map(Json::from));

@@ -33,6 +33,7 @@ fn a_wrong_configuration_is_refused_by_field_before_anything_is_stored() {
         (config(json!({"params": {"n": "{{m}}"}})), "config.params.n"),
         (config(json!({"params": {"n": {"deep": ["{{n"]}}})), "config.params.n"),
         (config(json!({"params": [1]})), "config.params"),
+        (config(json!({"params": "{{nowhere}}"})), "config.params"),
         (config(json!({"view_id": "v"})), "config"),
         (config(json!({"update_published_results": true})), "config"),
         (config(json!({"use_cached_sql_results": "false"})), "config.use_cached_sql_results"),
@@ -142,6 +143,7 @@ fn what_changes_the_job_changes_the_identity_and_nothing_else_does() {
     for other in [
         json!({"project": "{{n}}"}),
         json!({"params": {"n": "{{n}}", "m": 1}}),
+        json!({"params": "{{n}}"}),
         json!({"base_url": "https://eu.hex.tech"}),
         json!({"use_cached_sql_results": false}),
         json!({"notifications": [{"type": "ALL"}]}),

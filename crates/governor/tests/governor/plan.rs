@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline_governor::{Limit, PlanError, PlanRequest, plan};
+use paceline_governor::{Limit, PlanError, PlanRequest, plan, plan_after};
 use proptest::prelude::*;
 
 fn request(calls: u64, limits: &[&str]) -> PlanRequest {
@@ -24,6 +24,29 @@ fn optimum_ms(calls: u64, limits: &[Limit]) -> u64 {
         }
     }
     best[room]
+}
+
+#[test]
+fn calls_made_before_hold_their_slots_until_they_leave() {
+    let seconds = |ages: &[u64]| -> Vec<Duration> {
+        ages.iter().map(|age| Duration::from_secs(*age)).collect()
+    };
+    let cases: [(u64, &[u64], f64, f64); 6] = [
+        (2, &[], 0.0, 0.0),
+        (1, &[59, 1], 1_000.0, 1_000.0),
+        (2, &[59, 1], 1_000.0, 59_000.0),
+        (3, &[1, 59], 1_000.0, 61_000.0),
+        (2, &[3_000, 60], 0.0, 0.0),
+        (0, &[1, 1], 0.0, 0.0),
+    ];
+    for (calls, ages, first, last) in cases {
+        let planned = plan_after(&request(calls, &["2/min"]), &seconds(ages)).unwrap();
+        assert_eq!(
+            (planned.first_start_ms, planned.last_start_ms),
+            (first, last),
+            "{calls} {ages:?}"
+        );
+    }
 }
 
 #[test]

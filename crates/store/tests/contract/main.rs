@@ -16,6 +16,7 @@ mod claims;
 mod crash;
 mod interleaving;
 mod notes;
+mod peek;
 mod recovery;
 mod rows;
 mod runs;

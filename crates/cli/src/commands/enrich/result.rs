@@ -9,7 +9,7 @@ use paceline_model::{RowId, RowQuery, Store, Value, limits};
 use super::job::Job;
 use super::request::Request;
 use crate::exit::{Failure, usage};
-use crate::files::{Destination, write_output};
+use crate::files::{Destination, write_columns};
 
 type Page = Result<Vec<Value>, paceline_model::Error>;
 
@@ -35,7 +35,7 @@ pub(crate) async fn write(engine: &Engine, job: &Job, request: &Request) -> Resu
         let mut stdout = std::io::stdout();
         let destination =
             if pipes_out { Destination::Writer(&mut stdout) } else { Destination::Path(&output) };
-        write_output(&spooled, destination, format, &column, cells(pages))
+        write_columns(&spooled, destination, format, &[&column], cells(pages))
     });
     let written =
         writing.await.map_err(|error| usage(format!("the output was not written: {error}")))?;
@@ -65,9 +65,9 @@ async fn read_pages(store: Arc<dyn Store>, mut query: RowQuery, sender: SyncSend
     }
 }
 
-fn cells(pages: Receiver<Page>) -> impl Iterator<Item = Result<Value, paceline_model::Error>> {
+fn cells(pages: Receiver<Page>) -> impl Iterator<Item = Result<[Value; 1], paceline_model::Error>> {
     pages.into_iter().flat_map(|page| match page {
-        Ok(values) => values.into_iter().map(Ok).collect::<Vec<_>>(),
+        Ok(values) => values.into_iter().map(|value| Ok([value])).collect::<Vec<_>>(),
         Err(error) => vec![Err(error)],
     })
 }
