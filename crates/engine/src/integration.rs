@@ -10,6 +10,7 @@ mod recall;
 mod session;
 mod spec;
 mod token;
+mod troubles;
 mod wire;
 mod work;
 

@@ -45,6 +45,10 @@ pub const CLI_RATE_MAX: f64 = 10_000.0;
 pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest time-out of one call: LLM calls think for minutes.
 pub const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// How long jobs of an integration go on trying a vendor that fails all of them; then the run is paused. (ours)
+pub const OUTAGE_MAX: Duration = Duration::from_secs(300);
+/// How often each of them tries meanwhile. (ours)
+pub const OUTAGE_RETRY: Duration = Duration::from_secs(30);
 /// How long a claimed task stays ours without renewal. Longer than any pause of a healthy process.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// How often leases are renewed.

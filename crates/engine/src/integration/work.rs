@@ -1,15 +1,15 @@
 //! One cell of an `integration` column: its job is brought to its end, and the end to the cell.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paceline_governor::{Next, Outcome, OutcomeClass, TaskHistory};
 use paceline_hex::{End, EndKind, Job, Note, RunReport, Session};
 use paceline_model::{
-    Attempt, CellError, CellState, NoteStep, RowId, Task, TaskReport, TaskStep, Value,
+    Attempt, CellError, CellState, NoteStep, Task, TaskReport, TaskStep, Value, limits,
 };
 
 use super::host::{StoreHost, attempt, class_of};
+use super::troubles::Troubles;
 use super::{IntegrationColumn, Memories};
 use crate::runner::{RunContext, Stop};
 use crate::task::{Ended, cell_error, finish, retry, throttled_text};
@@ -22,25 +22,17 @@ pub(crate) struct HexWork {
     pub(crate) column: IntegrationColumn,
     pub(crate) session: Session,
     pub(crate) memories: Memories,
-    /// How often in a row each row was refused for the rate. A restart forgets it, and waits a little less.
-    throttles: Mutex<HashMap<RowId, u32>>,
+    /// A restart forgets them, and waits a little less.
+    troubles: Mutex<Troubles>,
 }
 
 impl HexWork {
     pub(crate) fn new(column: IntegrationColumn, session: Session, memories: Memories) -> Self {
-        Self { column, session, memories, throttles: Mutex::default() }
+        Self { column, session, memories, troubles: Mutex::default() }
     }
 
-    /// Counts one more refusal in a row, or forgets those there were.
-    fn throttled(&self, row: RowId, throttled: bool) -> u32 {
-        let mut rows = self.throttles.lock().unwrap_or_else(PoisonError::into_inner);
-        if !throttled {
-            rows.remove(&row);
-            return 0;
-        }
-        let count = rows.entry(row).or_default();
-        *count += 1;
-        *count
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The job of a task and what is on record of it. What cannot be worked on ends here.
@@ -103,8 +95,7 @@ fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end:
     }
     let made = |post| attempt(ctx, attempts + 1, post, error.clone());
     let made: Option<Attempt> = end.post.as_ref().map(made);
-    let throttled = matches!(&end.kind, EndKind::Again { outcome, .. } if is_throttled(outcome));
-    let throttles = hex.throttled(task.row, throttled);
+    hex.troubles().tried(task.row, &end.kind, ctx.clock.now());
     match end.kind {
         EndKind::Completed(run) => match value(ctx, &run) {
             Ok(value) => finish(&task, made, CellState::Completed, Some(value), None),
@@ -118,7 +109,7 @@ fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end:
         EndKind::Again { outcome, counts_as_error, .. } => {
             let made = made.unwrap_or_else(|| not_sent(ctx, attempts + 1, &outcome, error.clone()));
             let errors = task.errors + u32::from(counts_as_error);
-            again(ctx, hex, task, (made, error), (outcome, errors, throttles))
+            again(ctx, hex, task, (made, error), (outcome, errors))
         }
         EndKind::NoCredentials { message } => {
             ctx.stop(Stop::Credentials(message));
@@ -126,10 +117,6 @@ fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end:
         }
         EndKind::Stopped => given_back(&task, made),
     }
-}
-
-fn is_throttled(outcome: &Outcome) -> bool {
-    outcome.class == OutcomeClass::Throttled
 }
 
 /// A try of which nothing reached the trigger: on record for people, and no call.
@@ -144,15 +131,30 @@ fn again(
     hex: &HexWork,
     task: Task,
     (made, error): (Attempt, Option<CellError>),
-    (outcome, errors, throttles): (Outcome, u32, u32),
+    (outcome, errors): (Outcome, u32),
 ) -> Ended {
     let now = ctx.clock.wall();
+    let (throttles, outage_since) = {
+        let troubles = hex.troubles();
+        (troubles.throttles(task.row), troubles.outage_since(task.row))
+    };
     let throttled_since = (throttles > 0).then(|| task.throttled_since.unwrap_or(now));
     let throttled_for = throttled_since.map(|since| now.since(since)).unwrap_or_default();
     let history = TaskHistory { errors, throttles, throttled_for };
     match hex.session.next_try(&outcome, history) {
         Next::RetryAfter(wait) => retry(task, made, errors, now + wait, throttled_since),
-        Next::GiveUp => finish(&task, Some(made), CellState::Failed, None, error),
+        Next::GiveUp => match outage_since.filter(|_| outcome.class == OutcomeClass::Transient) {
+            None => finish(&task, Some(made), CellState::Failed, None, error),
+            // It is not the job's fault: it is not charged, and after a while nobody tries any more.
+            Some(since) if ctx.clock.now().since(since) < limits::OUTAGE_MAX => {
+                let errors = task.errors;
+                retry(task, made, errors, now + limits::OUTAGE_RETRY, throttled_since)
+            }
+            Some(_) => {
+                ctx.stop(Stop::Outage);
+                given_back(&task, Some(made))
+            }
+        },
         Next::Deadline => {
             let error = cell_error("THROTTLED_TOO_LONG", throttled_text(throttled_for));
             finish(&task, Some(made), CellState::Failed, None, Some(error))

@@ -27,6 +27,8 @@ pub enum Stop {
     Breaker(Trip),
     /// The vendor refuses the credential, and this is what it says.
     Credentials(String),
+    /// No job could be started, or found not to be startable, for [`limits::OUTAGE_MAX`].
+    Outage,
     /// The store failed for good.
     Store(String),
 }
@@ -138,6 +140,11 @@ impl RunContext {
             )),
             Stop::Credentials(error) => Some(format!(
                 "credentials: {error}. No cell has failed for it; renew the token, then resume"
+            )),
+            Stop::Outage => Some(format!(
+                "outage: for {} min no job got as far as being started{last}. No cell has failed for it; resume when the \
+                 vendor answers again",
+                limits::OUTAGE_MAX.as_secs() / 60
             )),
             Stop::Store(error) => Some(format!("store: {error}. Mend the cause, then resume")),
         }

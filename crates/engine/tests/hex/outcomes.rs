@@ -248,6 +248,34 @@ fn a_refused_token_pauses_the_run_fails_nothing_and_goes_on_when_it_is_renewed()
 }
 
 #[test]
+fn an_outage_of_the_vendor_pauses_the_run_and_fails_nothing() {
+    SimClock::new().run(|clock| async move {
+        let scene = Scene::new(&clock, 12, "drop-on-read:1", json!({})).await;
+        let run = scene.run().await;
+        assert_eq!(run.status, RunStatus::Paused);
+        let reason = run.reason.unwrap();
+        assert!(reason.contains("outage") && reason.contains("resume"), "{reason}");
+        assert_eq!(states(&scene.engine, &scene.table).await.len(), 0);
+        assert!(clock.now().as_millis() >= 300_000, "not for a blip: {:?}", clock.now());
+
+        scene.vendor.set_faults("none".parse().unwrap());
+        scene.engine.resume_run(run.id).await.unwrap();
+        let run = scene.engine.wait(run.id).await.unwrap();
+        assert_eq!((run.status, run.counts.completed), (RunStatus::Completed, 12));
+        assert_eq!(scene.vendor.stats().started, 12);
+    });
+}
+
+#[test]
+fn a_blip_of_minutes_fails_nothing() {
+    SimClock::new().run(|clock| async move {
+        let scene = Scene::new(&clock, 12, "502-on-read:1@0s..240s", json!({})).await;
+        let run = scene.run().await;
+        assert_eq!((run.status, run.counts.completed), (RunStatus::Completed, 12));
+    });
+}
+
+#[test]
 fn a_token_that_is_revoked_in_the_middle_loses_no_job() {
     SimClock::new().run(|clock| async move {
         let scene = Scene::new(&clock, 12, "rotate:#30", json!({})).await;
