@@ -15,11 +15,13 @@
 //! ```
 #![warn(missing_docs)]
 
+mod change;
 mod codec;
 mod error;
 mod file;
 mod migrate;
 mod packed;
+mod rules;
 mod sqlite;
 
 pub use sqlite::SqliteStore;
