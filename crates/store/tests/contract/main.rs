@@ -1,4 +1,4 @@
-//! What every store must do, written against the trait and run on each backend of `support::BACKENDS`.
+//! What every store must do, written against the trait and run on each backend of `backends.rs`.
 #![expect(
     clippy::unwrap_used,
     reason = "a case may panic; clippy's own exception stops at helpers"
@@ -9,6 +9,7 @@
 )]
 
 mod attempts;
+mod backends;
 mod budgets;
 mod cells;
 mod changes;
@@ -19,6 +20,7 @@ mod notes;
 mod recovery;
 mod rows;
 mod runs;
+mod server;
 mod support;
 mod tables;
 mod time;

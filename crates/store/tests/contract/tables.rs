@@ -112,10 +112,9 @@ fn the_widest_table_works_and_a_wider_one_is_refused() {
             description: String::new(),
             columns: (0..count).map(|n| column(&format!("c{n}"), ColumnType::Text)).collect(),
         };
-        let error =
-            scene.store.create_table(wide(limits::TABLE_COLUMNS_MAX + 1)).await.unwrap_err();
+        let error = scene.store.create_table(wide(scene.columns_max + 1)).await.unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{error}");
-        let table = scene.store.create_table(wide(limits::TABLE_COLUMNS_MAX)).await.unwrap();
+        let table = scene.store.create_table(wide(scene.columns_max)).await.unwrap();
         let ids: Vec<ColumnId> = table.columns.iter().map(|column| column.id).collect();
         let row = vec![Value::Text("x".into()); ids.len()];
         scene.store.insert_rows(table.id, &ids, vec![row]).await.unwrap();
