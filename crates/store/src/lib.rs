@@ -15,10 +15,12 @@
 //! ```
 #![warn(missing_docs)]
 
+mod calls;
 mod change;
 mod codec;
 mod error;
 mod file;
+mod interrupted;
 mod migrate;
 mod packed;
 mod postgres;

@@ -1,14 +1,10 @@
-//! What every backend refuses, and in which words; and what they decide alike without asking a database.
+//! What every backend refuses, and in which words; and the names that all of them keep.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
-use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, AttemptClass, CellError, CellState, Column, ColumnType, Counts, Error, NewColumn,
-    NewRun, Recovery, RowId, Run, RunId, RunStatus, Scope, SentRecord, SmartColumn, SmartKind,
-    TableId, check_name, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewRun, RowId,
+    Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name, limits,
 };
 use serde_json::Value as Json;
 
@@ -18,8 +14,6 @@ use crate::error::{Fault, Result, unreadable};
 const SETTING_NAME_BYTES_MAX: usize = 256;
 /// Bytes of a budget's key.
 const KEY_BYTES_MAX: usize = 256;
-/// How long the times of calls are kept: longer than the longest window a limit may sensibly have, a month.
-pub(crate) const CALLS_KEPT: Duration = Duration::from_secs(32 * 24 * 3600);
 /// Rows that one claim looks at to find due ones. Cells that are filled already cost little, but not nothing.
 pub(crate) const SCAN_ROWS_MAX: i64 = 20_000;
 
@@ -294,88 +288,5 @@ pub(crate) fn count_end(counts: &mut Counts, state: CellState) {
         CellState::Failed => counts.failed += 1,
         CellState::Skipped => counts.skipped += 1,
         CellState::Unknown => counts.unknown += 1,
-    }
-}
-
-/// A task that a dead process had an intent for: it may have been sent.
-#[derive(Debug)]
-pub(crate) struct Ambiguous {
-    pub(crate) row: RowId,
-    pub(crate) intent_at: Timestamp,
-    pub(crate) attempts: u32,
-    pub(crate) noted: bool,
-}
-
-impl Ambiguous {
-    /// What becomes of it: what cannot be looked up for want of a note is as if nobody could.
-    pub(crate) fn fate(&self, recovery: Recovery) -> Recovery {
-        match recovery {
-            Recovery::Reconciled if !self.noted => Recovery::Once,
-            other => other,
-        }
-    }
-
-    /// The attempt that goes on record for it.
-    pub(crate) fn attempt(&self, now: Timestamp, fate: Recovery) -> Attempt {
-        let next = match fate {
-            Recovery::Repeatable => "it is sent again",
-            Recovery::Reconciled => "what became of it is looked up before anything is sent",
-            Recovery::Once => {
-                "check with the vendor whether it took effect, then retry the cell or mark it"
-            }
-        };
-        Attempt {
-            number: self.attempts.saturating_add(1),
-            sent_at: Some(self.intent_at),
-            seen_at: now,
-            status: None,
-            class: AttemptClass::Unknown,
-            error: Some(CellError {
-                code: "INTERRUPTED".into(),
-                message: format!(
-                    "the program ended while the call was being made, so nobody knows its outcome; {next}"
-                ),
-            }),
-        }
-    }
-}
-
-/// The newest `max` of many calls.
-#[derive(Debug)]
-pub(crate) struct NewestCalls {
-    since: Timestamp,
-    max: usize,
-    /// The oldest of those kept is on top.
-    kept: BinaryHeap<Reverse<(Timestamp, Timestamp)>>,
-}
-
-impl NewestCalls {
-    pub(crate) fn new(since: Timestamp, max: usize) -> Self {
-        Self { since, max, kept: BinaryHeap::new() }
-    }
-
-    /// Whether nothing that was seen by `seen_until` can be among them any more.
-    pub(crate) fn none_before(&self, seen_until: Timestamp) -> bool {
-        self.kept.len() >= self.max
-            && self.kept.peek().is_some_and(|Reverse((oldest, _))| *oldest >= seen_until)
-    }
-
-    pub(crate) fn add(&mut self, calls: Vec<SentRecord>) {
-        for call in calls {
-            if call.seen_at >= self.since {
-                self.kept.push(Reverse((call.seen_at, call.sent_at)));
-                if self.kept.len() > self.max {
-                    self.kept.pop();
-                }
-            }
-        }
-    }
-
-    pub(crate) fn ascending(self) -> Vec<SentRecord> {
-        let calls = self.kept.into_iter();
-        let mut calls: Vec<SentRecord> =
-            calls.map(|Reverse((seen_at, sent_at))| SentRecord { sent_at, seen_at }).collect();
-        calls.sort_unstable_by_key(|call| (call.seen_at, call.sent_at));
-        calls
     }
 }

@@ -8,10 +8,11 @@ use paceline_model::{Attempt, ColumnId, RowId, SentRecord, limits};
 use super::db::Db;
 use super::param::{Found, params};
 use super::records::Target;
+use crate::calls::{CALLS_KEPT, NewestCalls};
 use crate::codec::{encode_error, signed};
 use crate::error::Result;
 use crate::packed::{pack_calls, unpack_calls};
-use crate::rules::{self, CALLS_KEPT, NewestCalls};
+use crate::rules;
 
 /// Batches of calls that are read at once.
 const BATCHES_PAGE: i64 = 256;
@@ -155,9 +156,12 @@ pub(super) async fn calls_since(
     since: Timestamp,
     max: usize,
 ) -> Result<Vec<SentRecord>> {
+    if max == 0 {
+        return Ok(Vec::new());
+    }
     let mut newest = NewestCalls::new(since, max);
     let mut before = (i64::MAX, i64::MAX);
-    while max > 0 {
+    loop {
         let page = db
             .query(
                 "-- paceline: calls_since\nSELECT seen_until, times, id FROM paceline._ht_calls \
@@ -174,8 +178,7 @@ pub(super) async fn calls_since(
             before = (batch.int(0)?, batch.int(2)?);
         }
         if signed(page.len()) < BATCHES_PAGE {
-            break;
+            return Ok(newest.ascending());
         }
     }
-    Ok(newest.ascending())
 }

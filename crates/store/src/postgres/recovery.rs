@@ -8,7 +8,7 @@ use super::db::Db;
 use super::param::{Found, params};
 use super::records::Target;
 use crate::error::Result;
-use crate::rules::Ambiguous;
+use crate::interrupted::Ambiguous;
 
 pub(super) async fn recover_run(db: &Db, run: RunId, recovery: Recovery) -> Result<u64> {
     let target = Target::of(db, run).await?;

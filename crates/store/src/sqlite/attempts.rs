@@ -5,10 +5,11 @@ use paceline_model::{Attempt, ColumnId, RowId, RunId, SentRecord, limits};
 use rusqlite::{CachedStatement, ErrorCode, params};
 
 use super::connection::Db;
+use crate::calls::{CALLS_KEPT, NewestCalls};
 use crate::codec::{decode_error, encode_error};
 use crate::error::Result;
 use crate::packed::{pack_calls, unpack_calls};
-use crate::rules::{self, CALLS_KEPT, NewestCalls};
+use crate::rules;
 
 /// Keeps the attempts of one batch.
 pub(super) struct Keeper<'c> {

@@ -8,7 +8,7 @@ use super::attempts::Keeper;
 use super::connection::Db;
 use super::records::{CellWriter, Target};
 use crate::error::Result;
-use crate::rules::Ambiguous;
+use crate::interrupted::Ambiguous;
 
 pub(super) fn recover_run(db: &Db<'_>, run: RunId, recovery: Recovery) -> Result<u64> {
     let target = Target::of(db, run)?;
