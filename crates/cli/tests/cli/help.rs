@@ -53,7 +53,7 @@ const DOCUMENTED: [(&str, &[&str]); 5] = [
             "KIND:CHANCE",
         ],
     ),
-    ("serve", &["--data <DIR>", "--listen", "127.0.0.1:7223"]),
+    ("serve", &["--data <DIR>", "--store <URL>", "PACELINE_STORE", "--listen", "127.0.0.1:7223"]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
