@@ -1,5 +1,7 @@
 //! Every command and flag; the doc comments are the help.
 
+pub(crate) mod hex_lab;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ pub(crate) enum Command {
     /// Tell when so many calls would start and end under limits, without a call
     Plan(PlanArgs),
     /// Run a simulated vendor on loopback, to try things against
-    Lab(LabArgs),
+    Lab(Box<LabArgs>),
     /// Serve tables over REST
     Serve(ServeArgs),
 }
@@ -146,7 +148,7 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = paceline_lab::FAULT_GRAMMAR)]
+#[command(after_help = hex_lab::help())]
 pub(crate) struct LabArgs {
     /// Where to listen; port 0 is any free port
     #[arg(long, value_name = "127.0.0.1:PORT", default_value = "127.0.0.1:0")]
@@ -175,6 +177,8 @@ pub(crate) struct LabArgs {
     /// Where chance comes from
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) hex: hex_lab::HexLabArgs,
 }
 
 #[derive(Debug, clap::Args)]

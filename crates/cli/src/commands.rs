@@ -15,7 +15,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(args).await,
         Command::Enrich(args) => enrich::run(*args).await,
         Command::Plan(args) => plan::run(&args),
-        Command::Lab(args) => lab::run(args).await,
+        Command::Lab(args) => lab::run(*args).await,
         Command::Serve(args) => serve::run(args).await,
     }
 }

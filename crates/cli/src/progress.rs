@@ -115,6 +115,7 @@ mod tests {
             elapsed_ms: 0.0,
             call_ms: 0.0,
             explanations: vec!["20/min: one".to_owned()],
+            jobs: None,
         };
         assert_eq!(told.news(&progress), ["2 refused: 20/min: one"]);
         progress.explanations.push("20/min: another".to_owned());

@@ -116,6 +116,7 @@ async fn claim(ctx: &RunContext) -> paceline_model::Result<bool> {
     let mut tasks = claim.tasks;
     // Jobs that were started already go first: somebody has to watch them.
     tasks.sort_by_key(|task| task.note.is_none());
+    ctx.work.claimed(ctx, &tasks).await?;
     ctx.queue.add(tasks, &ctx.clock);
     Ok(all_claimed)
 }

@@ -19,7 +19,7 @@ pub(crate) enum Work {
     /// One HTTP call.
     Http(HttpWork),
     /// A job of Hex.
-    Hex(Box<HexWork>),
+    Hex(HexWork),
 }
 
 impl Work {
@@ -36,6 +36,18 @@ impl Work {
         match self {
             Self::Http(_) => None,
             Self::Hex(hex) => Some(&hex.session),
+        }
+    }
+
+    /// These tasks were claimed and are about to be worked on.
+    pub(crate) async fn claimed(
+        &self,
+        ctx: &RunContext,
+        tasks: &[Task],
+    ) -> paceline_model::Result<()> {
+        match self {
+            Self::Http(_) => Ok(()),
+            Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
         }
     }
 
@@ -65,8 +77,7 @@ pub(crate) struct Ended {
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
     match &ctx.work {
         Work::Http(http) => http::work(ctx, http, task).await,
-        // Boxed, so that the workers of http columns do not carry its size.
-        Work::Hex(hex) => Box::pin(integration::work(ctx, hex, task)).await,
+        Work::Hex(hex) => integration::work(ctx, hex, task).await,
     }
 }
 

@@ -1,19 +1,40 @@
 //! A session: one user's token, one set of budgets, one watcher, any number of jobs.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use paceline_clock::{Clock, Random};
+use paceline_governor::{Next, Outcome, TaskHistory};
 
-use crate::{Budgets, End, EndKind, Host, Job, Note, Options, OptionsError, TokenSource, Wire};
+use crate::budgets::Group;
+use crate::client::Client;
+use crate::kernels::Kernels;
+use crate::perform::Performance;
+use crate::projects::{Post, Projects};
+use crate::tokens::Tokens;
+use crate::watcher::{Pace, Watcher};
+use crate::{
+    Budgets, End, Error, Host, Job, Note, Options, OptionsError, Project, ProjectPage, Run, RunId,
+    RunPage, TokenSource, Wire,
+};
 
-/// A session. Clones share everything.
+/// A session with Hex. Clones share everything. It needs a tokio runtime: while runs are watched, one task looks at them.
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    options: Options,
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) client: Arc<Client>,
+    pub(crate) projects: Arc<Projects>,
+    pub(crate) kernels: Arc<Kernels>,
+    pub(crate) watcher: Arc<Watcher>,
+    pub(crate) clock: Clock,
+    random: Random,
+    pub(crate) triggered: AtomicU64,
+    pub(crate) ended: AtomicU64,
 }
 
 /// Where the runs of a session stand.
@@ -30,7 +51,7 @@ pub struct Gauge {
 }
 
 impl Session {
-    /// A session. Nothing is sent yet.
+    /// A session. Nothing is sent yet. `budgets` should be shared by all sessions of one Hex user.
     ///
     /// # Errors
     /// [`OptionsError`] names the setting.
@@ -43,22 +64,119 @@ impl Session {
         random: Random,
     ) -> Result<Self, OptionsError> {
         options.check()?;
-        let _ = (budgets, wire, tokens, clock, random);
-        Ok(Self { inner: Arc::new(Inner { options }) })
+        let client = Client::new(&options, &budgets, wire, Tokens::new(tokens), clock.clone())?;
+        let client = Arc::new(client);
+        let projects = Arc::new(Projects::default());
+        let pace = Pace::new(options.poll_interval, &options.poll_limits, &options.overall_limits);
+        let shared = (Arc::clone(&client), Arc::clone(&projects));
+        let watcher = Watcher::new(pace, shared.0, shared.1, clock.clone());
+        let kernels = Kernels::new(options.kernels, options.kernel_wait, clock.clone());
+        let (triggered, ended) = Default::default();
+        let inner =
+            Inner { options, client, projects, kernels, watcher, clock, random, triggered, ended };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.inner.options
     }
 
     /// Brings one job to its end: starts its run, once, and watches it. `note` is what is on record of it.
     ///
-    /// May be dropped at any time; what is on record then leads on. Jobs with a note should be performed before jobs
-    /// without.
+    /// May be dropped at any time: what is on record then leads on in the next call. After a crash, jobs with a note should be
+    /// performed before jobs without, so that what is not settled is settled before anything else is sent.
     pub async fn perform(&self, job: &Job, note: Option<Note>, host: &dyn Host) -> End {
-        let _ = (job, host, &self.inner.options);
-        End { kind: EndKind::Stopped, post: None, note }
+        // On the heap: an engine has many of these at once, and most of them wait.
+        Box::pin(Performance::new(&self.inner, job, host).run(note)).await
+    }
+
+    /// These runs are some job's, of this process or an earlier one: no reconcile may take one of them for another job's.
+    pub fn own<'r>(&self, project: &str, runs: impl IntoIterator<Item = &'r RunId>) {
+        let project = self.inner.projects.get(project);
+        let mut book = project.book();
+        runs.into_iter().for_each(|run| book.own(run, None));
+    }
+
+    /// These notes are on record, of jobs that are about to be performed: a reconcile of one of them must know of the others
+    /// before it takes a run for its own.
+    pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>) {
+        for note in notes {
+            match note {
+                Note::Started { project, run_id, .. } => self.own(project, [run_id]),
+                Note::Sending { project, body_hash, sent_at_ms, .. } => {
+                    let post = Post {
+                        body_hash: body_hash.clone(),
+                        sent_at_ms: *sent_at_ms,
+                        // Nobody waits for it before it is performed.
+                        blocks_until: self.inner.clock.now(),
+                    };
+                    self.inner.projects.get(project).book().remember(post);
+                }
+                Note::Resend => {}
+            }
+        }
+    }
+
+    /// When a job is tried again after [`EndKind::Again`](crate::EndKind::Again), by [`RetryOptions`](crate::RetryOptions).
+    #[must_use]
+    pub fn next_try(&self, outcome: &Outcome, history: TaskHistory) -> Next {
+        self.inner.options.retry.next(outcome, history, self.inner.random.unit())
     }
 
     /// Where the runs of this session stand.
     #[must_use]
     pub fn gauge(&self) -> Gauge {
-        Gauge::default()
+        let (pending, running) = self.inner.watcher.count();
+        let (triggered, ended) =
+            (self.inner.triggered.load(Relaxed), self.inner.ended.load(Relaxed));
+        Gauge { triggered, pending, running, ended }
+    }
+
+    /// One page of the projects that the token's user sees, 100 at most; `after` is [`ProjectPage::next`] of the page before.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn projects(&self, after: Option<&str>) -> Result<ProjectPage, Error> {
+        self.inner.client.projects(after).await
+    }
+
+    /// One project.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn project(&self, project: &str) -> Result<Project, Error> {
+        self.inner.client.project(project).await
+    }
+
+    /// A page of 100 of the project's runs that the API started, newest first, without the first `offset`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn runs(&self, project: &str, offset: usize) -> Result<RunPage, Error> {
+        self.inner.client.runs(Group::Check, project, offset).await
+    }
+
+    /// Where a run stands.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn run_status(&self, project: &str, run: &RunId) -> Result<Run, Error> {
+        self.inner.client.run(Group::Check, project, run).await
+    }
+
+    /// Asks Hex to cancel a run. Whether it ended as KILLED or otherwise, its status tells.
+    ///
+    /// # Errors
+    /// [`Error`]; an error of 4xx may mean that the run is over: read its status.
+    pub async fn cancel(&self, project: &str, run: &RunId) -> Result<(), Error> {
+        self.inner.client.cancel(project, run).await
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("gauge", &self.gauge()).finish_non_exhaustive()
     }
 }

@@ -39,9 +39,9 @@ pub use fault::{FAULT_GRAMMAR, FAULTS_MAX, Fault, FaultKind, FaultLaw};
 pub use geo::{AIRPORTS_CSV, Airport, Airports, EARTH_RADIUS_KM, Nearest, Position};
 pub use hex::{
     HEX_FAULT_GRAMMAR, HEX_FAULTS_MAX, HEX_JOBS_MAX, HEX_PARAMS_BYTES_MAX, HEX_PROJECTS_DEFAULT,
-    HEX_PROJECTS_MAX, HEX_RUNS_MAX, HEX_TOKENS_MAX, HexAnswer, HexConfig, HexErrors, HexFaultKind,
-    HexFaultLaw, HexGroup, HexGroupName, HexGroupStats, HexInput, HexLimit, HexLimits, HexPolicy,
-    HexProject, HexRequest, HexRun, HexStats, HexStatus, HexVendor, HexVersionForm,
+    HEX_PROJECTS_MAX, HEX_RUNS_MAX, HEX_TOKENS_MAX, HexAnswer, HexConfig, HexErrors, HexFaultLaw,
+    HexGroup, HexGroupName, HexGroupStats, HexInput, HexLimit, HexLimits, HexPolicy, HexProject,
+    HexRequest, HexRun, HexStats, HexStatus, HexVendor, HexVersionForm,
 };
 pub use hints::{RateHeaders, RetryAfter};
 pub use http::{

@@ -13,6 +13,7 @@ mod error;
 mod id;
 pub mod limits;
 mod name;
+mod note;
 mod run;
 mod store;
 mod table;
@@ -26,9 +27,10 @@ pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{check_name, suggest};
+pub use note::{NoteStep, NotedCall, Recovery};
 pub use run::{
-    Attempt, AttemptClass, Claim, Counts, Lease, NewRun, NoteStep, NotedCall, Recovery, Run,
-    RunStatus, Scope, SentRecord, Task, TaskReport, TaskStep,
+    Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
+    TaskReport, TaskStep,
 };
 pub use store::Store;
 pub use table::{NewTable, Row, RowQuery, Table};

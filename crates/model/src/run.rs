@@ -5,7 +5,7 @@ use std::time::Duration;
 use paceline_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CellError, CellState, ColumnId, RowId, RunId, TableId, Value};
+use crate::{CellError, CellState, ColumnId, NoteStep, RowId, RunId, TableId, Value};
 
 /// Which cells of the column a run fills. Each due cell is taken once; a cell that fails again is not taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -287,18 +287,6 @@ impl TaskReport {
     }
 }
 
-/// What a report does with the note of its cell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum NoteStep {
-    /// It stays as it is.
-    #[default]
-    Keep,
-    /// This one stands from now on.
-    Put(String),
-    /// It goes.
-    Drop,
-}
-
 /// The next step of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskStep {
@@ -322,29 +310,6 @@ pub enum TaskStep {
     },
     /// The task goes back to whoever claims next, at once.
     GiveBack,
-}
-
-/// What a note that is saved means for the call that it is about.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NotedCall {
-    /// It is about to be sent: its intent stands with the note, in one commit.
-    Intended,
-    /// It was made, and its cell goes on: the attempt is on record from now on, and its intent is settled.
-    Made(Attempt),
-    /// No call: only the note changes.
-    None,
-}
-
-/// What becomes of a call that a dead process was making, by whether it may be made again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recovery {
-    /// It may: its task is given back.
-    Repeatable,
-    /// It may not, and nobody can find out what became of it: its cell becomes `Unknown`.
-    Once,
-    /// It may not, but what became of it can be looked up: its task is given back with its note. Without a note it is
-    /// as `Once`.
-    Reconciled,
 }
 
 /// One earlier call, for a budget that remembers (spec G11).

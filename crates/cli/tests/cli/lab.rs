@@ -16,16 +16,22 @@ async fn listening(bench: &Bench, flags: &[&str]) -> (Process, String) {
     (process, address)
 }
 
-/// One call on a connection of its own: the status and the body.
+/// One call on a connection of its own: the status and the body, null if it is no JSON.
 async fn call(address: &str, method: &str, target: &str) -> (u16, Json) {
+    call_as("", address, method, target).await
+}
+
+/// The same, with headers.
+async fn call_as(headers: &str, address: &str, method: &str, target: &str) -> (u16, Json) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{method} {target} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("{method} {target} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await.unwrap();
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap())
+    (status, serde_json::from_str(body).unwrap_or_default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,8 +79,47 @@ async fn every_policy_and_fault_of_the_interface_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hex_is_described_by_a_file_and_by_flags_on_top_of_it() {
+    let bench = Bench::new();
+    let file = r#"{"projects": [{"id": "daily", "run_ms": 3600000}, {"id": "draft", "published": false}],
+                   "limits": {"reads": ["1/h"]}, "tokens": ["one"]}"#;
+    bench.write("hex.json", file);
+    let flags = "--hex hex.json --hex-limit runs:2/h --hex-policy runs:log --hex-kernels 1 --hex-token two \
+                 --hex-fault killed:#9 --hex-fault errored:#1 --hex-run-ms 0";
+    let (process, address) = listening(&bench, &flags.split_whitespace().collect::<Vec<_>>()).await;
+    let call = async |token: &str, method: &str, path: &str| {
+        let headers = format!("authorization: Bearer {token}\r\n");
+        call_as(&headers, &address, method, &format!("/api/v1/{path}")).await
+    };
+    assert_eq!(call("three", "GET", "projects").await, (401, Json::Null));
+    let (status, page) = call("two", "GET", "projects").await;
+    assert_eq!((status, &page["values"][0]["title"]), (200, &Json::from("daily")));
+    let (status, started) = call("one", "POST", "projects/daily/runs").await;
+    assert_eq!((status, &started["projectId"]), (201, &Json::from("daily")));
+    let run = format!("project/daily/run/{}", started["runId"].as_str().unwrap());
+    assert_eq!(call("one", "GET", &run).await.1["status"], "ERRORED");
+    assert_eq!(call("one", "GET", &run).await.0, 429, "reads: 1/h");
+    assert_eq!(call("one", "POST", "projects/draft/runs").await.0, 422);
+    assert_eq!(call("one", "POST", "projects/daily/runs").await.0, 429, "runs: 2/h");
+
+    let (_, stats) = self::call(&address, "GET", "/_lab/hex").await;
+    assert_eq!((&stats["started"], &stats["refused"]), (&1.into(), &2.into()));
+    assert_eq!((&stats["double_started"], &stats["unauthorized"]), (&0.into(), &1.into()));
+    process.interrupt().await;
+    let told = "hex: accepted 4, refused 2, runs started 1, jobs started twice 0";
+    process.ended().await.exits(0).told(told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_flags_are_refused_in_one_line() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 17] = [
+        (&["--hex", "nowhere.json"], "nowhere.json"),
+        (&["--hex", "/dev/null"], "line 1"),
+        (&["--hex-limit", "polls:20/min"], "polls:20/min"),
+        (&["--hex-policy", "runs:leaky"], "leaky"),
+        (&["--hex-fault", "drop-after-start"], "chance is missing"),
+        (&["--hex-run-ms", "9..1"], "9..1"),
+        (&["--hex-kernels", "many"], "many"),
         (&["--listen", "0.0.0.0:0"], "loopback"),
         (&["--listen", "[::]:0"], "loopback"),
         (&["--listen", "localhost"], "--listen"),

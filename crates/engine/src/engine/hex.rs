@@ -126,7 +126,6 @@ impl Engine {
         ]);
         memories.save(inner.store.as_ref(), &inner.clock, true).await;
         let provider = inner.config.providers.make(inner.config.outbound, &inner.clock, None)?;
-        let retry = options.retry;
         let session = Session::new(
             options,
             budgets.clone(),
@@ -136,8 +135,8 @@ impl Engine {
             inner.random.clone(),
         );
         let session = session.map_err(|error| Error::config("config", error.to_string()))?;
-        let work = HexWork::new(bound, session, retry, inner.random.clone(), memories);
-        Ok(Prepared { work: Work::Hex(Box::new(work)), budget: budgets.triggers, rate })
+        let work = HexWork::new(bound, session, memories);
+        Ok(Prepared { work: Work::Hex(work), budget: budgets.triggers, rate })
     }
 
     fn tokens(&self, spec: &IntegrationSpec) -> Result<Arc<dyn TokenSource>> {

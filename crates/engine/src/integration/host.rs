@@ -20,17 +20,20 @@ pub(super) struct StoreHost<'a> {
     /// Of the task, those on record.
     attempts: AtomicU32,
     started: Mutex<Option<Tick>>,
+    /// The next call that is told of was made by an earlier process, or before a pause, and is on record since.
+    recorded: AtomicBool,
     /// Somebody else has the task.
     lost: AtomicBool,
 }
 
 impl<'a> StoreHost<'a> {
-    pub(super) fn new(ctx: &'a RunContext, task: &Task) -> Self {
+    pub(super) fn new(ctx: &'a RunContext, task: &Task, note: Option<&Note>) -> Self {
         Self {
             ctx,
             row: task.row,
             attempts: AtomicU32::new(task.attempts),
             started: Mutex::default(),
+            recorded: AtomicBool::new(matches!(note, Some(Note::Sending { .. }))),
             lost: AtomicBool::new(false),
         }
     }
@@ -38,6 +41,11 @@ impl<'a> StoreHost<'a> {
     /// Attempts of the task that are on record.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next call that is told of is on record already.
+    pub(super) fn takes_recorded(&self) -> bool {
+        self.recorded.swap(false, Ordering::Relaxed)
     }
 
     /// Whether somebody else has the task by now.
@@ -77,12 +85,17 @@ impl Host for StoreHost<'_> {
     }
 
     async fn started(&self, note: &Note, post: &PostRecord) -> Result<(), HostError> {
-        let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let call = if self.takes_recorded() {
+            NotedCall::None
+        } else {
+            let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+            NotedCall::Made(attempt(self.ctx, number, post, None))
+        };
         if matches!(note, Note::Started { .. }) {
             let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
             started.get_or_insert(self.ctx.clock.now());
         }
-        self.save(note, NotedCall::Made(attempt(self.ctx, number, post, None))).await
+        self.save(note, call).await
     }
 
     async fn stopped(&self) {

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use paceline_clock::Random;
 use paceline_governor::{Next, Outcome, OutcomeClass, TaskHistory};
-use paceline_hex::{End, EndKind, Job, Note, RetryOptions, RunReport, Session};
+use paceline_hex::{End, EndKind, Job, Note, RunReport, Session};
 use paceline_model::{
     Attempt, CellError, CellState, NoteStep, RowId, Task, TaskReport, TaskStep, Value,
 };
@@ -22,22 +21,14 @@ const CANDIDATES_SHOWN: usize = 3;
 pub(crate) struct HexWork {
     pub(crate) column: IntegrationColumn,
     pub(crate) session: Session,
-    pub(crate) retry: RetryOptions,
-    pub(crate) random: Random,
     pub(crate) memories: Memories,
     /// How often in a row each row was refused for the rate. A restart forgets it, and waits a little less.
     throttles: Mutex<HashMap<RowId, u32>>,
 }
 
 impl HexWork {
-    pub(crate) fn new(
-        column: IntegrationColumn,
-        session: Session,
-        retry: RetryOptions,
-        random: Random,
-        memories: Memories,
-    ) -> Self {
-        Self { column, session, retry, random, memories, throttles: Mutex::default() }
+    pub(crate) fn new(column: IntegrationColumn, session: Session, memories: Memories) -> Self {
+        Self { column, session, memories, throttles: Mutex::default() }
     }
 
     /// Counts one more refusal in a row, or forgets those there were.
@@ -83,10 +74,13 @@ pub(crate) async fn work(ctx: &RunContext, hex: &HexWork, task: Task) -> Option<
         Ok(job) => job,
         Err(ended) => return Some(*ended),
     };
-    let host = StoreHost::new(ctx, &task);
-    let end = hex.session.perform(&job, note, &host).await;
+    let host = StoreHost::new(ctx, &task, note.as_ref());
+    let mut end = hex.session.perform(&job, note, &host).await;
     if host.is_lost() {
         return None;
+    }
+    if host.takes_recorded() {
+        end.post = None;
     }
     if let Some(started) = host.started_at() {
         ctx.progress.called(ctx.clock.now() - started);
@@ -156,7 +150,7 @@ fn again(
     let throttled_since = (throttles > 0).then(|| task.throttled_since.unwrap_or(now));
     let throttled_for = throttled_since.map(|since| now.since(since)).unwrap_or_default();
     let history = TaskHistory { errors, throttles, throttled_for };
-    match hex.retry.next(&outcome, history, hex.random.unit()) {
+    match hex.session.next_try(&outcome, history) {
         Next::RetryAfter(wait) => retry(task, made, errors, now + wait, throttled_since),
         Next::GiveUp => finish(&task, Some(made), CellState::Failed, None, error),
         Next::Deadline => {
@@ -195,7 +189,7 @@ fn error_of(end: &EndKind) -> Option<CellError> {
             };
             // First what a program may need: the text is cut at its end.
             let text = format!(
-                "{candidates}{message}. Settle the cell: attach a run to it, send it again, or say that it failed"
+                "{candidates}{message}. Settle the cell: attach a run, resend it, or mark it as failed"
             );
             Some(cell_error("OUTCOME_UNKNOWN", text))
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Deserialize;
+
 use super::fault::HexFaultLaw;
 use super::group::HexGroupName;
 use super::run::HexStatus;
@@ -96,7 +98,8 @@ pub struct HexProject {
 }
 
 /// What an input of an app takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HexInput {
     /// A number.
     Number,
@@ -107,7 +110,8 @@ pub enum HexInput {
 }
 
 /// Which shape errors have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HexErrors {
     /// As documented: the newer shape, and the older one for ListProjects and CancelRun.
     #[default]
@@ -121,7 +125,8 @@ pub enum HexErrors {
 }
 
 /// How a run tells the version of its project. The answer to RunProject always has an integer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HexVersionForm {
     /// `"3"`.
     #[default]
@@ -153,7 +158,7 @@ impl Default for HexConfig {
 }
 
 impl HexConfig {
-    /// Where each project stands, by its id.
+    /// Where each project stands, by its id, if everything fits together.
     pub(super) fn places(&self) -> Result<HashMap<String, usize>, ConfigError> {
         let too_many = |what: &str, count: usize, most: usize| {
             ConfigError::Together(format!("{count} {what} are too many; a Hex has at most {most}"))
@@ -163,6 +168,12 @@ impl HexConfig {
         }
         if self.tokens.len() > HEX_TOKENS_MAX {
             return Err(too_many("tokens", self.tokens.len(), HEX_TOKENS_MAX));
+        }
+        if self.cancel_ended_status != 204 && !(400..500).contains(&self.cancel_ended_status) {
+            return Err(ConfigError::Together(format!(
+                "the status of cancelling an ended run is {}; use 204 or one of 400 to 499",
+                self.cancel_ended_status
+            )));
         }
         let mut places = HashMap::new();
         for (place, project) in self.projects.iter().enumerate() {

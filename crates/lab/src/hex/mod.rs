@@ -17,6 +17,7 @@ mod config;
 mod date;
 mod desk;
 mod fault;
+mod file;
 mod group;
 mod id;
 mod project;
@@ -39,7 +40,7 @@ pub use config::{
     HexInput, HexLimits, HexProject, HexVersionForm,
 };
 use desk::World;
-pub use fault::{HEX_FAULT_GRAMMAR, HEX_FAULTS_MAX, HexFaultKind, HexFaultLaw};
+pub use fault::{HEX_FAULT_GRAMMAR, HEX_FAULTS_MAX, HexFaultLaw};
 pub use group::{HexGroupName, HexLimit, HexPolicy};
 pub(crate) use route::PREFIX;
 pub use run::HexStatus;

@@ -18,9 +18,9 @@ const OWNER: &str = "owner@example.com";
 /// What a listing is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SortBy {
-    CreatedAt,
-    LastEditedAt,
-    LastPublishedAt,
+    Created,
+    LastEdited,
+    LastPublished,
 }
 
 /// When a project was created, last edited and last published.
@@ -138,9 +138,9 @@ fn sorted(
     let sort_by = query.word(
         "sortBy",
         &[
-            ("CREATED_AT", SortBy::CreatedAt),
-            ("LAST_EDITED_AT", SortBy::LastEditedAt),
-            ("LAST_PUBLISHED_AT", SortBy::LastPublishedAt),
+            ("CREATED_AT", SortBy::Created),
+            ("LAST_EDITED_AT", SortBy::LastEdited),
+            ("LAST_PUBLISHED_AT", SortBy::LastPublished),
         ],
     )?;
     let is_descending = query.word("sortDirection", &[("ASC", false), ("DESC", true)])?;
@@ -153,10 +153,10 @@ fn sorted(
     let mut places: Vec<usize> = (0..config.projects.len()).filter(is_asked_for).collect();
     places.sort_by_key(|place| {
         let dates = Dates::of(&config.projects[*place], *place, lab_began);
-        match sort_by.unwrap_or(SortBy::CreatedAt) {
-            SortBy::CreatedAt => Some(dates.created),
-            SortBy::LastEditedAt => Some(dates.edited),
-            SortBy::LastPublishedAt => dates.published,
+        match sort_by.unwrap_or(SortBy::Created) {
+            SortBy::Created => Some(dates.created),
+            SortBy::LastEdited => Some(dates.edited),
+            SortBy::LastPublished => dates.published,
         }
     });
     if is_descending.unwrap_or(false) {

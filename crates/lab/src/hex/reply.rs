@@ -31,7 +31,7 @@ pub(super) struct Error {
     pub(super) message: String,
     pub(super) issues: Vec<String>,
     /// The body of the older shape, where it has one of its own for this.
-    pub(super) old_body: Option<Value>,
+    pub(super) old_body: Option<Box<Value>>,
 }
 
 impl Error {
@@ -66,7 +66,8 @@ impl Error {
                 Reply::json(self.status, &body)
             }
             (HexErrors::Old, _) | (HexErrors::Documented, true) => {
-                let mut body = self.old_body.unwrap_or_else(|| json!({ "reason": self.message }));
+                let plain = json!({ "reason": self.message });
+                let mut body = self.old_body.map_or(plain, |body| *body);
                 if !self.issues.is_empty() && body.get("reason").is_some() {
                     body["details"] = json!(self.issues.join("; "));
                 }

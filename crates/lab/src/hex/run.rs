@@ -1,9 +1,12 @@
 //! The life of a run as a function of time: PENDING, RUNNING, an end.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use paceline_clock::Tick;
 use serde_json::Value;
+
+use crate::ConfigError;
 
 /// The states of a run, as Hex spells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,16 +91,23 @@ impl HexStatus {
         }
     }
 
-    /// The status that Hex spells so.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-
     /// Whether a run stays so for ever.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+impl FromStr for HexStatus {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let status = Self::ALL.into_iter().find(|status| status.name() == text);
+        status.ok_or_else(|| ConfigError::Word {
+            what: "status",
+            text: text.to_owned(),
+            accepted: "PENDING, RUNNING, ERRORED, COMPLETED, KILLED, UNABLE_TO_ALLOCATE_KERNEL",
+        })
     }
 }
 

@@ -16,6 +16,8 @@ pub struct HexStats {
     pub reads: HexGroupStats,
     /// Every call against the limits of all.
     pub overall: HexGroupStats,
+    /// Calls that any limits refused, faults that look like it not included.
+    pub refused: u64,
     /// Calls without a good token, which no limit counts.
     pub unauthorized: u64,
     /// Calls that passed the limits, by operation.

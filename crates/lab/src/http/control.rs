@@ -1,32 +1,43 @@
 //! The judge's own endpoints under `/_lab`: never governed, never delayed.
 
-use hyper::body::{Body, Incoming};
+use std::str::FromStr;
+
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::ReplyBody;
 use super::endpoint::json;
 use super::reply::{error_json, json_response};
+use super::server::Served;
 use crate::query::query_value;
-use crate::{FaultLaw, Vendor};
+use crate::{ConfigError, FaultLaw, HexFaultLaw};
 
 /// Where the judge's own endpoints are.
 pub(super) const PREFIX: &str = "/_lab/";
 
 /// Answers a request to an endpoint under [`PREFIX`]; a request body means nothing here.
-pub(super) fn respond(vendor: &Vendor, request: &Request<Incoming>) -> Response<ReplyBody> {
+pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<ReplyBody> {
+    let Served { vendor, hex, .. } = served;
     let (status, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/_lab/stats") => (StatusCode::OK, json(&vendor.stats())),
         (&Method::POST, "/_lab/reset") => {
             vendor.reset();
+            hex.reset();
             (StatusCode::OK, json(&vendor.stats()))
         }
-        (&Method::POST, "/_lab/fault") => match set_faults(vendor, request) {
-            Ok(law) => (StatusCode::OK, json(&serde_json::json!({ "law": law.to_string() }))),
-            Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
-        },
-        (_, "/_lab/stats" | "/_lab/reset" | "/_lab/fault") => (
+        (&Method::POST, "/_lab/fault") => {
+            told_law(set_law(request, |law: FaultLaw| vendor.set_faults(law)))
+        }
+        (&Method::GET, "/_lab/hex") => (StatusCode::OK, json(&hex.stats())),
+        (&Method::POST, "/_lab/hex/fault") => {
+            told_law(set_law(request, |law: HexFaultLaw| hex.set_faults(law)))
+        }
+        (_, "/_lab/stats" | "/_lab/reset" | "/_lab/fault" | "/_lab/hex" | "/_lab/hex/fault") => (
             StatusCode::METHOD_NOT_ALLOWED,
-            error_json("GET /_lab/stats, POST /_lab/reset, POST /_lab/fault?law=LAW"),
+            error_json(
+                "GET /_lab/stats, POST /_lab/reset, POST /_lab/fault?law=LAW, GET /_lab/hex, \
+                 POST /_lab/hex/fault?law=LAW",
+            ),
         ),
         (_, path) => (StatusCode::NOT_FOUND, error_json(&format!("there is no {path}"))),
     };
@@ -39,10 +50,22 @@ pub(super) fn respond(vendor: &Vendor, request: &Request<Incoming>) -> Response<
     response
 }
 
-fn set_faults(vendor: &Vendor, request: &Request<Incoming>) -> Result<FaultLaw, String> {
+/// Puts the law of a request into force, and writes it out.
+fn set_law<L>(request: &Request<Incoming>, set: impl FnOnce(L)) -> Result<String, String>
+where
+    L: FromStr<Err = ConfigError> + ToString,
+{
     let query = request.uri().query().unwrap_or_default();
     let law = query_value(query, "law").ok_or("`law` is missing; `none` heals the vendor")?;
-    let law: FaultLaw = law.parse().map_err(|error| format!("{error}"))?;
-    vendor.set_faults(law.clone());
-    Ok(law)
+    let law: L = law.parse().map_err(|error| format!("{error}"))?;
+    let written = law.to_string();
+    set(law);
+    Ok(written)
+}
+
+fn told_law(law: Result<String, String>) -> (StatusCode, Bytes) {
+    match law {
+        Ok(law) => (StatusCode::OK, json(&serde_json::json!({ "law": law }))),
+        Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
+    }
 }

@@ -65,7 +65,7 @@ impl Work {
 }
 
 /// The whole body, or what to answer if it is too long; none if it never ended.
-async fn read_body(body: Incoming) -> Option<Result<Bytes, Work>> {
+pub(super) async fn read_body(body: Incoming) -> Option<Result<Bytes, Work>> {
     if body.is_end_stream() {
         return Some(Ok(Bytes::new()));
     }

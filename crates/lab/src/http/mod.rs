@@ -3,6 +3,7 @@
 mod body;
 mod control;
 mod endpoint;
+mod hex;
 mod reply;
 mod server;
 

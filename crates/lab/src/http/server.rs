@@ -20,10 +20,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::StartError;
 use super::body::ReplyBody;
-use super::control;
 use super::endpoint::Work;
 use super::reply::{Ended, respond};
-use crate::{Airports, Answer, Call, Stats, Vendor, VendorConfig};
+use super::{control, hex};
+use crate::{Airports, Call, HexConfig, HexVendor, Stats, Vendor, VendorConfig};
 
 /// The most connections that are served at once; further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 8192;
@@ -39,9 +39,12 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// |---|---|
 /// | `GET` or `POST /geo/nearest?lat=&lon=` | the nearest other airport, its distance and bearing |
 /// | any method, `/echo` | the request as JSON |
+/// | any, `/api/v1/...` | a simulated Hex, [`HexVendor`], with limits and faults of its own |
 /// | `GET /_lab/stats` | [`Stats`]; never governed or delayed, like all of `/_lab` |
-/// | `POST /_lab/reset` | [`Vendor::reset`] |
+/// | `POST /_lab/reset` | [`Vendor::reset`] and [`HexVendor::reset`] |
 /// | `POST /_lab/fault?law=LAW` | [`Vendor::set_faults`]; `none` heals |
+/// | `GET /_lab/hex` | [`HexStats`](crate::HexStats) |
+/// | `POST /_lab/hex/fault?law=LAW` | [`HexVendor::set_faults`]; `none` heals |
 #[derive(Debug)]
 pub struct Lab;
 
@@ -50,12 +53,14 @@ pub struct Lab;
 pub struct Running {
     addr: SocketAddr,
     vendor: Arc<Vendor>,
+    hex: Arc<HexVendor>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
 
 impl Lab {
-    /// Listens on `addr` (port 0 is any free port) and serves a vendor until shut down, on the current runtime.
+    /// Listens on `addr` (port 0 is any free port) and serves a vendor, and a Hex as it is by default, until shut down,
+    /// on the current runtime.
     ///
     /// # Errors
     /// If the vendor cannot be built as described, or the address cannot be listened on.
@@ -79,16 +84,30 @@ impl Lab {
         clock: Clock,
         addr: SocketAddr,
     ) -> Result<Running, StartError> {
+        Self::start_with_hex(config, HexConfig::default(), clock, addr).await
+    }
+
+    /// As [`Lab::start`], with a Hex of your own.
+    ///
+    /// # Errors
+    /// As [`Lab::start`], and if the Hex cannot be built as described.
+    pub async fn start_with_hex(
+        config: VendorConfig,
+        hex: HexConfig,
+        clock: Clock,
+        addr: SocketAddr,
+    ) -> Result<Running, StartError> {
         let vendor = Arc::new(Vendor::new(config, clock.clone())?);
+        let hex = Arc::new(HexVendor::new(hex, clock.clone())?);
         let listen = |source| StartError::Listen { addr, source };
         let listener = bind(addr).map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         // Built now, so that the first call does not pay for it.
         let _ = Airports::all();
         let (stop, stopped) = watch::channel(false);
-        let served = Served { vendor: Arc::clone(&vendor), stopped };
+        let served = Served { vendor: Arc::clone(&vendor), hex: Arc::clone(&hex), stopped };
         let accepting = tokio::spawn(accept(listener, served, clock));
-        Ok(Running { addr, vendor, stop, accepting })
+        Ok(Running { addr, vendor, hex, stop, accepting })
     }
 }
 
@@ -103,6 +122,12 @@ impl Running {
     #[must_use]
     pub fn vendor(&self) -> &Vendor {
         &self.vendor
+    }
+
+    /// The Hex behind the socket.
+    #[must_use]
+    pub fn hex(&self) -> &HexVendor {
+        &self.hex
     }
 
     /// What the vendor has seen so far.
@@ -122,8 +147,9 @@ impl Running {
 
 /// What every connection needs.
 #[derive(Clone, Debug)]
-struct Served {
-    vendor: Arc<Vendor>,
+pub(super) struct Served {
+    pub(super) vendor: Arc<Vendor>,
+    pub(super) hex: Arc<HexVendor>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -176,7 +202,7 @@ async fn next_connection(
 
 /// A place among the connections. A call holds it too, and so outlives a caller that gave up without adding to the
 /// bound.
-type Place = Arc<Option<OwnedSemaphorePermit>>;
+pub(super) type Place = Arc<Option<OwnedSemaphorePermit>>;
 
 async fn serve(stream: TcpStream, served: Served, place: Place) {
     // Without it replies are late, which a test may notice, but none is lost.
@@ -203,9 +229,12 @@ async fn answer(
     place: Place,
 ) -> Result<Response<ReplyBody>, Ended> {
     if request.uri().path().starts_with(control::PREFIX) {
-        return Ok(control::respond(&served.vendor, &request));
+        return Ok(control::respond(&served, &request));
     }
     let (parts, body) = request.into_parts();
+    if parts.uri.path().starts_with(hex::PREFIX) {
+        return hex::answer(&parts, body, served, place).await;
+    }
     let work = Work::read(&parts, body).await.ok_or(Ended::Closed)?;
     let mut call = Call::new();
     if let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) {
@@ -214,21 +243,25 @@ async fn answer(
     if work.is_invalid() {
         call = call.invalid();
     }
-    let answer = if served.vendor.is_instant() {
-        served.vendor.process(call).await
+    let vendor = Arc::clone(&served.vendor);
+    let answer = if vendor.is_instant() {
+        vendor.process(call).await
     } else {
-        process_to_the_end(call, served, place).await?
+        to_the_end(async move { vendor.process(call).await }, served, place).await?
     };
     respond(answer, work).await
 }
 
-/// Makes the call in a task of its own: what has been sent arrives and is done, whether or not the caller still waits.
-async fn process_to_the_end(call: Call, mut served: Served, place: Place) -> Result<Answer, Ended> {
-    let vendor = Arc::clone(&served.vendor);
+/// Makes a call in a task of its own: what has been sent arrives and is done, whether or not the caller still waits.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+    mut served: Served,
+    place: Place,
+) -> Result<T, Ended> {
     let task = tokio::spawn(async move {
         let _place = place;
         tokio::select! {
-            answer = vendor.process(call) => Some(answer),
+            answer = call => Some(answer),
             () = served.stopped() => None,
         }
     });

@@ -4,6 +4,7 @@
 
 mod client;
 mod geo;
+mod hex;
 mod http;
 mod http_faults;
 mod naive;

@@ -1,6 +1,6 @@
 //! The rows of the catalogue.
 
-use paceline_model::{ColumnType, Scope, limits};
+use paceline_model::{ColumnType, Scope, SmartKind, limits};
 
 use super::{Field, Kind, Operation, Verb};
 use crate::KeyScope::{Read, Write};
@@ -98,7 +98,8 @@ pub static CATALOGUE: &[Operation] = &[
             Field::body("name", NAME, "the column's name: a-z, 0-9 and _, beginning with a letter"),
             Field::body("title", LABEL, "what a person calls it").optional(),
             Field::body("type", TYPE, "the type of its values"),
-            Field::body("kind", Kind::OneOf(kinds), KIND_ABOUT),
+            Field::body("kind", Kind::OneOf(|| SmartKind::ALL.map(SmartKind::as_str).into()),
+                "what is done for each row: an http call, or a job of another service (integration)"),
             Field::body("config", Kind::Object, CONFIG_ABOUT),
             Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
         ],
@@ -224,7 +225,7 @@ const COLUMN_FIELDS: &[Field] = &[
     Field::body("title", LABEL, "what a person calls it").optional(),
 ];
 
-const CONFIG_ABOUT: &str = "the call: url, method, headers, body, extract, timeout_ms, repeatable; \
-     {{column}} stands for a value of the row";
-const RATE_ABOUT: &str =
-    "a preset (aggressive, moderate, conservative, gentle) or an object; conservative if not given";
+const CONFIG_ABOUT: &str = "the call: url, method, headers, body, extract, timeout_ms, repeatable; of kind integration \
+     the job: provider (hex), project, params, token and the provider's settings; {{column}} stands for a value of the row";
+const RATE_ABOUT: &str = "a preset (aggressive, moderate, conservative, gentle) or an object; conservative if not given, \
+     and of kind integration the vendor's own limits";

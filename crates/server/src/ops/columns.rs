@@ -11,7 +11,7 @@ use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
 
-/// What a column gets whose caller names no rate: the slower side of what most APIs bear. (hypertab.md a9, 7)
+/// What an `http` column gets whose caller names no rate: the slower side of what most APIs bear. (hypertab.md a9, 7)
 const RATE_DEFAULT: &str = "conservative";
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,7 @@ pub(crate) async fn add_smart(app: App, input: AddSmartColumn) -> Result<Outcome
         kind: input.value_type,
         smart: input.kind,
         config: input.config,
-        rate_limit: input.rate_limit.unwrap_or_else(|| RATE_DEFAULT.into()),
+        rate_limit: input.rate_limit.unwrap_or_else(|| rate_default(input.kind)),
     };
     let column = app.engine.add_smart_column(&table, spec).await?;
     let hint = run_hint(&table, &column.name, "fill its cells");
@@ -78,6 +78,15 @@ pub(crate) async fn update_smart(
         .await?;
     let hint = run_hint(&table, &updated.name, "fill the cells that are still empty");
     Ok(Outcome::new(ColumnView::of(&app, &updated)).meta("table", table.name.as_str()).hint(hint))
+}
+
+/// What a column gets whose caller names no rate.
+fn rate_default(kind: SmartKind) -> Json {
+    match kind {
+        SmartKind::Http => RATE_DEFAULT.into(),
+        // The engine knows the vendor's own limits.
+        SmartKind::Integration => Json::Null,
+    }
 }
 
 /// A config that was read, changed and sent back carries the mask where the secret stood. It is not taken for the

@@ -60,6 +60,18 @@ struct ProgressView {
     elapsed_ms: f64,
     call_ms: f64,
     explanations: Vec<String>,
+    /// Of kind `integration`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<Jobs>,
+}
+
+/// Where the jobs of a run stand.
+#[derive(Debug, Serialize)]
+struct Jobs {
+    triggered: u64,
+    pending: usize,
+    running: usize,
+    ended: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,6 +112,12 @@ impl From<Progress> for ProgressView {
             elapsed_ms: live.elapsed_ms,
             call_ms: live.call_ms,
             explanations: live.explanations,
+            jobs: live.jobs.map(|jobs| Jobs {
+                triggered: jobs.triggered,
+                pending: jobs.pending,
+                running: jobs.running,
+                ended: jobs.ended,
+            }),
         }
     }
 }

@@ -280,3 +280,23 @@ fn secrets_go_in_and_never_come_out_nor_the_mask_in() {
         assert!(!answer.body.to_string().contains("vendor-secret"));
     });
 }
+
+#[test]
+fn a_column_of_kind_integration_goes_in_and_shows_no_token() {
+    app(|app| async move {
+        app.airports().await;
+        let body = |config: Json| json!({"name": "run", "type": "json", "kind": "integration", "config": config});
+        let config = json!({"provider": "hex", "project": "{{iata}}", "token": "hxtp_0123456789"});
+        let added = app.post(PATH, body(config.clone())).await;
+        assert_eq!(added.ok()["smart"]["config"]["token"], "********");
+        let shown = shown(&app).await;
+        assert_eq!((&shown["kind"], &shown["rate_limit"]), (&json!("integration"), &Json::Null));
+        assert_eq!(shown["config"]["project"], "{{iata}}");
+
+        let mut masked = config;
+        masked["token"] = json!("********");
+        let path = format!("{PATH}/run");
+        let refused = app.patch(&path, json!({"config": masked})).await;
+        refused.refused(400, "VALIDATION_ERROR", &["config.token", "mask"]);
+    });
+}

@@ -153,6 +153,7 @@ impl Desk<'_> {
             return Err(unauthorized());
         }
         if let Err(until) = self.world.gates.pass(self.operation.group(), self.now) {
+            self.world.stats.refused += 1;
             return Err(self.too_many(until - self.now));
         }
         *self.world.stats.calls.entry(self.operation.name()).or_default() += 1;

@@ -46,7 +46,9 @@ impl Desk<'_> {
         let issue = |misfit: &Value| format!("{}: wrong type", misfit["paramName"]);
         Err(Error {
             issues: misfits.iter().map(issue).collect(),
-            old_body: Some(json!({ "invalid": misfits, "notFound": body.strangers(inputs) })),
+            old_body: Some(Box::new(
+                json!({ "invalid": misfits, "notFound": body.strangers(inputs) }),
+            )),
             ..Error::new(422, "invalid input parameters")
         })
     }

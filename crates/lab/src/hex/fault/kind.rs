@@ -4,8 +4,7 @@ use HexFaultKind as Kind;
 
 /// One way for the simulated Hex to go wrong; [`HEX_FAULT_GRAMMAR`](crate::HEX_FAULT_GRAMMAR) tells them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is its name, and the grammar says what it does")]
-pub enum HexFaultKind {
+pub(in crate::hex) enum HexFaultKind {
     Unauthorized,
     Rotate,
     DropBeforeStart,
@@ -108,7 +107,7 @@ const TABLE: [(Kind, &str, Stage, Option<u64>); 34] = [
 
 impl HexFaultKind {
     /// Every kind, in the order of the grammar.
-    pub const ALL: [HexFaultKind; TABLE.len()] = {
+    pub(super) const ALL: [HexFaultKind; TABLE.len()] = {
         let mut all = [Kind::Unauthorized; TABLE.len()];
         let mut place = 0;
         while place < TABLE.len() {
@@ -119,14 +118,12 @@ impl HexFaultKind {
     };
 
     /// The word for it in a fault law and in the statistics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(in crate::hex) fn name(self) -> &'static str {
         TABLE[self.place()].1
     }
 
     /// The kind that goes by this word.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use paceline_clock::Random;
 
-pub use kind::HexFaultKind;
-pub(super) use kind::{STAGES, Stage};
+pub(super) use kind::{HexFaultKind, STAGES, Stage};
 
 /// The most entries the law may have.
 pub const HEX_FAULTS_MAX: usize = 32;
@@ -21,23 +20,28 @@ pub const HEX_FAULTS_MAX: usize = 32;
 pub const HEX_FAULT_GRAMMAR: &str = "\
 A comma-separated list of KIND:CHANCE or KIND:#N, each perhaps with @FROM..TO, or `none`.
 
-CHANCE is between 0 and 1. #N strikes the Nth, #N..M the Nth to the Mth, #N.. all from the Nth on of
-the calls (or runs) that the kind is about. FROM..TO is a span since the first call, in ms, s, min or h.
-Of several that strike at one point, the first in the list happens. KIND is one of:
+CHANCE is between 0 and 1. #N strikes the Nth, #N..M the Nth to the Mth, #N.. all from the Nth on
+of the calls or runs that the kind is about. FROM..TO is a span since the first call, in ms, s, min
+or h; `@20s..` has no end. Of several that strike at one point, the first in the list happens.
 
-  any call    401 (plain text, once)   rotate (this call's token is revoked: 401 until another one comes)
-  starts, nothing done: drop-before-start hang-before-start 429-on-start[=SECONDS] 500-before-start
-              502-before-start 503-kernels (Hex's own JSON) 503-before-start (a proxy's HTML)
-  starts, run made:     drop-after-start hang-after-start 500-after-start 502-after-start (HTML)
-              504-after-start (HTML) garbled-after-start (201, not JSON)
-  reads       drop-on-read hang-on-read 429-on-read[=SECONDS] 500-on-read 502-on-read garbled-on-read
-  cancels     drop-on-cancel (done, no answer) 429-on-cancel[=SECONDS] 500-on-cancel (not done)
-  ends        stuck-pending stuck-running errored killed (by somebody else, half-way) no-kernel
-  runs        completes-on-cancel   late-in-list[=MS] (not listed for so long; 30000)
-  409-on-overlap (a start while a run of the project goes on)
-  foreign foreign-scheduled (another user's run of the same project starts just after this one)
+  401                     any call: plain text, once
+  rotate                  any call: its token is revoked, 401 until another one comes
+  drop-before-start hang-before-start 429-on-start[=SECONDS] 500-before-start 502-before-start
+  503-before-start        a start: nothing was done (502 and 503 in a proxy's HTML)
+  503-kernels             a start: nothing was done, in Hex's own JSON
+  drop-after-start hang-after-start 500-after-start 502-after-start 504-after-start
+  garbled-after-start     a start: the run was made all the same
+  drop-on-read hang-on-read 429-on-read[=SECONDS] 500-on-read 502-on-read
+  garbled-on-read         any GET
+  drop-on-cancel          a cancellation: done, then no answer
+  429-on-cancel[=SECONDS] 500-on-cancel: not done
+  stuck-pending stuck-running errored killed no-kernel: how a run ends; killed by somebody else
+  completes-on-cancel     a run: COMPLETED is what its cancellation finds
+  late-in-list[=MS]       a run: it is not listed for so long (30000)
+  409-on-overlap          a start while a run of the project goes on
+  foreign foreign-scheduled: another user's run of the project starts just after this one
 
-Examples: drop-after-start:#3   500-on-read:0.1,429-on-read:1@0s..20s   rotate:#20   late-in-list=5000:1";
+Examples: drop-after-start:#3   500-on-read:0.1,429-on-read:1@0s..20s   late-in-list=5000:1";
 
 /// A fault that has struck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

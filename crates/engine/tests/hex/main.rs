@@ -1,0 +1,12 @@
+//! Columns of kind `integration`: batches of Hex runs against the simulated Hex of the lab, in virtual time, on SQLite.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may panic; clippy's own exception stops at helpers"
+)]
+
+mod batch;
+mod config;
+mod crash;
+mod outcomes;
+mod settle;
+mod support;
