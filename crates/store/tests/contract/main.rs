@@ -17,6 +17,8 @@ mod claims;
 mod crash;
 mod interleaving;
 mod notes;
+mod postgres;
+mod postgres_address;
 mod recovery;
 mod rows;
 mod runs;

@@ -22,13 +22,13 @@ rm -rf "$2"
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 max_connections = 200
-fsync = off
-full_page_writes = off
-autovacuum_naptime = 5s
 ssl = on
 ssl_cert_file = 'server.pem'
 ssl_key_file = 'server.key'
 ";
+
+/// Nothing here must survive a power cut, and the cases need not wait for the disk.
+const HASTY: &str = "fsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n";
 
 /// Over the socket everybody who may open it, over the network with a password.
 const ACCESS: &str = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
@@ -47,24 +47,26 @@ pub(crate) struct Server {
 /// The server, if this machine has PostgreSQL. A run that must not leave anything out fails without it.
 pub(crate) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER
-        .get_or_init(|| {
-            let found = binaries();
-            let complete = is_set("CI") || is_set("PACELINE_TEST_COMPLETE");
-            assert!(
-                found.is_some() || !complete,
-                "these tests need PostgreSQL: install Debian's package postgresql"
-            );
-            if found.is_none() {
-                println!("left out: this machine has no PostgreSQL (Debian's package postgresql)");
-            }
-            found.map(|binaries| Server::start(&binaries))
-        })
-        .as_ref()
+    SERVER.get_or_init(|| find().map(|binaries| Server::start(&binaries, HASTY))).as_ref()
+}
+
+/// The server's programs, if this machine has them. A run that must not leave anything out fails without them.
+pub(crate) fn find() -> Option<PathBuf> {
+    let found = binaries();
+    let complete = is_set("CI") || is_set("PACELINE_TEST_COMPLETE");
+    assert!(
+        found.is_some() || !complete,
+        "these tests need PostgreSQL: install Debian's package postgresql"
+    );
+    if found.is_none() {
+        println!("left out: this machine has no PostgreSQL (Debian's package postgresql)");
+    }
+    found
 }
 
 impl Server {
-    fn start(binaries: &Path) -> Self {
+    /// A server with these settings beside those that all of them have.
+    pub(crate) fn start(binaries: &Path, settings: &str) -> Self {
         // Not a TempDir: the one who removes it is the shell that outlives this process.
         let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -80,7 +82,8 @@ impl Server {
             std::fs::copy(tls.join(file), data.join(file)).unwrap();
             restrict(&data.join(file));
         }
-        std::fs::write(data.join("postgresql.auto.conf"), SETTINGS).unwrap();
+        let settings = format!("{SETTINGS}{settings}");
+        std::fs::write(data.join("postgresql.auto.conf"), settings).unwrap();
         std::fs::write(data.join("pg_hba.conf"), ACCESS).unwrap();
         let mut child = as_user("sh");
         child.args(["-c", WATCHED, "sh"]).arg(binaries).arg(&folder).arg(port.to_string());
