@@ -22,6 +22,15 @@ pub(super) async fn keep(db: &Db, target: &Target, attempts: &[(RowId, &Attempt)
     if attempts.is_empty() {
         return Ok(());
     }
+    tokio::try_join!(
+        biased;
+        keep_by_cell(db, target, attempts),
+        keep_calls(db, target.column, attempts),
+    )?;
+    Ok(())
+}
+
+async fn keep_by_cell(db: &Db, target: &Target, attempts: &[(RowId, &Attempt)]) -> Result<()> {
     let twins = twins(db, target, attempts).await?;
     insert(db, target, attempts, &twins).await?;
     let many = attempts.iter().zip(&twins).filter(|((_, attempt), twin)| {
@@ -29,10 +38,10 @@ pub(super) async fn keep(db: &Db, target: &Target, attempts: &[(RowId, &Attempt)
         target.seen_before || **twin > 0 || attempt.number > limits::ATTEMPTS_PER_CELL_MAX
     });
     let rows: BTreeSet<i64> = many.map(|((row, _), _)| row.0).collect();
-    if !rows.is_empty() {
-        trim(db, target.column, rows.into_iter().collect()).await?;
+    if rows.is_empty() {
+        return Ok(());
     }
-    keep_calls(db, target.column, attempts).await
+    trim(db, target.column, rows.into_iter().collect()).await
 }
 
 /// What tells each attempt from others of its number: zero, unless the late one of an earlier holder is there already.
@@ -111,18 +120,13 @@ async fn keep_calls(db: &Db, column: ColumnId, attempts: &[(RowId, &Attempt)]) -
     let mut sent: Vec<SentRecord> = sent.collect();
     sent.sort_unstable_by_key(|call| (call.seen_at, call.sent_at));
     let Some(newest) = sent.last() else { return Ok(()) };
-    db.execute(
-        "-- paceline: keep_calls\n\
-         INSERT INTO paceline._ht_calls (column_id, seen_until, times) VALUES ($1, $2, $3)",
-        params![column.0, newest.seen_at, pack_calls(&sent)],
-    )
-    .await?;
-    db.execute(
-        "-- paceline: keep_calls\n\
-         DELETE FROM paceline._ht_calls WHERE column_id = $1 AND seen_until < $2",
-        params![column.0, db.now.before(CALLS_KEPT)],
-    )
-    .await?;
+    let insert = "-- paceline: keep_calls\n\
+                  INSERT INTO paceline._ht_calls (column_id, seen_until, times) VALUES ($1, $2, $3)";
+    let forget = "-- paceline: keep_calls\n\
+                  DELETE FROM paceline._ht_calls WHERE column_id = $1 AND seen_until < $2";
+    let kept = params![column.0, newest.seen_at, pack_calls(&sent)];
+    let forgotten = params![column.0, db.now.before(CALLS_KEPT)];
+    tokio::try_join!(biased; db.execute(insert, kept), db.execute(forget, forgotten))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The records of cells: read, and written a batch at a time.
 
 use paceline_model::{
-    Cell, CellError, CellState, ChangeKind, ColumnId, Counts, RowId, Value, limits,
+    Cell, CellError, CellState, ChangeKind, ColumnId, Counts, RowId, Run, Value, limits,
 };
 
 use super::db::Db;
@@ -86,11 +86,19 @@ impl<'r> Ended<'r> {
     }
 
     /// Writes values and records.
-    pub(super) async fn write(&mut self, db: &Db, target: &Target) -> Result<()> {
+    pub(super) async fn write(&self, db: &Db, target: &Target) -> Result<()> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        self.write_values(db, target).await?;
+        tokio::try_join!(
+            biased;
+            self.write_values(db, target),
+            self.write_records(db, target),
+        )?;
+        Ok(())
+    }
+
+    async fn write_records(&self, db: &Db, target: &Target) -> Result<()> {
         db.execute(
             "-- paceline: record\nINSERT INTO paceline._ht_cells (column_id, row_id, state, error_code, \
              error_message, version, run_id, updated_at) \
@@ -105,9 +113,9 @@ impl<'r> Ended<'r> {
                 target.run.0,
                 db.now,
                 self.rows.clone(),
-                std::mem::take(&mut self.states),
-                std::mem::take(&mut self.codes),
-                std::mem::take(&mut self.messages),
+                self.states.clone(),
+                self.codes.clone(),
+                self.messages.clone(),
             ],
         )
         .await?;
@@ -138,16 +146,25 @@ impl<'r> Ended<'r> {
         Ok(())
     }
 
-    /// Writes the counts and the change.
-    pub(super) async fn finish(self, db: &Db, target: &Target) -> Result<()> {
-        if self.counts != Counts::default() {
-            runs::add_counts(db, target.run, &self.counts).await?;
-        }
-        if !self.rows.is_empty() {
-            let rows = self.rows.into_iter().map(RowId).collect();
+    /// Writes the counts and the change; answers the run as it stands then.
+    pub(super) async fn finish(self, db: &Db, target: &Target) -> Result<Run> {
+        let (counts, rows) = (self.counts, self.rows);
+        let count = async {
+            if counts == Counts::default() {
+                return Ok(());
+            }
+            runs::add_counts(db, target.run, &counts).await
+        };
+        let tell = async {
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let rows = rows.into_iter().map(RowId).collect();
             let kind = ChangeKind::Cells { column: target.column, rows };
-            changes::write(db, target.table, &kind).await?;
-        }
-        Ok(())
+            changes::write(db, target.table, &kind).await
+        };
+        // In this order: the change takes the last lock, and the run is read once its counts are there.
+        let ((), run, ()) = tokio::try_join!(biased; count, runs::existing(db, target.run), tell)?;
+        Ok(run)
     }
 }

@@ -47,8 +47,11 @@ pub(super) async fn claim_tasks(
         let wanted = max - tasks.len();
         let (fresh, next) = due(db, &source, wanted).await?;
         cursor = next;
-        insert(db, &source, lease.token, until, &fresh).await?;
-        move_cursor(db, run, cursor).await?;
+        tokio::try_join!(
+            biased;
+            insert(db, &source, lease.token, until, &fresh),
+            move_cursor(db, run, cursor),
+        )?;
         tasks.extend(fresh);
         tasks.sort_unstable_by_key(|task| task.row);
     }

@@ -13,7 +13,7 @@ use super::cells::Ended;
 use super::db::Db;
 use super::param::params;
 use super::schema::Place;
-use super::{attempts, notes, runs};
+use super::{attempts, notes};
 use crate::error::Result;
 use crate::rules;
 
@@ -30,8 +30,7 @@ pub(super) async fn record(
     for report in &reports {
         batch.take(report);
     }
-    batch.finish(db, &target).await?;
-    runs::existing(db, run).await
+    batch.finish(db, &target).await
 }
 
 /// What a run writes to.
@@ -111,6 +110,8 @@ struct Batch<'r> {
     counts: Counts,
     ended: Ended<'r>,
     attempts: Vec<(RowId, &'r paceline_model::Attempt)>,
+    /// Whether the cells may have notes.
+    noted: bool,
     /// The note that each cell ends with; `None` for none.
     notes: BTreeMap<RowId, Option<&'r str>>,
 }
@@ -143,6 +144,7 @@ impl<'r> Batch<'r> {
             counts: Counts::default(),
             ended: Ended::default(),
             attempts: Vec::new(),
+            noted: target.noted,
             notes: BTreeMap::new(),
         })
     }
@@ -174,7 +176,9 @@ impl<'r> Batch<'r> {
             }
             TaskStep::GiveBack => task.fate = Fate::GivenBack,
         }
-        self.note(report);
+        if self.noted {
+            self.note(report);
+        }
     }
 
     fn note(&mut self, report: &'r TaskReport) {
@@ -193,13 +197,16 @@ impl<'r> Batch<'r> {
         }
     }
 
-    async fn finish(mut self, db: &Db, target: &Target) -> Result<()> {
-        self.move_tasks(db, target.run).await?;
-        attempts::keep(db, target, &self.attempts).await?;
-        self.ended.write(db, target).await?;
-        if target.noted {
-            notes::write_all(db, target.column, &self.notes).await?;
-        }
+    /// Statements that do not need each other's answers are sent one after the other without waiting for any: the server
+    /// runs them in that order, and a batch costs a few round trips, however much is in it.
+    async fn finish(mut self, db: &Db, target: &Target) -> Result<Run> {
+        tokio::try_join!(
+            biased;
+            self.move_tasks(db, target.run),
+            attempts::keep(db, target, &self.attempts),
+            self.ended.write(db, target),
+            notes::write_all(db, target.column, &self.notes),
+        )?;
         let counts = &mut self.ended.counts;
         counts.calls += self.counts.calls;
         counts.throttled += self.counts.throttled;
@@ -208,6 +215,11 @@ impl<'r> Batch<'r> {
     }
 
     async fn move_tasks(&self, db: &Db, run: RunId) -> Result<()> {
+        tokio::try_join!(biased; self.end_tasks(db, run), self.keep_tasks(db, run))?;
+        Ok(())
+    }
+
+    async fn end_tasks(&self, db: &Db, run: RunId) -> Result<()> {
         let ended = self.held.iter().filter(|(_, task)| task.fate == Fate::Ended);
         let ended: Vec<i64> = ended.map(|(row, _)| row.0).collect();
         if !ended.is_empty() {
@@ -218,6 +230,11 @@ impl<'r> Batch<'r> {
             )
             .await?;
         }
+        Ok(())
+    }
+
+    /// Those that go on, with their holder or without one.
+    async fn keep_tasks(&self, db: &Db, run: RunId) -> Result<()> {
         let moved = |task: &Held| matches!(task.fate, Fate::Kept | Fate::GivenBack);
         let moved: Vec<_> = self.held.iter().filter(|(_, task)| moved(task)).collect();
         if moved.is_empty() {
