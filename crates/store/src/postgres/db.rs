@@ -7,6 +7,7 @@ use deadpool_postgres::{Object, Pool};
 use paceline_clock::{Clock, Timestamp};
 use paceline_model::Error;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::error::{failed, from_pool};
@@ -84,12 +85,13 @@ impl Db {
                 self.open.store(false, Ordering::Relaxed);
                 Ok(())
             }
+            // The server says that it did not.
+            Err(error) if is_refusal(&error) => Err(error.into()),
             // The question may have arrived, and only its answer been lost.
-            Err(_) if client.is_closed() => match &self.number {
+            Err(_) => match &self.number {
                 Some(number) => server.settle(number).await,
                 None => Err(lost().into()),
             },
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -169,6 +171,11 @@ impl Server {
         let row = client.query_typed(sql, &typed(&params)).await.ok()?.pop()?;
         row.try_get(0).ok()
     }
+}
+
+/// Whether the session goes on after this error. What ends it may have come after the commit.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|told| told.parsed_severity() == Some(Severity::Error))
 }
 
 fn lost() -> Error {

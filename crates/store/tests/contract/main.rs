@@ -19,6 +19,7 @@ mod interleaving;
 mod notes;
 mod postgres;
 mod postgres_address;
+mod postgres_commit;
 mod recovery;
 mod rows;
 mod runs;
