@@ -13,6 +13,7 @@ use paceline_governor::{Limit, LimitError, Unit};
 
 use crate::exit::Exit;
 use crate::output;
+use crate::store::StoreUrl;
 
 /// Tables whose columns call APIs, row by row, as fast as those APIs allow and not one call faster.
 #[derive(Debug, Parser)]
@@ -188,6 +189,10 @@ pub(crate) struct ServeArgs {
     /// The directory that holds everything; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Keep tables and runs in a PostgreSQL database, postgres://USER@HOST:PORT/DATABASE, instead of SQLite in DIR; with
+    /// a password in it, set PACELINE_STORE instead, which other users of this machine cannot see
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<StoreUrl>,
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7223")]
     pub(crate) listen: SocketAddr,

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use crate::store::StoreUrl;
+
 /// The key that `paceline serve` asks of its callers; made and shown once if not set.
 const API_KEY: &str = "PACELINE_API_KEY";
 /// What is logged to stderr: `error`, `warn` (the default), `info`, or a filter such as `paceline_engine=debug`.
@@ -18,6 +20,9 @@ const HEX_BASE_URL: &str = "HEX_BASE_URL";
 const STATE_HOME: &str = "XDG_STATE_HOME";
 /// The user's folder.
 const HOME: &str = "HOME";
+/// Where `paceline serve` keeps tables, runs and changes, if not in its directory: what `--store` takes, for addresses
+/// with a password in them.
+const STORE: &str = "PACELINE_STORE";
 
 /// The token for Hex, if one is set.
 pub(crate) fn hex_token() -> Option<String> {
@@ -45,6 +50,12 @@ pub(crate) fn arguments() -> Vec<String> {
 /// The API key, if one is set.
 pub(crate) fn api_key() -> Option<String> {
     std::env::var(API_KEY).ok().filter(|key| !key.is_empty())
+}
+
+/// The address of the store, if one is set.
+pub(crate) fn store() -> Option<StoreUrl> {
+    let url = std::env::var(STORE).ok().filter(|url| !url.is_empty())?;
+    url.parse().ok()
 }
 
 /// The log filter, if one is set.

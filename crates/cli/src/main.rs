@@ -10,6 +10,7 @@ mod output;
 mod patience;
 mod progress;
 mod signals;
+mod store;
 
 use std::process::ExitCode;
 

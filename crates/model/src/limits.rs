@@ -7,6 +7,9 @@ use std::time::Duration;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Columns of one table; "no hard cap, about 2,000 in practice" (hypertab.md a4), SQLite's own default is 2,000.
 pub const TABLE_COLUMNS_MAX: usize = 1_900;
+/// Columns of one table on PostgreSQL, which allows 1,600 for whatever is in them (its manual, appendix K). How many of
+/// them can be full depends on their values: a row must fit in 8 kB, where each long value takes 18 bytes.
+pub const POSTGRES_TABLE_COLUMNS_MAX: usize = 1_590;
 /// Rows of one insert call. (seed B)
 pub const INSERT_ROWS_MAX: usize = 10_000;
 /// Rows of one page of a query over REST when the caller names no limit. (hypertab.md a4)
@@ -63,6 +66,7 @@ pub const ATTEMPTS_PER_CELL_MAX: u32 = 20;
 pub const CHANGES_KEPT: i64 = 100_000;
 
 const _: () = {
+    assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
     assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);

@@ -1,11 +1,17 @@
-//! What the store takes per second on this machine, on a file in the temporary directory: `cargo bench -p paceline-store`;
-//! a word after `--` picks the cases with that word in their name.
+//! What the store takes per second on this machine, on a file in the temporary directory and on a PostgreSQL server beside
+//! it that waits for its disk: `cargo bench -p paceline-store`; a word after `--` picks the cases with that word in their
+//! name, `postgres` for example.
 //!
 //! Each figure is the median of several rounds, each round on a fresh database. The plain loop of one prepared statement
 //! in one transaction is measured beside the inserts, as the most that SQLite gives.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on may panic")]
 #![expect(clippy::print_stdout, reason = "the report of a bench")]
 
+#[path = "../tests/contract/server.rs"]
+#[expect(dead_code, reason = "the cases need more of it")]
+mod server;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick};
@@ -13,8 +19,9 @@ use paceline_model::{
     Attempt, AttemptClass, CellState, ColumnId, ColumnType, Lease, NewColumn, NewRun, NewTable,
     RowId, Run, Scope, SmartColumn, SmartKind, Store, Table, TaskReport, TaskStep, Value,
 };
-use paceline_store::SqliteStore;
+use paceline_store::{Access, PostgresStore, SqliteStore};
 use serde_json::json;
+use server::Server;
 
 const ROUNDS: usize = 5;
 const ROWS: i64 = 100_000;
@@ -35,32 +42,84 @@ fn main() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let clock = Clock::system();
-    report("insert, plain prepared statement", rows, &mut || plain_insert(&clock, rows));
-    report("insert_rows, 10,000 x 6 per call", rows, &mut || {
-        runtime.block_on(insert(&clock, rows))
+    report("sqlite: insert, plain prepared statement", rows, &mut || plain_insert(&clock, rows));
+    let server = server::find().map(|binaries| Server::start(&binaries, ""));
+    let kinds = [Some(Kind::Sqlite), server.as_ref().map(Kind::Postgres)];
+    for kind in kinds.into_iter().flatten() {
+        let rows = if matches!(kind, Kind::Sqlite) { rows } else { rows / 5 };
+        measure(&runtime, &clock, kind, rows, &report);
+    }
+}
+
+/// Which store is measured.
+#[derive(Clone, Copy)]
+enum Kind<'s> {
+    Sqlite,
+    Postgres(&'s Server),
+}
+
+/// A store with nothing in it, and what goes with it.
+struct Opened {
+    store: Arc<dyn Store>,
+    _dir: tempfile::TempDir,
+}
+
+impl Kind<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    fn open(self, clock: &Clock) -> Opened {
+        let dir = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = match self {
+            Self::Sqlite => SqliteStore::open(dir.path(), clock.clone()).unwrap(),
+            Self::Postgres(server) => {
+                let url = server.url(&server.database());
+                PostgresStore::open(&url, clock.clone(), Access::Alone).unwrap()
+            }
+        };
+        Opened { store, _dir: dir }
+    }
+}
+
+type Report<'r> = dyn Fn(&str, i64, &mut dyn FnMut() -> Duration) + 'r;
+
+fn measure(
+    runtime: &tokio::runtime::Runtime,
+    clock: &Clock,
+    kind: Kind<'_>,
+    rows: i64,
+    report: &Report<'_>,
+) {
+    let name = kind.name();
+    report(&format!("{name}: insert_rows, 10,000 x 6 per call"), rows, &mut || {
+        runtime.block_on(insert(clock, kind, rows))
     });
     for batch in [1, 16, 256, 1_000] {
         let rows = if batch == 1 { rows / 10 } else { rows };
         let mut claims = Vec::new();
-        report(&format!("record, {batch} per call"), rows, &mut || {
-            let (claiming, recording) = runtime.block_on(fill(&clock, rows, batch));
+        report(&format!("{name}: record, {batch} per call"), rows, &mut || {
+            let (claiming, recording) = runtime.block_on(fill(clock, kind, rows, batch));
             claims.push(claiming);
             recording
         });
         claims.sort_unstable();
         if let Some(time) = claims.get(claims.len() / 2) {
-            print_rate(&format!("claim_tasks, {batch} per call"), rows, *time);
+            print_rate(&format!("{name}: claim_tasks, {batch} per call"), rows, *time);
         }
     }
-    report("record, 256 per call, second run", rows, &mut || {
-        runtime.block_on(fill_again(&clock, rows, 256))
+    report(&format!("{name}: record, 256 per call, second run"), rows, &mut || {
+        runtime.block_on(fill_again(clock, kind, rows, 256))
     });
-    report("record, 16 per call, 16 callers", rows, &mut || {
-        runtime.block_on(fill_together(&clock, rows, 16, 16))
+    report(&format!("{name}: claim and record, 16 per call, 16 callers"), rows, &mut || {
+        runtime.block_on(fill_together(clock, kind, rows, 16, 16))
     });
     let intents = rows / 10;
-    report("record_intents, 256 per call, synced", intents, &mut || {
-        runtime.block_on(intend(&clock, intents, 256))
+    report(&format!("{name}: record_intents, 256 per call, synced"), intents, &mut || {
+        runtime.block_on(intend(clock, kind, intents, 256))
     });
 }
 
@@ -153,11 +212,10 @@ async fn insert_all(clock: &Clock, store: &dyn Store, table: &Table, rows: i64) 
     since(clock, start)
 }
 
-async fn insert(clock: &Clock, rows: i64) -> Duration {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(dir.path(), clock.clone()).unwrap();
-    let table = people(store.as_ref()).await;
-    insert_all(clock, store.as_ref(), &table, rows).await
+async fn insert(clock: &Clock, kind: Kind<'_>, rows: i64) -> Duration {
+    let opened = kind.open(clock);
+    let table = people(opened.store.as_ref()).await;
+    insert_all(clock, opened.store.as_ref(), &table, rows).await
 }
 
 /// A first answer of forty characters, or another one the second time: writing the same bytes again would be free.
@@ -199,15 +257,11 @@ async fn fill_run(
     }
 }
 
-async fn prepared(
-    clock: &Clock,
-    dir: &std::path::Path,
-    rows: i64,
-) -> (std::sync::Arc<SqliteStore>, Table) {
-    let store = SqliteStore::open(dir, clock.clone()).unwrap();
-    let table = people(store.as_ref()).await;
-    insert_all(clock, store.as_ref(), &table, rows).await;
-    (store, table)
+async fn prepared(clock: &Clock, kind: Kind<'_>, rows: i64) -> (Opened, Table) {
+    let opened = kind.open(clock);
+    let table = people(opened.store.as_ref()).await;
+    insert_all(clock, opened.store.as_ref(), &table, rows).await;
+    (opened, table)
 }
 
 async fn start(store: &dyn Store, table: &Table) -> Run {
@@ -215,16 +269,16 @@ async fn start(store: &dyn Store, table: &Table) -> Run {
     store.create_run(run).await.unwrap()
 }
 
-async fn fill(clock: &Clock, rows: i64, batch: usize) -> (Duration, Duration) {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, table) = prepared(clock, dir.path(), rows).await;
+async fn fill(clock: &Clock, kind: Kind<'_>, rows: i64, batch: usize) -> (Duration, Duration) {
+    let (opened, table) = prepared(clock, kind, rows).await;
+    let store = &opened.store;
     let run = start(store.as_ref(), &table).await;
     fill_run(clock, store.as_ref(), &run, batch, 1).await
 }
 
-async fn fill_again(clock: &Clock, rows: i64, batch: usize) -> Duration {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, table) = prepared(clock, dir.path(), rows).await;
+async fn fill_again(clock: &Clock, kind: Kind<'_>, rows: i64, batch: usize) -> Duration {
+    let (opened, table) = prepared(clock, kind, rows).await;
+    let store = &opened.store;
     let first = start(store.as_ref(), &table).await;
     fill_run(clock, store.as_ref(), &first, batch, 1).await;
     store.set_run_status(first.id, paceline_model::RunStatus::Completed, None).await.unwrap();
@@ -233,9 +287,15 @@ async fn fill_again(clock: &Clock, rows: i64, batch: usize) -> Duration {
 }
 
 /// Several callers that claim and record side by side, whose commands share commits.
-async fn fill_together(clock: &Clock, rows: i64, batch: usize, callers: usize) -> Duration {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, table) = prepared(clock, dir.path(), rows).await;
+async fn fill_together(
+    clock: &Clock,
+    kind: Kind<'_>,
+    rows: i64,
+    batch: usize,
+    callers: usize,
+) -> Duration {
+    let (opened, table) = prepared(clock, kind, rows).await;
+    let store = &opened.store;
     let run = start(store.as_ref(), &table).await;
     let begin = clock.now();
     let callers: Vec<_> = (0..callers)
@@ -250,9 +310,9 @@ async fn fill_together(clock: &Clock, rows: i64, batch: usize, callers: usize) -
     since(clock, begin)
 }
 
-async fn intend(clock: &Clock, rows: i64, batch: usize) -> Duration {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, table) = prepared(clock, dir.path(), rows).await;
+async fn intend(clock: &Clock, kind: Kind<'_>, rows: i64, batch: usize) -> Duration {
+    let (opened, table) = prepared(clock, kind, rows).await;
+    let store = &opened.store;
     let run = start(store.as_ref(), &table).await;
     let mut time = Duration::ZERO;
     loop {

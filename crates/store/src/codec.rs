@@ -119,7 +119,8 @@ fn cut(text: &str) -> &str {
     &text[..end]
 }
 
-fn check_size(size_bytes: usize) -> std::result::Result<(), Error> {
+/// Refuses a value that is longer than one may be.
+pub(crate) fn check_size(size_bytes: usize) -> std::result::Result<(), Error> {
     if size_bytes > limits::VALUE_BYTES_MAX {
         return Err(Error::invalid(format!(
             "a value of {size_bytes} bytes is over the limit of {} bytes",
@@ -129,7 +130,8 @@ fn check_size(size_bytes: usize) -> std::result::Result<(), Error> {
     Ok(())
 }
 
-fn kind_of(value: &Value) -> &'static str {
+/// What a value is, without what is in it.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -1,4 +1,4 @@
-//! Keeps tables, runs and changes: SQLite behind [`paceline_model::Store`]. The only crate that speaks SQL.
+//! Keeps tables, runs and changes: SQLite and PostgreSQL behind [`paceline_model::Store`]. The only crate that speaks SQL.
 //!
 //! ```
 //! use paceline_clock::SimClock;
@@ -15,11 +15,17 @@
 //! ```
 #![warn(missing_docs)]
 
+mod calls;
+mod change;
 mod codec;
 mod error;
 mod file;
+mod interrupted;
 mod migrate;
 mod packed;
+mod postgres;
+mod rules;
 mod sqlite;
 
+pub use postgres::{Access, PostgresStore, is_postgres_url};
 pub use sqlite::SqliteStore;

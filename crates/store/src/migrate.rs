@@ -4,14 +4,15 @@ use paceline_clock::Timestamp;
 use paceline_model::Error;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::error::Result;
+use crate::error::{Fault, Result};
 
 /// Marks the file as ours ("Pace" in ASCII), so that another program's database is not mistaken for one.
 const APPLICATION_ID: i32 = 0x5061_6365;
 
-struct Migration {
-    name: &'static str,
-    sql: &'static str,
+/// One step of a schema's history.
+pub(crate) struct Migration {
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
 }
 
 /// Number one is the first.
@@ -34,12 +35,7 @@ fn migrate_to(conn: &mut Connection, now: Timestamp, migrations: &[Migration]) -
     check_ours(&tx)?;
     let applied = usize::try_from(pragma(&tx, "user_version")?).unwrap_or(usize::MAX);
     if applied > migrations.len() {
-        return Err(Error::Corrupt(format!(
-            "the database is of schema version {applied}, this program knows versions up to {}; \
-             use the newer program that wrote it",
-            migrations.len()
-        ))
-        .into());
+        return Err(too_new(applied, migrations.len()));
     }
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS _ht_migrations (
@@ -52,7 +48,7 @@ fn migrate_to(conn: &mut Connection, now: Timestamp, migrations: &[Migration]) -
     for (index, migration) in migrations.iter().enumerate() {
         let number = crate::codec::signed(index + 1);
         if index < applied {
-            check_unchanged(&tx, number, migration)?;
+            check_unchanged(recorded(&tx, number)?.as_deref(), number, migration)?;
         } else {
             apply(&tx, number, migration, now)?;
         }
@@ -76,13 +72,18 @@ fn check_ours(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn check_unchanged(conn: &Connection, number: i64, migration: &Migration) -> Result<()> {
-    let recorded: Option<String> = conn
-        .query_row("SELECT checksum FROM _ht_migrations WHERE number = ?1", [number], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    if recorded.as_deref() != Some(checksum(migration).as_str()) {
+fn recorded(conn: &Connection, number: i64) -> Result<Option<String>> {
+    let sql = "SELECT checksum FROM _ht_migrations WHERE number = ?1";
+    Ok(conn.query_row(sql, [number], |row| row.get(0)).optional()?)
+}
+
+/// Refuses a database that went through another migration than ours; `recorded` is the checksum it remembers.
+pub(crate) fn check_unchanged(
+    recorded: Option<&str>,
+    number: i64,
+    migration: &Migration,
+) -> Result<()> {
+    if recorded != Some(checksum(migration).as_str()) {
         return Err(Error::Corrupt(format!(
             "the database went through another migration {number:04} than this program's {:?}; \
              use the program that wrote it",
@@ -91,6 +92,15 @@ fn check_unchanged(conn: &Connection, number: i64, migration: &Migration) -> Res
         .into());
     }
     Ok(())
+}
+
+/// What is said of a database with more migrations than this program has.
+pub(crate) fn too_new(applied: usize, known: usize) -> Fault {
+    Error::Corrupt(format!(
+        "the database is of schema version {applied}, this program knows versions up to {known}; \
+         use the newer program that wrote it"
+    ))
+    .into()
 }
 
 fn apply(conn: &Connection, number: i64, migration: &Migration, now: Timestamp) -> Result<()> {
@@ -102,7 +112,8 @@ fn apply(conn: &Connection, number: i64, migration: &Migration, now: Timestamp) 
     Ok(())
 }
 
-fn checksum(migration: &Migration) -> String {
+/// What a database remembers of a migration.
+pub(crate) fn checksum(migration: &Migration) -> String {
     blake3::hash(migration.sql.as_bytes()).to_hex().to_string()
 }
 

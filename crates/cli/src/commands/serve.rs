@@ -1,24 +1,23 @@
 //! `paceline serve`: the store, the engine and the server put together.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
 use paceline_model::Store;
 use paceline_server::{ApiKeys, App, ServerConfig};
-use paceline_store::SqliteStore;
 
 use crate::args::ServeArgs;
-use crate::exit::{Exit, Failure, busy, usage};
+use crate::exit::{Exit, Failure, usage};
 use crate::patience::patiently;
 use crate::signals::Signals;
-use crate::{env, keys, output};
+use crate::{env, keys, output, store};
 
 pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
-    let store = patiently(&clock, || open_store(&args.data, &clock)).await?;
+    let url = args.store.or_else(env::store);
+    let store = patiently(&clock, || store::open(url.as_ref(), &args.data, &clock)).await?;
     let sealer = Sealer::new(&directory_key(&args.data, &random)?, random.clone());
     let (keys, shown) = api_keys(store.as_ref(), &random, args.new_key).await?;
     let config = EngineConfig {
@@ -52,13 +51,6 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     paceline_server::serve(listener, app, stop).await;
     engine.shutdown().await;
     Ok(Exit::Done)
-}
-
-fn open_store(dir: &Path, clock: &Clock) -> Result<Arc<SqliteStore>, Failure> {
-    SqliteStore::open(dir, clock.clone()).map_err(|error| match error {
-        paceline_model::Error::Conflict(_) => busy(error),
-        error => usage(error),
-    })
 }
 
 fn directory_key(dir: &Path, random: &Random) -> Result<[u8; 32], Failure> {

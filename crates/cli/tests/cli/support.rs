@@ -178,7 +178,10 @@ impl Bench {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
         command.args(args).current_dir(self.0.path());
-        command.env_remove("PACELINE_LOG").env_remove("PACELINE_API_KEY");
+        command
+            .env_remove("PACELINE_LOG")
+            .env_remove("PACELINE_API_KEY")
+            .env_remove("PACELINE_STORE");
         command
     }
 

@@ -1,20 +1,15 @@
 //! Every outbound call: kept by cell for people, and by time for limits that remember.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::time::Duration;
-
 use paceline_clock::Timestamp;
-use paceline_model::{Attempt, AttemptClass, ColumnId, RowId, RunId, SentRecord, limits};
+use paceline_model::{Attempt, ColumnId, RowId, RunId, SentRecord, limits};
 use rusqlite::{CachedStatement, ErrorCode, params};
 
 use super::connection::Db;
+use crate::calls::{CALLS_KEPT, NewestCalls};
 use crate::codec::{decode_error, encode_error};
-use crate::error::{Result, unreadable};
+use crate::error::Result;
 use crate::packed::{pack_calls, unpack_calls};
-
-/// How long the times of calls are kept: longer than the longest window a limit may sensibly have, a month.
-const CALLS_KEPT: Duration = Duration::from_secs(32 * 24 * 3600);
+use crate::rules;
 
 /// Keeps the attempts of one batch.
 pub(super) struct Keeper<'c> {
@@ -148,8 +143,7 @@ pub(super) fn attempts(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Vec<
             sent_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_micros),
             seen_at: Timestamp::from_micros(row.get(2)?),
             status: row.get(3)?,
-            class: AttemptClass::parse(&class)
-                .ok_or_else(|| unreadable("class of an attempt", &class))?,
+            class: rules::parse_class(&class)?,
             error: decode_error(row, 5)?,
         });
     }
@@ -171,27 +165,12 @@ pub(super) fn calls_since(
          WHERE column_id = ?1 AND seen_until >= ?2 ORDER BY seen_until DESC",
     )?;
     let mut found = statement.query(params![column.0, since.as_micros()])?;
-    // The oldest of those kept is on top.
-    let mut newest = BinaryHeap::new();
+    let mut newest = NewestCalls::new(since, max);
     while let Some(row) = found.next()? {
-        let seen_until = Timestamp::from_micros(row.get(0)?);
-        let full = newest.len() >= max;
-        if full && newest.peek().is_some_and(|Reverse((oldest, _))| *oldest >= seen_until) {
+        if newest.none_before(Timestamp::from_micros(row.get(0)?)) {
             break;
         }
-        for call in unpack_calls(&row.get::<_, Vec<u8>>(1)?)? {
-            if call.seen_at >= since {
-                newest.push(Reverse((call.seen_at, call.sent_at)));
-                if newest.len() > max {
-                    newest.pop();
-                }
-            }
-        }
+        newest.add(unpack_calls(&row.get::<_, Vec<u8>>(1)?)?);
     }
-    let mut calls: Vec<SentRecord> = newest
-        .into_iter()
-        .map(|Reverse((seen_at, sent_at))| SentRecord { sent_at, seen_at })
-        .collect();
-    calls.sort_unstable_by_key(|call| (call.seen_at, call.sent_at));
-    Ok(calls)
+    Ok(newest.ascending())
 }

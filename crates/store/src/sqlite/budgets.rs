@@ -1,19 +1,15 @@
 //! What budgets learnt, one record each.
 
 use paceline_clock::Timestamp;
-use paceline_model::{SavedBudget, limits};
+use paceline_model::SavedBudget;
 use rusqlite::{OptionalExtension, params};
 
 use super::connection::Db;
-use super::tables::check_length;
 use crate::error::Result;
-
-/// Bytes of a budget's key.
-const KEY_BYTES_MAX: usize = 256;
+use crate::rules;
 
 pub(super) fn save_budget(db: &Db<'_>, key: &str, snapshot: &str, at: Timestamp) -> Result<()> {
-    check_length("key of a budget", key.len(), KEY_BYTES_MAX)?;
-    check_length("snapshot of a budget", snapshot.len(), limits::VALUE_BYTES_MAX)?;
+    rules::check_budget(key, snapshot)?;
     db.conn
         .prepare_cached(
             "-- paceline: save_budget\nINSERT INTO _ht_budgets (key, snapshot, saved_at) \

@@ -1,12 +1,13 @@
 //! The records of cells.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Cell, CellState, ColumnId, Error, RowId, limits};
+use paceline_model::{Cell, CellState, ColumnId, RowId, limits};
 use rusqlite::params;
 
 use super::connection::Db;
 use crate::codec::{decode_error, signed, unsigned};
-use crate::error::{Result, unreadable};
+use crate::error::Result;
+use crate::rules;
 
 pub(super) fn cells(db: &Db<'_>, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>> {
     let mut statement = db.conn.prepare_cached(
@@ -22,19 +23,13 @@ pub(super) fn cells(db: &Db<'_>, column: ColumnId, first: RowId, last: RowId) ->
         let state: String = row.get(1)?;
         cells.push(Cell {
             row: RowId(row.get(0)?),
-            state: CellState::parse(&state).ok_or_else(|| unreadable("cell state", &state))?,
+            state: rules::parse_cell_state(&state)?,
             error: decode_error(row, 4)?,
             version: row.get(2)?,
             updated_at: Timestamp::from_micros(row.get(3)?),
         });
     }
-    if cells.len() > limits::PAGE_ROWS_MAX {
-        return Err(Error::invalid(format!(
-            "more than {} cells between rows {first} and {last}; read them in parts",
-            limits::PAGE_ROWS_MAX
-        ))
-        .into());
-    }
+    rules::check_cells(cells.len(), first, last)?;
     Ok(cells)
 }
 
@@ -48,7 +43,7 @@ pub(super) fn count_cells(db: &Db<'_>, column: ColumnId) -> Result<Vec<(CellStat
     let mut counts = Vec::new();
     while let Some(row) = found.next()? {
         let state: String = row.get(0)?;
-        let state = CellState::parse(&state).ok_or_else(|| unreadable("cell state", &state))?;
+        let state = rules::parse_cell_state(&state)?;
         counts.push((state, unsigned(row.get(1)?)));
     }
     Ok(counts)

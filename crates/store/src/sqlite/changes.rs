@@ -1,32 +1,31 @@
 //! What happened, numbered.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Change, ChangeKind, ColumnId, RowId, RunId, TableId, limits};
+use paceline_model::{Change, ChangeKind, TableId, limits};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::connection::Db;
+use crate::change::KeptChange;
 use crate::codec::signed;
-use crate::error::{Result, unreadable};
-use crate::packed::{pack_rows, unpack_rows};
+use crate::error::Result;
 
 /// Writes a change of a table in the transaction that makes it, and drops its oldest if there are too many.
 pub(super) fn write(db: &Db<'_>, table: TableId, kind: &ChangeKind) -> Result<()> {
-    let (name, subject, first, last, rows) = match kind {
-        ChangeKind::Schema => ("schema", None, None, None, None),
-        ChangeKind::RowsInserted { first, last } => {
-            ("rows_inserted", None, Some(first.0), Some(last.0), None)
-        }
-        ChangeKind::Cells { column, rows } => {
-            ("cells", Some(column.0), None, None, Some(pack_rows(rows)))
-        }
-        ChangeKind::Run { run } => ("run", Some(run.0), None, None, None),
-    };
+    let kept = KeptChange::of(kind);
     db.conn
         .prepare_cached(
             "-- paceline: write_change\nINSERT INTO _ht_changes \
              (table_id, at, kind, subject, first_row, last_row, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![table.0, db.now.as_micros(), name, subject, first, last, rows])?;
+        .execute(params![
+            table.0,
+            db.now.as_micros(),
+            kept.kind,
+            kept.subject,
+            kept.first,
+            kept.last,
+            kept.rows
+        ])?;
     trim(db, table)
 }
 
@@ -84,18 +83,13 @@ pub(super) fn changes_after(
 }
 
 fn read_change(table: TableId, row: &Row<'_>) -> Result<Change> {
-    let name: String = row.get(2)?;
-    let kind = match name.as_str() {
-        "schema" => ChangeKind::Schema,
-        "rows_inserted" => {
-            ChangeKind::RowsInserted { first: RowId(row.get(4)?), last: RowId(row.get(5)?) }
-        }
-        "cells" => ChangeKind::Cells {
-            column: ColumnId(row.get(3)?),
-            rows: unpack_rows(&row.get::<_, Vec<u8>>(6)?)?,
-        },
-        "run" => ChangeKind::Run { run: RunId(row.get(3)?) },
-        other => return Err(unreadable("kind of a change", other)),
+    let kept = KeptChange {
+        kind: row.get(2)?,
+        subject: row.get(3)?,
+        first: row.get(4)?,
+        last: row.get(5)?,
+        rows: row.get(6)?,
     };
+    let kind = kept.kind()?;
     Ok(Change { sequence: row.get(0)?, table, at: Timestamp::from_micros(row.get(1)?), kind })
 }

@@ -9,12 +9,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::connection::Db;
 use super::schema::{Place, places, quote, select_list, table_name};
-use super::{notes, rows, runs};
+use super::{notes, rows};
 use crate::codec::signed;
 use crate::error::Result;
-
-/// Rows that one claim looks at to find due ones. Cells that are filled already cost little, but not nothing.
-const SCAN_ROWS_MAX: i64 = 20_000;
+use crate::rules::{self, SCAN_ROWS_MAX};
 
 /// What a claim needs to know of its run.
 struct Source {
@@ -119,15 +117,15 @@ fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>
         })
         .optional()?;
     let Some((table, column, scope, status, cursor, last, noted)) = found else {
-        return Err(runs::missing(run));
+        return Err(rules::missing_run(run));
     };
-    if runs::parse_status(&status)?.is_final() {
+    if rules::parse_status(&status)?.is_final() {
         return Ok(None);
     }
     Ok(Some(Source {
         run,
         column,
-        scope: runs::parse_scope(&scope)?,
+        scope: rules::parse_scope(&scope)?,
         cursor,
         last,
         table_name: table_name(db, table)?,

@@ -2,18 +2,17 @@
 //! nobody knows.
 
 use paceline_model::{
-    Attempt, AttemptClass, CellError, CellState, ChangeKind, ColumnId, Counts, Error, NotedCall,
-    RowId, RunId, TableId, limits,
+    CellError, CellState, ChangeKind, ColumnId, Error, NotedCall, RowId, RunId, TableId,
 };
 use rusqlite::{OptionalExtension, params};
 
 use super::attempts::Keeper;
 use super::connection::Db;
 use super::records::Target;
-use super::tables::check_length;
 use super::{changes, runs, tables};
 use crate::codec::encode_error;
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::rules;
 
 pub(super) fn save_note(
     db: &Db<'_>,
@@ -34,23 +33,13 @@ pub(super) fn save_note(
         keeper.keep(db, row, attempt)?;
         keeper.finish(db)?;
         if held {
-            runs::add_counts(db, run, &counts_of(attempt))?;
+            runs::add_counts(db, run, &rules::counts_of(attempt))?;
         }
     }
     if held {
         write(db, target.column, row, note)?;
     }
     Ok(held)
-}
-
-/// What an attempt adds to the counts of its run.
-pub(super) fn counts_of(attempt: &Attempt) -> Counts {
-    Counts {
-        calls: u64::from(attempt.sent_at.is_some()),
-        throttled: u64::from(attempt.class == AttemptClass::Throttled),
-        retries: u64::from(attempt.number > 1),
-        ..Counts::default()
-    }
 }
 
 pub(super) fn note(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Option<String>> {
@@ -112,7 +101,7 @@ pub(super) fn remove(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<()> {
 }
 
 pub(super) fn write(db: &Db<'_>, column: ColumnId, row: RowId, note: &str) -> Result<()> {
-    check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)?;
+    rules::check_note(note)?;
     db.conn
         .prepare_cached(
             "-- paceline: save_note\nINSERT INTO _ht_notes (column_id, row_id, note, at) \
@@ -152,13 +141,7 @@ fn check_settleable(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<TableId
         )?
         .query_row(params![column.0, row.0], |row| row.get(0))
         .optional()?;
-    if state.as_deref() != Some(CellState::Unknown.as_str()) {
-        let is = state.unwrap_or_else(|| "empty".to_owned());
-        return Err(conflict(format!(
-            "the cell of row {row} in column {:?} is {is}; only an unknown one can be settled",
-            found.name
-        )));
-    }
+    rules::check_unknown(state.as_deref(), row, &found.name)?;
     let run: Option<i64> = db
         .conn
         .prepare_cached(
@@ -168,13 +151,7 @@ fn check_settleable(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<TableId
         .query_row(params![column.0, row.0], |row| row.get(0))
         .optional()?;
     match run {
-        Some(run) => Err(conflict(format!(
-            "run {run} is looking up row {row} already; let it end, or cancel it, then settle the cell"
-        ))),
+        Some(run) => Err(rules::looked_up_already(RunId(run), row)),
         None => Ok(found.table),
     }
-}
-
-fn conflict(message: String) -> Fault {
-    Error::Conflict(message).into()
 }

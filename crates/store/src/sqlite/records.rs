@@ -4,7 +4,7 @@
 use paceline_clock::Timestamp;
 use paceline_model::{
     CellError, CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId,
-    SmartKind, TableId, TaskReport, TaskStep, Value, limits,
+    SmartKind, TableId, TaskReport, TaskStep, Value,
 };
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
@@ -14,17 +14,7 @@ use super::schema::{Place, places, quote, table_name};
 use super::{changes, notes, runs};
 use crate::codec::{encode, encode_error};
 use crate::error::Result;
-
-/// Refuses a batch that is too large to be one commit.
-pub(super) fn check_count(count: usize) -> paceline_model::Result<()> {
-    if count > limits::COMMIT_REPORTS_MAX {
-        return Err(Error::invalid(format!(
-            "{count} reports in one commit; at most {} are allowed",
-            limits::COMMIT_REPORTS_MAX
-        )));
-    }
-    Ok(())
-}
+use crate::rules;
 
 pub(super) fn record(
     db: &Db<'_>,
@@ -70,8 +60,8 @@ impl Target {
                 Ok((TableId(row.get(0)?), ColumnId(row.get(1)?), row.get(2)?, row.get(3)?))
             })
             .optional()?;
-        let (table, column, version, noted) = found.ok_or_else(|| runs::missing(run))?;
-        let place = places(db, table, &[column])?.pop().ok_or_else(|| runs::missing(run))?;
+        let (table, column, version, noted) = found.ok_or_else(|| rules::missing_run(run))?;
+        let place = places(db, table, &[column])?.pop().ok_or_else(|| rules::missing_run(run))?;
         Ok(Self { run, table, column, place, table_name: table_name(db, table)?, version, noted })
     }
 }
@@ -125,12 +115,7 @@ impl<'c> CellWriter<'c> {
             target.run.0,
             db.now.as_micros(),
         ])?;
-        match state {
-            CellState::Completed => self.counts.completed += 1,
-            CellState::Failed => self.counts.failed += 1,
-            CellState::Skipped => self.counts.skipped += 1,
-            CellState::Unknown => self.counts.unknown += 1,
-        }
+        rules::count_end(&mut self.counts, state);
         self.rows.push(row);
         Ok(())
     }
@@ -192,7 +177,7 @@ impl<'c, 't> Batch<'c, 't> {
             return Ok(());
         }
         if let Some(attempt) = &report.attempt {
-            let more = notes::counts_of(attempt);
+            let more = rules::counts_of(attempt);
             let counts = &mut self.cells.counts;
             counts.calls += more.calls;
             counts.throttled += more.throttled;

@@ -1,21 +1,14 @@
 //! What a dead process left in its hands.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Attempt, AttemptClass, CellError, CellState, Recovery, RowId, RunId};
+use paceline_model::{CellState, Recovery, RowId, RunId};
 use rusqlite::params;
 
 use super::attempts::Keeper;
 use super::connection::Db;
 use super::records::{CellWriter, Target};
 use crate::error::Result;
-
-/// A task with an intent: it may have been sent.
-struct Ambiguous {
-    row: RowId,
-    intent_at: Timestamp,
-    attempts: u32,
-    noted: bool,
-}
+use crate::interrupted::Ambiguous;
 
 pub(super) fn recover_run(db: &Db<'_>, run: RunId, recovery: Recovery) -> Result<u64> {
     let target = Target::of(db, run)?;
@@ -23,11 +16,8 @@ pub(super) fn recover_run(db: &Db<'_>, run: RunId, recovery: Recovery) -> Result
     let mut cells = CellWriter::begin(db, &target)?;
     let mut keeper = Keeper::begin(db, target.column, run)?;
     for task in &ambiguous {
-        let fate = match recovery {
-            Recovery::Reconciled if !task.noted => Recovery::Once,
-            other => other,
-        };
-        let attempt = interrupted_attempt(db, task, fate);
+        let fate = task.fate(recovery);
+        let attempt = task.attempt(db.now, fate);
         keeper.keep(db, task.row, &attempt)?;
         cells.counts.calls += 1;
         cells.counts.retries += u64::from(attempt.number > 1);
@@ -85,27 +75,4 @@ fn settle(db: &Db<'_>, run: RunId, row: RowId, attempts: u32, fate: Recovery) ->
             .execute(params![run.0, row.0])?;
     }
     Ok(())
-}
-
-fn interrupted_attempt(db: &Db<'_>, task: &Ambiguous, fate: Recovery) -> Attempt {
-    let next = match fate {
-        Recovery::Repeatable => "it is sent again",
-        Recovery::Reconciled => "what became of it is looked up before anything is sent",
-        Recovery::Once => {
-            "check with the vendor whether it took effect, then retry the cell or mark it"
-        }
-    };
-    Attempt {
-        number: task.attempts.saturating_add(1),
-        sent_at: Some(task.intent_at),
-        seen_at: db.now,
-        status: None,
-        class: AttemptClass::Unknown,
-        error: Some(CellError {
-            code: "INTERRUPTED".into(),
-            message: format!(
-                "the program ended while the call was being made, so nobody knows its outcome; {next}"
-            ),
-        }),
-    }
 }

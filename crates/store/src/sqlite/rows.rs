@@ -1,24 +1,14 @@
 //! Rows of the user's tables.
 
-use paceline_model::{ChangeKind, ColumnId, Error, Row, RowId, RowQuery, TableId, Value, limits};
+use paceline_model::{ChangeKind, ColumnId, Error, Row, RowId, RowQuery, TableId, Value};
 use rusqlite::{CachedStatement, params};
 
 use super::changes;
 use super::connection::Db;
-use super::schema::{Place, missing_table, places, quote, select_list, table_name};
+use super::schema::{Place, places, quote, select_list, table_name};
 use crate::codec::{decode, encode, signed, unsigned};
 use crate::error::Result;
-
-/// Refuses more rows than one call may insert, before anything is queued.
-pub(super) fn check_count(count: usize) -> paceline_model::Result<()> {
-    if count > limits::INSERT_ROWS_MAX {
-        return Err(Error::invalid(format!(
-            "{count} rows in one call; at most {} are allowed, none was inserted: send them in parts",
-            limits::INSERT_ROWS_MAX
-        )));
-    }
-    Ok(())
-}
+use crate::rules;
 
 pub(super) fn insert_rows(
     db: &Db<'_>,
@@ -26,7 +16,7 @@ pub(super) fn insert_rows(
     columns: &[ColumnId],
     rows: &[Vec<Value>],
 ) -> Result<Option<(RowId, RowId)>> {
-    check_count(rows.len())?;
+    rules::check_insert(rows.len())?;
     let name = table_name(db, table)?;
     let places = places(db, table, columns)?;
     check_distinct(&places)?;
@@ -38,7 +28,7 @@ pub(super) fn insert_rows(
     let mut statement = db.conn.prepare_cached(&insert_sql(&name, &places))?;
     for (index, (id, row)) in (first..=last).zip(rows).enumerate() {
         insert_row(db, &mut statement, id, &places, row)
-            .map_err(|fault| in_row(index + 1, fault))?;
+            .map_err(|fault| rules::in_row(index + 1, fault))?;
     }
     db.conn
         .prepare_cached(
@@ -51,14 +41,7 @@ pub(super) fn insert_rows(
 }
 
 pub(super) fn rows(db: &Db<'_>, query: &RowQuery) -> Result<Vec<Row>> {
-    if query.limit > limits::PAGE_ROWS_MAX {
-        return Err(Error::invalid(format!(
-            "a page of {} rows; at most {} are allowed: read page by page, after the last row read",
-            query.limit,
-            limits::PAGE_ROWS_MAX
-        ))
-        .into());
-    }
+    rules::check_page(query.limit)?;
     let name = table_name(db, query.table)?;
     let places = places(db, query.table, &query.columns)?;
     let mut statement = db.conn.prepare_cached(&format!(
@@ -104,7 +87,7 @@ pub(super) fn last_row(db: &Db<'_>, table: TableId, name: &str) -> Result<i64> {
     let mut found = statement.query([table.0])?;
     match found.next()? {
         Some(row) => Ok(row.get(0)?),
-        None => Err(missing_table(table)),
+        None => Err(rules::missing_table(table)),
     }
 }
 
@@ -125,14 +108,7 @@ fn insert_row(
     places: &[Place],
     row: &[Value],
 ) -> Result<()> {
-    if row.len() != places.len() {
-        return Err(Error::invalid(format!(
-            "it has {} values for {} columns",
-            row.len(),
-            places.len()
-        ))
-        .into());
-    }
+    rules::check_width(row.len(), places.len())?;
     statement.raw_bind_parameter(1, id)?;
     statement.raw_bind_parameter(2, db.now.as_micros())?;
     for (index, (place, value)) in places.iter().zip(row).enumerate() {
@@ -142,16 +118,6 @@ fn insert_row(
     }
     statement.raw_execute()?;
     Ok(())
-}
-
-/// Says which row of the call a refusal is about.
-fn in_row(number: usize, fault: crate::error::Fault) -> crate::error::Fault {
-    match fault.0 {
-        Error::Invalid(text) => {
-            Error::invalid(format!("row {number} of the call: {text}; none was inserted")).into()
-        }
-        other => other.into(),
-    }
 }
 
 fn check_distinct(places: &[Place]) -> Result<()> {

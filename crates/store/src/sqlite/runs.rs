@@ -2,15 +2,15 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, SmartKind, TableId,
-    limits,
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
 use super::connection::Db;
 use super::{changes, rows, schema, tables};
 use crate::codec::{signed, unsigned};
-use crate::error::{Fault, Result, unreadable};
+use crate::error::Result;
+use crate::rules;
 
 pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
     let table = schema::table_name(db, new.table)?;
@@ -19,22 +19,7 @@ pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
         .ok_or_else(|| {
         Error::Missing(format!("table {table:?} has no column {}", new.column))
     })?;
-    let Some(smart) = &column.smart else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column, so there is nothing to run",
-            column.name
-        ))
-        .into());
-    };
-    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
-        return Err(Error::invalid(format!(
-            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
-             then run the scope all",
-            column.name,
-            smart.kind.as_str()
-        ))
-        .into());
-    }
+    rules::check_runnable(&column, new)?;
     check_none_active(db, new.column, &column.name)?;
     let last_row = rows::last_row(db, new.table, &table)?;
     let total = total(db, new)?;
@@ -66,7 +51,7 @@ pub(super) fn run(db: &Db<'_>, run: RunId) -> Result<Option<Run>> {
 ///
 /// Fails with `Missing` if there is none.
 pub(super) fn existing(db: &Db<'_>, id: RunId) -> Result<Run> {
-    run(db, id)?.ok_or_else(|| missing(id))
+    run(db, id)?.ok_or_else(|| rules::missing_run(id))
 }
 
 pub(super) fn runs(db: &Db<'_>, table: TableId, limit: usize) -> Result<Vec<Run>> {
@@ -81,13 +66,7 @@ pub(super) fn set_run_status(
     reason: Option<&str>,
 ) -> Result<Run> {
     let before = existing(db, id)?;
-    if before.status.is_final() {
-        return Err(Error::Conflict(format!(
-            "run {id} is {} and stays so; start a new run",
-            before.status.as_str()
-        ))
-        .into());
-    }
+    rules::check_not_final(&before)?;
     db.conn
         .prepare_cached(
             "-- paceline: set_run_status\n\
@@ -125,20 +104,6 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn missing(run: RunId) -> Fault {
-    Error::Missing(format!("there is no run {run}")).into()
-}
-
-/// The scope as it is stored.
-pub(super) fn parse_scope(name: &str) -> Result<Scope> {
-    Scope::parse(name).ok_or_else(|| unreadable("scope of a run", name))
-}
-
-/// The status as it is stored.
-pub(super) fn parse_status(name: &str) -> Result<RunStatus> {
-    RunStatus::parse(name).ok_or_else(|| unreadable("status of a run", name))
-}
-
 fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
     let active: Option<(i64, String)> = db
         .conn
@@ -149,10 +114,7 @@ fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
         .query_row([column.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match active {
-        Some((run, status)) => Err(Error::Conflict(format!(
-            "run {run} of column {name:?} is {status}; let it end, or cancel it"
-        ))
-        .into()),
+        Some((run, status)) => Err(rules::still_active(RunId(run), name, &status)),
         None => Ok(()),
     }
 }
@@ -194,8 +156,8 @@ fn read_run(row: &Row<'_>) -> Result<Run> {
         id: RunId(row.get(0)?),
         table: TableId(row.get(1)?),
         column: ColumnId(row.get(2)?),
-        scope: parse_scope(row.get_ref(3)?.as_str().unwrap_or_default())?,
-        status: parse_status(row.get_ref(4)?.as_str().unwrap_or_default())?,
+        scope: rules::parse_scope(row.get_ref(3)?.as_str().unwrap_or_default())?,
+        status: rules::parse_status(row.get_ref(4)?.as_str().unwrap_or_default())?,
         reason: row.get(5)?,
         counts: Counts {
             total: count(6)?,

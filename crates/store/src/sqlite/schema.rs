@@ -1,11 +1,12 @@
 //! The user's tables as SQL tables: their definitions, and what their parts are called in a statement.
 
-use paceline_model::{ColumnId, ColumnType, Error, NewColumn, TableId, check_name, limits};
+use paceline_model::{ColumnId, ColumnType, Error, NewColumn, TableId, check_name};
 use rusqlite::{OptionalExtension, params};
 
 use super::connection::Db;
 use crate::codec::sql_type;
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::rules;
 
 /// A column as statements know it.
 #[derive(Clone, Debug)]
@@ -54,18 +55,6 @@ fn definition(column: &NewColumn) -> Result<String> {
     Ok(format!("{} {}", quote(&column.name), sql_type(column.kind)))
 }
 
-/// Refuses a table that would have more columns than a table may have.
-pub(super) fn check_column_count(count: usize) -> Result<()> {
-    if count > limits::TABLE_COLUMNS_MAX {
-        return Err(Error::invalid(format!(
-            "a table has at most {} columns, this one would have {count}",
-            limits::TABLE_COLUMNS_MAX
-        ))
-        .into());
-    }
-    Ok(())
-}
-
 /// The name of a table.
 ///
 /// Fails with `Missing` if there is no such table.
@@ -75,7 +64,7 @@ pub(super) fn table_name(db: &Db<'_>, table: TableId) -> Result<String> {
         .prepare_cached("-- paceline: table_name\nSELECT name FROM _ht_tables WHERE id = ?1")?
         .query_row([table.0], |row| row.get(0))
         .optional()?;
-    name.ok_or_else(|| missing_table(table))
+    name.ok_or_else(|| rules::missing_table(table))
 }
 
 /// The columns of `table` with these ids, in this order.
@@ -95,21 +84,12 @@ pub(super) fn places(db: &Db<'_>, table: TableId, columns: &[ColumnId]) -> Resul
         let Some((name, kind)) = found else {
             return Err(Error::Missing(format!("table {table} has no column {id}")).into());
         };
-        places.push(Place { id, name, kind: column_type(&kind)? });
+        places.push(Place { id, name, kind: rules::parse_column_type(&kind)? });
     }
     Ok(places)
-}
-
-/// A stored column type.
-pub(super) fn column_type(name: &str) -> Result<ColumnType> {
-    ColumnType::parse(name).ok_or_else(|| crate::error::unreadable("column type", name))
 }
 
 /// The columns as the end of a select list: `, t."a", t."b"`.
 pub(super) fn select_list(alias: &str, places: &[Place]) -> String {
     places.iter().map(|place| format!(", {alias}.{}", quote(&place.name))).collect()
-}
-
-pub(super) fn missing_table(table: TableId) -> Fault {
-    Error::Missing(format!("there is no table {table}")).into()
 }

@@ -2,23 +2,21 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    ChangeKind, Column, ColumnId, Error, NewColumn, NewTable, SmartColumn, SmartKind, Table,
-    TableId, check_name, limits,
+    ChangeKind, Column, ColumnId, Error, NewColumn, NewTable, SmartColumn, Table, TableId,
+    check_name, limits,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 use serde_json::Value as Json;
 
 use super::connection::Db;
 use super::{changes, schema};
-use crate::error::{Fault, Result, unreadable};
-
-/// Bytes of a setting's name.
-const SETTING_NAME_BYTES_MAX: usize = 256;
+use crate::error::Result;
+use crate::rules;
 
 pub(super) fn create_table(db: &Db<'_>, new: &NewTable) -> Result<Table> {
     check_name("table", &new.name)?;
-    check_length("description", new.description.len(), limits::VALUE_BYTES_MAX)?;
-    schema::check_column_count(new.columns.len())?;
+    rules::check_length("description", new.description.len(), limits::VALUE_BYTES_MAX)?;
+    rules::check_column_count(new.columns.len(), limits::TABLE_COLUMNS_MAX)?;
     // Asked of the database itself, so that a table that somebody made with an SQL shell is found too.
     let taken: bool = db
         .conn
@@ -27,13 +25,9 @@ pub(super) fn create_table(db: &Db<'_>, new: &NewTable) -> Result<Table> {
         )?
         .query_row([&new.name], |row| row.get(0))?;
     if taken {
-        return Err(Error::Exists(format!(
-            "a table named {:?} exists already; choose another name",
-            new.name
-        ))
-        .into());
+        return Err(rules::table_exists(&new.name));
     }
-    check_distinct(&new.columns)?;
+    rules::check_distinct(&new.columns)?;
     schema::create(db, &new.name, &new.columns)?;
     db.conn
         .prepare_cached(
@@ -73,9 +67,9 @@ pub(super) fn add_column(db: &Db<'_>, table: TableId, new: &NewColumn) -> Result
     check_name("column", &new.name)?;
     let table_name = schema::table_name(db, table)?;
     let existing = columns(db, table)?;
-    schema::check_column_count(existing.len() + 1)?;
+    rules::check_column_count(existing.len() + 1, limits::TABLE_COLUMNS_MAX)?;
     if existing.iter().any(|column| column.name == new.name) {
-        return Err(column_exists(&new.name));
+        return Err(rules::column_exists(&new.name));
     }
     schema::add_column(db, &table_name, new)?;
     let column = insert_column(db, table, new)?;
@@ -89,26 +83,19 @@ pub(super) fn update_smart_column(
     config: &Json,
     rate_limit: &Json,
 ) -> Result<Column> {
-    let Some(mut found) = column_by_id(db, column)? else {
+    let Some(found) = column_by_id(db, column)? else {
         return Err(Error::Missing(format!("there is no column {column}")).into());
     };
-    let Some(smart) = found.smart.as_mut() else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column; add a smart column instead",
-            found.name
-        ))
-        .into());
-    };
-    smart.config = config.clone();
-    smart.rate_limit = rate_limit.clone();
-    smart.version += 1;
-    let (config, rate_limit) = (json_text("config", config)?, json_text("rate_limit", rate_limit)?);
+    let found = rules::with_config(found, config, rate_limit)?;
+    let version = found.smart.as_ref().map(|smart| smart.version);
+    let (config, rate_limit) =
+        (rules::json_text("config", config)?, rules::json_text("rate_limit", rate_limit)?);
     db.conn
         .prepare_cached(
             "-- paceline: update_smart_column\n\
              UPDATE _ht_columns SET config = ?2, rate_limit = ?3, version = ?4 WHERE id = ?1",
         )?
-        .execute(params![column.0, config, rate_limit, smart.version])?;
+        .execute(params![column.0, config, rate_limit, version])?;
     changes::write(db, found.table, &ChangeKind::Schema)?;
     Ok(found)
 }
@@ -122,8 +109,7 @@ pub(super) fn setting(db: &Db<'_>, name: &str) -> Result<Option<String>> {
 }
 
 pub(super) fn set_setting(db: &Db<'_>, name: &str, value: &str) -> Result<()> {
-    check_length("setting name", name.len(), SETTING_NAME_BYTES_MAX)?;
-    check_length("setting", value.len(), limits::VALUE_BYTES_MAX)?;
+    rules::check_setting(name, value)?;
     db.conn
         .prepare_cached(
             "-- paceline: set_setting\nINSERT INTO _ht_settings (name, value) VALUES (?1, ?2)
@@ -178,10 +164,9 @@ fn read_column(row: &Row<'_>) -> Result<Column> {
     let smart = match row.get::<_, Option<String>>(5)? {
         None => None,
         Some(kind) => Some(SmartColumn {
-            kind: SmartKind::parse(&kind)
-                .ok_or_else(|| unreadable("kind of a smart column", &kind))?,
-            config: parse_json("config", &row.get::<_, String>(6)?)?,
-            rate_limit: parse_json("rate_limit", &row.get::<_, String>(7)?)?,
+            kind: rules::parse_smart_kind(&kind)?,
+            config: rules::parse_json("config", &row.get::<_, String>(6)?)?,
+            rate_limit: rules::parse_json("rate_limit", &row.get::<_, String>(7)?)?,
             version: row.get(8)?,
         }),
     };
@@ -190,18 +175,18 @@ fn read_column(row: &Row<'_>) -> Result<Column> {
         table: TableId(row.get(1)?),
         name: row.get(2)?,
         title: row.get(3)?,
-        kind: schema::column_type(&row.get::<_, String>(4)?)?,
+        kind: rules::parse_column_type(&row.get::<_, String>(4)?)?,
         smart,
     })
 }
 
 fn insert_column(db: &Db<'_>, table: TableId, new: &NewColumn) -> Result<Column> {
-    check_length("title", new.title.as_ref().map_or(0, String::len), limits::VALUE_BYTES_MAX)?;
+    rules::check_title(new.title.as_deref())?;
     let smart = new.smart.clone().map(|smart| SmartColumn { version: 1, ..smart });
     let (config, rate_limit) = match &smart {
         Some(smart) => (
-            Some(json_text("config", &smart.config)?),
-            Some(json_text("rate_limit", &smart.rate_limit)?),
+            Some(rules::json_text("config", &smart.config)?),
+            Some(rules::json_text("rate_limit", &smart.rate_limit)?),
         ),
         None => (None, None),
     };
@@ -228,45 +213,5 @@ fn insert_column(db: &Db<'_>, table: TableId, new: &NewColumn) -> Result<Column>
         title: new.title.clone(),
         kind: new.kind,
         smart,
-    })
-}
-
-fn check_distinct(columns: &[NewColumn]) -> Result<()> {
-    let mut names = std::collections::HashSet::with_capacity(columns.len());
-    for column in columns {
-        check_name("column", &column.name)?;
-        if !names.insert(column.name.as_str()) {
-            return Err(column_exists(&column.name));
-        }
-    }
-    Ok(())
-}
-
-fn column_exists(name: &str) -> Fault {
-    Error::Exists(format!("the table has a column named {name:?} already; choose another name"))
-        .into()
-}
-
-/// Refuses what is longer than it may be.
-pub(super) fn check_length(what: &str, length_bytes: usize, max_bytes: usize) -> Result<()> {
-    if length_bytes > max_bytes {
-        return Err(Error::invalid(format!(
-            "the {what} is {length_bytes} bytes long; at most {max_bytes} are allowed"
-        ))
-        .into());
-    }
-    Ok(())
-}
-
-fn json_text(what: &str, json: &Json) -> Result<String> {
-    let text = json.to_string();
-    check_length(what, text.len(), limits::VALUE_BYTES_MAX)?;
-    Ok(text)
-}
-
-fn parse_json(what: &str, text: &str) -> Result<Json> {
-    serde_json::from_str(text).map_err(|error| {
-        Error::Corrupt(format!("the {what} of a column is not JSON ({:?})", error.classify()))
-            .into()
     })
 }

@@ -12,6 +12,7 @@ use super::{
     SqliteStore, attempts, budgets, cells, changes, claims, notes, records, recovery, rows, runs,
     tables,
 };
+use crate::rules;
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -47,7 +48,7 @@ impl Store for SqliteStore {
         columns: &[ColumnId],
         rows: Vec<Vec<Value>>,
     ) -> Result<Option<(RowId, RowId)>> {
-        rows::check_count(rows.len())?;
+        rules::check_insert(rows.len())?;
         let columns = columns.to_vec();
         self.write(move |db| rows::insert_rows(db, table, &columns, &rows)).await
     }
@@ -120,7 +121,7 @@ impl Store for SqliteStore {
     }
 
     async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run> {
-        records::check_count(reports.len())?;
+        rules::check_reports(reports.len())?;
         self.write(move |db| records::record(db, run, token, reports)).await
     }
 

@@ -1,4 +1,4 @@
-//! The store on disk and the death of its process (R4): locks, reopening, kill -9.
+//! What outlives the store and the death of its process (R4): locks, reopening, kill -9.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -9,84 +9,82 @@ use paceline_clock::{Clock, SimClock};
 use paceline_model::{CellState, Error, NotedCall, Recovery, RowId, Scope, Table};
 use paceline_store::SqliteStore;
 
+use crate::backends::{Home, open};
 use crate::support::{Scene, finish, integration, leads, lease};
 
-/// Tells the child that it is one: without this file in its directory it does nothing.
+/// Tells the child that it is one, and what to open: without this file in its directory it does nothing.
 const MARK: &str = "crash-child";
 /// Acknowledgements that the parent waits for before it kills: enough for many commits, claims and inserts.
 const ACKNOWLEDGED_MIN: usize = 400;
 
-fn scene(dir: &Path, sim: &SimClock, clock: Clock) -> Scene {
-    let store = SqliteStore::open(dir, clock.clone()).unwrap();
-    Scene { store, sim: sim.clone(), clock }
-}
-
 #[test]
 fn a_second_process_is_told_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let first = SqliteStore::open(dir.path(), Clock::system()).unwrap();
-    let second = SqliteStore::open(dir.path(), Clock::system()).unwrap_err();
-    assert!(
-        matches!(&second, Error::Conflict(text) if text.contains("another paceline process works on this directory")),
-        "{second}"
-    );
-    drop(first);
-    SqliteStore::open(dir.path(), Clock::system()).unwrap();
+    for home in Home::lasting() {
+        let first = home.open(Clock::system());
+        let second = open(&home.address, Clock::system()).unwrap_err();
+        let told = "another paceline process works on this d";
+        assert!(matches!(&second, Error::Conflict(text) if text.contains(told)), "{second}");
+        drop(first);
+        home.open(Clock::system());
+    }
 }
 
 #[test]
 fn everything_is_there_after_reopening() {
-    let dir = tempfile::tempdir().unwrap();
-    let sim = SimClock::new();
-    let before = sim.run(|clock| async {
-        let scene = scene(dir.path(), &sim, clock);
-        let (table, city) = scene.filled(30).await;
-        let run = scene.start(&city, Scope::All).await;
-        scene.claim(&run, 1, 20).await;
-        let reports = (1..=10).map(|row| finish(row, CellState::Completed, scene.clock.wall()));
-        let run = scene.store.record(run.id, 1, reports.collect()).await.unwrap();
-        scene.store.checkpoint().await.unwrap();
-        (table, run)
-    });
-    sim.run(|clock| async {
-        let scene = scene(dir.path(), &sim, clock);
-        assert_eq!(scene.store.table("leads").await.unwrap(), Some(before.0.clone()));
-        assert_eq!(scene.store.run(before.1.id).await.unwrap(), Some(before.1.clone()));
-        assert_eq!(scene.store.recover_run(before.1.id, Recovery::Repeatable).await.unwrap(), 10);
-        let claim = scene.claim(&before.1, 2, 100).await;
-        assert_eq!(claim.tasks.len(), 20, "10 given back, 10 never claimed");
-    });
+    for home in Home::lasting() {
+        let sim = SimClock::new();
+        let before = sim.run(|clock| async {
+            let scene = Scene::open(&home, &sim, clock);
+            let (table, city) = scene.filled(30).await;
+            let run = scene.start(&city, Scope::All).await;
+            scene.claim(&run, 1, 20).await;
+            let reports = (1..=10).map(|row| finish(row, CellState::Completed, scene.clock.wall()));
+            let run = scene.store.record(run.id, 1, reports.collect()).await.unwrap();
+            scene.store.checkpoint().await.unwrap();
+            (table, run)
+        });
+        sim.run(|clock| async {
+            let scene = Scene::open(&home, &sim, clock);
+            let run = before.1.clone();
+            assert_eq!(scene.store.table("leads").await.unwrap(), Some(before.0.clone()));
+            assert_eq!(scene.store.run(run.id).await.unwrap(), Some(run.clone()));
+            assert_eq!(scene.store.recover_run(run.id, Recovery::Repeatable).await.unwrap(), 10);
+            let claim = scene.claim(&run, 2, 100).await;
+            assert_eq!(claim.tasks.len(), 20, "10 given back, 10 never claimed");
+        });
+    }
 }
 
 #[test]
 fn an_id_comes_once_even_if_somebody_deletes_the_last_rows() {
-    let dir = tempfile::tempdir().unwrap();
-    let sim = SimClock::new();
-    sim.run(|clock| async {
-        let scene = scene(dir.path(), &sim, clock);
-        let (table, _) = scene.filled(5).await;
-        let shell = rusqlite::Connection::open(dir.path().join("paceline.db")).unwrap();
-        shell.execute("DELETE FROM leads WHERE _ht_id > 3", []).unwrap();
-        let score = [table.columns[1].id];
-        let row = || vec![vec![paceline_model::Value::Int(1)]];
-        let next = scene.store.insert_rows(table.id, &score, row()).await.unwrap();
-        assert_eq!(next, Some((RowId(6), RowId(6))), "cells of 4 and 5 may be on record");
-        // And one that the shell has taken is not given out again.
-        let taken = "INSERT INTO leads (_ht_id, _ht_created_at, _ht_updated_at) VALUES (9, 0, 0)";
-        shell.execute(taken, []).unwrap();
-        let next = scene.store.insert_rows(table.id, &score, row()).await.unwrap();
-        assert_eq!(next, Some((RowId(10), RowId(10))));
-    });
+    for home in Home::lasting() {
+        let sim = SimClock::new();
+        sim.run(|clock| async {
+            let scene = Scene::open(&home, &sim, clock);
+            let (table, _) = scene.filled(5).await;
+            home.shell("DELETE FROM {}leads WHERE _ht_id > 3");
+            let score = [table.columns[1].id];
+            let row = || vec![vec![paceline_model::Value::Int(1)]];
+            let next = scene.store.insert_rows(table.id, &score, row()).await.unwrap();
+            assert_eq!(next, Some((RowId(6), RowId(6))), "cells of 4 and 5 may be on record");
+            // And one that the shell has taken is not given out again.
+            home.shell(
+                "INSERT INTO {}leads (_ht_id, _ht_created_at, _ht_updated_at) VALUES (9, 0, 0)",
+            );
+            let next = scene.store.insert_rows(table.id, &score, row()).await.unwrap();
+            assert_eq!(next, Some((RowId(10), RowId(10))));
+        });
+    }
 }
 
 #[test]
 fn a_checkpoint_leaves_nothing_in_the_log() {
-    let dir = tempfile::tempdir().unwrap();
+    let home = Home::sqlite();
     let sim = SimClock::new();
     sim.run(|clock| async {
-        let scene = scene(dir.path(), &sim, clock);
+        let scene = Scene::open(&home, &sim, clock);
         scene.filled(1_000).await;
-        let log = dir.path().join("paceline.db-wal");
+        let log = home.dir.path().join("paceline.db-wal");
         assert!(std::fs::metadata(&log).unwrap().len() > 0);
         scene.store.checkpoint().await.unwrap();
         assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
@@ -116,11 +114,12 @@ struct Acknowledged {
 #[test]
 fn a_killed_process_loses_nothing_that_was_answered() {
     for round in 0..3 {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(MARK), "").unwrap();
-        let acknowledged = kill_in_the_middle(dir.path(), ACKNOWLEDGED_MIN + round * 97);
-        let sim = SimClock::new();
-        sim.run(|clock| check_survivors(scene(dir.path(), &sim, clock), acknowledged));
+        for home in Home::lasting() {
+            std::fs::write(home.dir.path().join(MARK), &home.address).unwrap();
+            let acknowledged = kill_in_the_middle(home.dir.path(), ACKNOWLEDGED_MIN + round * 97);
+            let sim = SimClock::new();
+            sim.run(|clock| check_survivors(Scene::open(&home, &sim, clock), acknowledged));
+        }
     }
 }
 
@@ -211,11 +210,13 @@ fn parse(text: &str) -> Acknowledged {
 #[test]
 #[ignore = "not a case: the process that the case above kills"]
 fn child_that_writes_without_end() {
-    if !Path::new(MARK).exists() {
-        return;
-    }
+    let Ok(address) = std::fs::read_to_string(MARK) else { return };
     let sim = SimClock::new();
-    sim.run(|clock| write_without_end(scene(Path::new("."), &sim, clock)));
+    sim.run(|clock| async {
+        let store = open(&address, clock.clone()).unwrap();
+        write_without_end(Scene { store, sim: sim.clone(), clock, columns_max: 0, database: None })
+            .await;
+    });
 }
 
 async fn write_without_end(scene: Scene) {

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paceline_clock::{SimClock, Timestamp};
-use paceline_model::{CellState, Recovery, Run, Scope, Store, TaskReport, TaskStep};
-use paceline_store::SqliteStore;
+use paceline_model::{CellState, Recovery, Run, Scope, TaskReport, TaskStep};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
+use crate::backends::Home;
 use crate::support::{LEASE, Scene, claimed, finish, give_back, lease, numbers};
 
 const ROWS: i64 = 12;
@@ -189,24 +190,40 @@ async fn bring_to_its_end(scene: &Scene, run: &Run, model: &mut Model) -> Run {
     }
 }
 
+/// Runs one interleaving on a store with nothing in it.
+fn interleave(home: &Home, steps: &[Step]) {
+    let sim = SimClock::new();
+    sim.run(|clock| async {
+        let scene = Scene::open(home, &sim, clock);
+        let (_, city) = scene.filled(ROWS).await;
+        let run = scene.start(&city, Scope::All).await;
+        let mut model = Model::default();
+        for step in steps {
+            take(&scene, &run, &mut model, step).await;
+        }
+        let run = bring_to_its_end(&scene, &run, &mut model).await;
+        assert_eq!(run.counts.ended(), ROWS.unsigned_abs());
+        let states: BTreeMap<i64, CellState> = scene.states(city.id).await.into_iter().collect();
+        assert_eq!(states, model.ended);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]
     fn every_row_is_finished_exactly_once(steps in steps()) {
-        let sim = SimClock::new();
-        sim.run(|clock| async {
-            let store: std::sync::Arc<dyn Store> = SqliteStore::open_in_memory(clock.clone()).unwrap();
-            let scene = Scene { store, sim: sim.clone(), clock };
-            let (_, city) = scene.filled(ROWS).await;
-            let run = scene.start(&city, Scope::All).await;
-            let mut model = Model::default();
-            for step in &steps {
-                take(&scene, &run, &mut model, step).await;
-            }
-            let run = bring_to_its_end(&scene, &run, &mut model).await;
-            assert_eq!(run.counts.ended(), ROWS.unsigned_abs());
-            let states: BTreeMap<i64, CellState> = scene.states(city.id).await.into_iter().collect();
-            assert_eq!(states, model.ended);
-        });
+        interleave(&Home::memory(), &steps);
     }
+}
+
+#[test]
+fn every_row_is_finished_exactly_once_on_postgresql() {
+    let Some(home) = Home::postgres() else { return };
+    let config = ProptestConfig { cases: 60, ..ProptestConfig::default() };
+    let ran = TestRunner::new(config).run(&steps(), |steps| {
+        home.shell("DROP SCHEMA IF EXISTS paceline CASCADE");
+        interleave(&home, &steps);
+        Ok(())
+    });
+    ran.unwrap();
 }

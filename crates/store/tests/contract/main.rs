@@ -1,4 +1,4 @@
-//! What every store must do, written against the trait and run on each backend of `support::BACKENDS`.
+//! What every store must do, written against the trait and run on each backend of `backends.rs`.
 #![expect(
     clippy::unwrap_used,
     reason = "a case may panic; clippy's own exception stops at helpers"
@@ -9,6 +9,7 @@
 )]
 
 mod attempts;
+mod backends;
 mod budgets;
 mod cells;
 mod changes;
@@ -17,9 +18,13 @@ mod crash;
 mod interleaving;
 mod notes;
 mod peek;
+mod postgres;
+mod postgres_address;
+mod postgres_commit;
 mod recovery;
 mod rows;
 mod runs;
+mod server;
 mod support;
 mod tables;
 mod time;

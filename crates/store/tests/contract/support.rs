@@ -1,7 +1,6 @@
-//! The backends, and builders that hide what a case is not about.
+//! Builders that hide what a case is not about.
 
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +10,10 @@ use paceline_model::{
     NewColumn, NewRun, NewTable, RowId, Run, Scope, SmartColumn, SmartKind, Store, Table,
     TaskReport, TaskStep, Value,
 };
-use paceline_store::SqliteStore;
 use serde_json::json;
 
-type Open = fn(&Path, Clock) -> Arc<dyn Store>;
-
-/// Every backend that must keep the contract; PostgreSQL joins here.
-const BACKENDS: &[(&str, Open)] = &[
-    ("sqlite file", |dir, clock| SqliteStore::open(dir, clock).unwrap()),
-    ("sqlite memory", |_, clock| SqliteStore::open_in_memory(clock).unwrap()),
-];
+use crate::backends::Home;
+use crate::server::Server;
 
 /// What a case works with.
 #[derive(Clone)]
@@ -28,6 +21,10 @@ pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sim: SimClock,
     pub(crate) clock: Clock,
+    /// The widest table of this backend.
+    pub(crate) columns_max: usize,
+    /// The database, if it is on a server.
+    pub(crate) database: Option<(&'static Server, String)>,
 }
 
 /// Runs a case on every backend, in virtual time.
@@ -36,13 +33,10 @@ where
     F: Fn(Scene) -> Fut,
     Fut: Future<Output = ()>,
 {
-    for (name, open) in BACKENDS {
-        println!("backend: {name}");
-        let dir = tempfile::tempdir().unwrap();
+    for home in Home::each() {
+        println!("backend: {}", home.name);
         let sim = SimClock::new();
-        sim.run(|clock| {
-            case(Scene { store: open(dir.path(), clock.clone()), sim: sim.clone(), clock })
-        });
+        sim.run(|clock| case(Scene::open(&home, &sim, clock)));
     }
 }
 
@@ -79,6 +73,30 @@ pub(crate) async fn leads(store: &dyn Store) -> Table {
 }
 
 impl Scene {
+    /// A scene on what lives there.
+    pub(crate) fn open(home: &Home, sim: &SimClock, clock: Clock) -> Self {
+        let store = home.open(clock.clone());
+        let (columns_max, database) = (home.columns_max, home.database.clone());
+        Self { store, sim: sim.clone(), clock, columns_max, database }
+    }
+
+    /// Writes the last change so many times more, behind the store's back, where making them one by one would take
+    /// minutes. Answers how often it did.
+    pub(crate) fn repeat_last_change(&self, times: usize) -> usize {
+        let Some((server, database)) = &self.database else { return 0 };
+        server.run(
+            database,
+            &format!(
+                "INSERT INTO paceline._ht_changes SELECT nextval('paceline._ht_changes_sequence'), \
+                 table_id, at, kind, subject, first_row, last_row, rows \
+                 FROM (SELECT * FROM paceline._ht_changes ORDER BY sequence DESC LIMIT 1) AS last, \
+                 generate_series(1, {times}); \
+                 UPDATE paceline._ht_tables SET changes_kept = changes_kept + {times}"
+            ),
+        );
+        times
+    }
+
     /// [`leads`] with that many rows, their score being their number.
     pub(crate) async fn filled(&self, count: i64) -> (Table, Column) {
         let table = leads(self.store.as_ref()).await;

@@ -54,10 +54,20 @@ fn names_with_sql_in_them_are_refused() {
 #[test]
 fn words_of_sql_are_names_like_any_other() {
     each(|scene| async move {
-        let names = ["select", "rowid", "order", "table", "oid", "index"];
+        // Words, columns that databases have of their own, and two names that differ in their last letter only.
+        let long = |last: char| format!("{}{last}", "x".repeat(limits::NAME_BYTES_MAX - 1));
+        let (one, two) = (long('a'), long('b'));
+        let names = [
+            "select", "rowid", "order", "table", "oid", "index", "xmin", "xmax", "ctid",
+            "tableoid", &one, &two,
+        ];
         let columns = names.map(|name| column(name, ColumnType::Text)).to_vec();
         let table = NewTable { name: "group".into(), description: String::new(), columns };
         let table = scene.store.create_table(table).await.unwrap();
+        for name in [&one, &two] {
+            let twin = NewTable { name: name.clone(), description: String::new(), columns: vec![] };
+            scene.store.create_table(twin).await.unwrap();
+        }
         let ids: Vec<ColumnId> = table.columns.iter().map(|column| column.id).collect();
         let row: Vec<Value> = names.map(|name| Value::Text(name.into())).to_vec();
         scene.store.insert_rows(table.id, &ids, vec![row.clone()]).await.unwrap();
@@ -112,10 +122,9 @@ fn the_widest_table_works_and_a_wider_one_is_refused() {
             description: String::new(),
             columns: (0..count).map(|n| column(&format!("c{n}"), ColumnType::Text)).collect(),
         };
-        let error =
-            scene.store.create_table(wide(limits::TABLE_COLUMNS_MAX + 1)).await.unwrap_err();
+        let error = scene.store.create_table(wide(scene.columns_max + 1)).await.unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{error}");
-        let table = scene.store.create_table(wide(limits::TABLE_COLUMNS_MAX)).await.unwrap();
+        let table = scene.store.create_table(wide(scene.columns_max)).await.unwrap();
         let ids: Vec<ColumnId> = table.columns.iter().map(|column| column.id).collect();
         let row = vec![Value::Text("x".into()); ids.len()];
         scene.store.insert_rows(table.id, &ids, vec![row]).await.unwrap();

@@ -1,0 +1,170 @@
+//! The records of cells: read, and written a batch at a time.
+
+use paceline_model::{
+    Cell, CellError, CellState, ChangeKind, ColumnId, Counts, RowId, Run, Value, limits,
+};
+
+use super::db::Db;
+use super::param::params;
+use super::records::Target;
+use super::rows::Parts;
+use super::schema::table_ref;
+use super::value::encode;
+use super::{changes, runs};
+use crate::codec::{encode_error, signed, unsigned};
+use crate::error::Result;
+use crate::rules;
+
+pub(super) async fn cells(
+    db: &Db,
+    column: ColumnId,
+    first: RowId,
+    last: RowId,
+) -> Result<Vec<Cell>> {
+    // One more than allowed, so that what is cut off is an error instead of a hole.
+    let limit = signed(limits::PAGE_ROWS_MAX + 1);
+    let found = db
+        .query(
+            "-- paceline: cells\nSELECT row_id, state, version, updated_at, error_code, error_message \
+             FROM paceline._ht_cells WHERE column_id = $1 AND row_id BETWEEN $2 AND $3 \
+             ORDER BY row_id LIMIT $4",
+            params![column.0, first.0, last.0, limit],
+        )
+        .await?;
+    rules::check_cells(found.len(), first, last)?;
+    let mut cells = Vec::with_capacity(found.len());
+    for row in found {
+        cells.push(Cell {
+            row: RowId(row.int(0)?),
+            state: rules::parse_cell_state(&row.text(1)?)?,
+            version: row.int(2)?,
+            updated_at: row.time(3)?,
+            error: row.error(4)?,
+        });
+    }
+    Ok(cells)
+}
+
+/// How many cells of a column are in each state: one pass over the column's records.
+pub(super) async fn count_cells(db: &Db, column: ColumnId) -> Result<Vec<(CellState, u64)>> {
+    let sql = "-- paceline: count_cells\n\
+               SELECT state, count(*) FROM paceline._ht_cells WHERE column_id = $1 GROUP BY state";
+    let found = db.query(sql, params![column.0]).await?;
+    let read = |row: super::param::Found| {
+        Ok((rules::parse_cell_state(&row.text(0)?)?, unsigned(row.int(1)?)))
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// Cells of one column that came to their ends together: their values, records and counts, and one change.
+#[derive(Debug, Default)]
+pub(super) struct Ended<'r> {
+    pub(super) counts: Counts,
+    rows: Vec<i64>,
+    states: Vec<&'static str>,
+    codes: Vec<Option<&'r str>>,
+    messages: Vec<Option<&'r str>>,
+    values: Vec<(i64, &'r Value)>,
+}
+
+impl<'r> Ended<'r> {
+    /// Adds a cell; each at most once.
+    pub(super) fn add(
+        &mut self,
+        row: RowId,
+        state: CellState,
+        value: Option<&'r Value>,
+        error: Option<&'r CellError>,
+    ) {
+        let (code, message) = encode_error(error);
+        self.rows.push(row.0);
+        self.states.push(state.as_str());
+        self.codes.push(code);
+        self.messages.push(message);
+        self.values.extend(value.map(|value| (row.0, value)));
+        rules::count_end(&mut self.counts, state);
+    }
+
+    /// Writes values and records.
+    pub(super) async fn write(&self, db: &Db, target: &Target) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        tokio::try_join!(
+            biased;
+            self.write_values(db, target),
+            self.write_records(db, target),
+        )?;
+        Ok(())
+    }
+
+    async fn write_records(&self, db: &Db, target: &Target) -> Result<()> {
+        db.execute(
+            "-- paceline: record\nINSERT INTO paceline._ht_cells (column_id, row_id, state, error_code, \
+             error_message, version, run_id, updated_at) \
+             SELECT $1, u.row_id, u.state, u.code, u.message, $2, $3, $4 \
+             FROM unnest($5, $6, $7, $8) AS u (row_id, state, code, message) \
+             ON CONFLICT (column_id, row_id) DO UPDATE SET state = excluded.state, \
+             error_code = excluded.error_code, error_message = excluded.error_message, \
+             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at",
+            params![
+                target.column.0,
+                target.version,
+                target.run.0,
+                db.now,
+                self.rows.clone(),
+                self.states.clone(),
+                self.codes.clone(),
+                self.messages.clone(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn write_values(&self, db: &Db, target: &Target) -> Result<()> {
+        let sql = format!(
+            "-- paceline: record\nUPDATE {} AS t SET {} = u.value::{}, _ht_updated_at = $1 \
+             FROM unnest($2, $3) AS u (row_id, value) WHERE t._ht_id = u.row_id",
+            table_ref(&target.table_name),
+            target.place.quoted(),
+            target.place.cast()
+        );
+        let mut parts = Parts::default();
+        for (row, value) in &self.values {
+            let encoded = encode(target.place.kind, value).map_err(|error| {
+                let name = &target.place.name;
+                paceline_model::Error::invalid(format!("row {row}, column {name:?}: {error}"))
+            })?;
+            parts.add(*row, [encoded]);
+        }
+        for part in parts.all {
+            let mut values = part.columns.into_iter();
+            let values = values.next().unwrap_or_default();
+            db.execute(&sql, params![db.now, part.ids, values]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the counts and the change; answers the run as it stands then.
+    pub(super) async fn finish(self, db: &Db, target: &Target) -> Result<Run> {
+        let (counts, rows) = (self.counts, self.rows);
+        let count = async {
+            if counts == Counts::default() {
+                return Ok(());
+            }
+            runs::add_counts(db, target.run, &counts).await
+        };
+        let tell = async {
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let rows = rows.into_iter().map(RowId).collect();
+            let kind = ChangeKind::Cells { column: target.column, rows };
+            changes::write(db, target.table, &kind).await
+        };
+        // In this order: the change takes the last lock, and the run is read once its counts are there.
+        let ((), run, ()) = tokio::try_join!(biased; count, runs::existing(db, target.run), tell)?;
+        Ok(run)
+    }
+}

@@ -1,0 +1,226 @@
+//! The verbs of [`Store`], each a transaction on the store's thread. What a verb does stands in the file of its noun.
+
+use async_trait::async_trait;
+use paceline_clock::Timestamp;
+use paceline_model::{
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun,
+    NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value, limits,
+};
+
+use super::{
+    PostgresStore, attempts, budgets, cells, changes, claims, notes, records, recovery, rows, runs,
+    tables,
+};
+use crate::rules;
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn create_table(&self, table: NewTable) -> Result<Table> {
+        self.write(move |db| async move { tables::create_table(&db, &table).await }).await
+    }
+
+    async fn tables(&self) -> Result<Vec<Table>> {
+        self.read(|db| async move { tables::tables(&db).await }).await
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Table>> {
+        let name = name.to_owned();
+        self.read(move |db| async move { tables::table(&db, &name).await }).await
+    }
+
+    async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column> {
+        self.write(move |db| async move { tables::add_column(&db, table, &column).await }).await
+    }
+
+    async fn update_smart_column(
+        &self,
+        column: ColumnId,
+        config: serde_json::Value,
+        rate_limit: serde_json::Value,
+    ) -> Result<Column> {
+        self.write(move |db| async move {
+            tables::update_smart_column(&db, column, &config, &rate_limit).await
+        })
+        .await
+    }
+
+    async fn insert_rows(
+        &self,
+        table: TableId,
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Option<(RowId, RowId)>> {
+        rules::check_insert(rows.len())?;
+        let columns = columns.to_vec();
+        self.write(move |db| async move { rows::insert_rows(&db, table, &columns, &rows).await })
+            .await
+    }
+
+    async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {
+        self.read(move |db| async move { rows::rows(&db, &query).await }).await
+    }
+
+    async fn count_rows(&self, table: TableId) -> Result<u64> {
+        self.read(move |db| async move { rows::count_rows(&db, table).await }).await
+    }
+
+    async fn cells(&self, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>> {
+        self.read(move |db| async move { cells::cells(&db, column, first, last).await }).await
+    }
+
+    async fn count_cells(&self, column: ColumnId) -> Result<Vec<(CellState, u64)>> {
+        self.read(move |db| async move { cells::count_cells(&db, column).await }).await
+    }
+
+    async fn create_run(&self, run: NewRun) -> Result<Run> {
+        self.write(move |db| async move { runs::create_run(&db, run).await }).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<Run>> {
+        self.read(move |db| async move { runs::run(&db, run).await }).await
+    }
+
+    async fn runs(&self, table: TableId, limit: usize) -> Result<Vec<Run>> {
+        self.read(move |db| async move { runs::runs(&db, table, limit).await }).await
+    }
+
+    async fn set_run_status(
+        &self,
+        run: RunId,
+        status: RunStatus,
+        reason: Option<String>,
+    ) -> Result<Run> {
+        self.write(move |db| async move {
+            runs::set_run_status(&db, run, status, reason.as_deref()).await
+        })
+        .await
+    }
+
+    async fn claim_tasks(
+        &self,
+        run: RunId,
+        inputs: &[ColumnId],
+        lease: Lease,
+        max: usize,
+    ) -> Result<Claim> {
+        let max = max.min(limits::CLAIM_TASKS_MAX);
+        loop {
+            // One step looks at a bounded stretch of the table, so that a run over a million filled cells lets other
+            // writers through between the steps.
+            let inputs = inputs.to_vec();
+            let claim =
+                self.write(move |db| async move {
+                    claims::claim_tasks(&db, run, &inputs, lease, max).await
+                })
+                .await?;
+            if !claim.tasks.is_empty() || claim.exhausted || max == 0 {
+                return Ok(claim);
+            }
+        }
+    }
+
+    async fn renew_leases(&self, lease: Lease) -> Result<u64> {
+        self.write(move |db| async move { claims::renew_leases(&db, lease).await }).await
+    }
+
+    async fn record_intents(&self, run: RunId, token: i64, rows: &[RowId]) -> Result<Vec<RowId>> {
+        let rows = rows.to_vec();
+        // A lost intent is a call sent twice, so this one waits for the disk.
+        self.write_durably(
+            move |db| async move { claims::record_intents(&db, run, token, &rows).await },
+        )
+        .await
+    }
+
+    async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run> {
+        rules::check_reports(reports.len())?;
+        self.write(move |db| async move { records::record(&db, run, token, reports).await }).await
+    }
+
+    async fn save_note(
+        &self,
+        run: RunId,
+        token: i64,
+        row: RowId,
+        note: &str,
+        call: NotedCall,
+    ) -> Result<bool> {
+        let note = note.to_owned();
+        // A lost note is a job started twice, so this one waits for the disk.
+        self.write_durably(move |db| async move {
+            notes::save_note(&db, run, token, row, &note, &call).await
+        })
+        .await
+    }
+
+    async fn note(&self, column: ColumnId, row: RowId) -> Result<Option<String>> {
+        self.read(move |db| async move { notes::note(&db, column, row).await }).await
+    }
+
+    async fn put_note(&self, column: ColumnId, row: RowId, note: Option<String>) -> Result<()> {
+        self.write_durably(move |db| async move {
+            notes::put_note(&db, column, row, note.as_deref()).await
+        })
+        .await
+    }
+
+    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()> {
+        self.write(move |db| async move { notes::fail_unknown(&db, column, row, &error).await })
+            .await
+    }
+
+    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {
+        self.write(move |db| async move { recovery::recover_run(&db, run, recovery).await }).await
+    }
+
+    async fn calls_since(
+        &self,
+        column: ColumnId,
+        since: Timestamp,
+        max: usize,
+    ) -> Result<Vec<SentRecord>> {
+        self.read(move |db| async move { attempts::calls_since(&db, column, since, max).await })
+            .await
+    }
+
+    async fn attempts(&self, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {
+        self.read(move |db| async move { attempts::attempts(&db, column, row).await }).await
+    }
+
+    async fn changes_after(
+        &self,
+        table: TableId,
+        sequence: i64,
+        max: usize,
+    ) -> Result<(Vec<Change>, i64)> {
+        self.read(move |db| async move { changes::changes_after(&db, table, sequence, max).await })
+            .await
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<String>> {
+        let name = name.to_owned();
+        self.read(move |db| async move { tables::setting(&db, &name).await }).await
+    }
+
+    async fn set_setting(&self, name: &str, value: &str) -> Result<()> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.write(move |db| async move { tables::set_setting(&db, &name, &value).await }).await
+    }
+
+    async fn save_budget(&self, key: &str, snapshot: &str, at: Timestamp) -> Result<()> {
+        let (key, snapshot) = (key.to_owned(), snapshot.to_owned());
+        self.write(move |db| async move { budgets::save_budget(&db, &key, &snapshot, at).await })
+            .await
+    }
+
+    async fn load_budget(&self, key: &str) -> Result<Option<SavedBudget>> {
+        let key = key.to_owned();
+        self.read(move |db| async move { budgets::load_budget(&db, &key).await }).await
+    }
+
+    async fn checkpoint(&self) -> Result<()> {
+        // A commit that waits for the disk waits for all that were made before it.
+        self.write_durably(|db| async move { tables::checkpoint(&db).await }).await
+    }
+}

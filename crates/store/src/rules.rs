@@ -1,0 +1,292 @@
+//! What every backend refuses, and in which words; and the names that all of them keep.
+
+use std::collections::HashSet;
+
+use paceline_model::{
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewRun, RowId,
+    Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name, limits,
+};
+use serde_json::Value as Json;
+
+use crate::error::{Fault, Result, unreadable};
+
+/// Bytes of a setting's name.
+const SETTING_NAME_BYTES_MAX: usize = 256;
+/// Bytes of a budget's key.
+const KEY_BYTES_MAX: usize = 256;
+/// Rows that one claim looks at to find due ones. Cells that are filled already cost little, but not nothing.
+pub(crate) const SCAN_ROWS_MAX: i64 = 20_000;
+
+/// Refuses more rows than one call may insert, before anything is queued.
+pub(crate) fn check_insert(count: usize) -> paceline_model::Result<()> {
+    if count > limits::INSERT_ROWS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} rows in one call; at most {} are allowed, none was inserted: send them in parts",
+            limits::INSERT_ROWS_MAX
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a page that is longer than one may be.
+pub(crate) fn check_page(limit: usize) -> Result<()> {
+    if limit > limits::PAGE_ROWS_MAX {
+        return Err(Error::invalid(format!(
+            "a page of {limit} rows; at most {} are allowed: read page by page, after the last row read",
+            limits::PAGE_ROWS_MAX
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Refuses more cells than one call may read.
+pub(crate) fn check_cells(found: usize, first: RowId, last: RowId) -> Result<()> {
+    if found > limits::PAGE_ROWS_MAX {
+        return Err(Error::invalid(format!(
+            "more than {} cells between rows {first} and {last}; read them in parts",
+            limits::PAGE_ROWS_MAX
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Refuses a batch that is too large to be one commit.
+pub(crate) fn check_reports(count: usize) -> paceline_model::Result<()> {
+    if count > limits::COMMIT_REPORTS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} reports in one commit; at most {} are allowed",
+            limits::COMMIT_REPORTS_MAX
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a table that would have more columns than a table may have.
+pub(crate) fn check_column_count(count: usize, max: usize) -> Result<()> {
+    if count > max {
+        return Err(Error::invalid(format!(
+            "a table has at most {max} columns, this one would have {count}"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Refuses names that are no names, and one that comes twice.
+pub(crate) fn check_distinct(columns: &[NewColumn]) -> Result<()> {
+    let mut names = HashSet::with_capacity(columns.len());
+    for column in columns {
+        check_name("column", &column.name)?;
+        if !names.insert(column.name.as_str()) {
+            return Err(column_exists(&column.name));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a row that has not one value for each of the columns.
+pub(crate) fn check_width(values: usize, columns: usize) -> Result<()> {
+    if values != columns {
+        return Err(Error::invalid(format!("it has {values} values for {columns} columns")).into());
+    }
+    Ok(())
+}
+
+/// Says which row of a call a refusal is about.
+pub(crate) fn in_row(number: usize, fault: Fault) -> Fault {
+    match fault.0 {
+        Error::Invalid(text) => {
+            Error::invalid(format!("row {number} of the call: {text}; none was inserted")).into()
+        }
+        other => other.into(),
+    }
+}
+
+/// Refuses what is longer than it may be.
+pub(crate) fn check_length(what: &str, length_bytes: usize, max_bytes: usize) -> Result<()> {
+    if length_bytes > max_bytes {
+        return Err(Error::invalid(format!(
+            "the {what} is {length_bytes} bytes long; at most {max_bytes} are allowed"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+pub(crate) fn check_setting(name: &str, value: &str) -> Result<()> {
+    check_length("setting name", name.len(), SETTING_NAME_BYTES_MAX)?;
+    check_length("setting", value.len(), limits::VALUE_BYTES_MAX)
+}
+
+pub(crate) fn check_budget(key: &str, snapshot: &str) -> Result<()> {
+    check_length("key of a budget", key.len(), KEY_BYTES_MAX)?;
+    check_length("snapshot of a budget", snapshot.len(), limits::VALUE_BYTES_MAX)
+}
+
+pub(crate) fn check_note(note: &str) -> Result<()> {
+    check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
+}
+
+pub(crate) fn check_title(title: Option<&str>) -> Result<()> {
+    check_length("title", title.map_or(0, str::len), limits::VALUE_BYTES_MAX)
+}
+
+/// Refuses a run of a column that cannot be run this way.
+pub(crate) fn check_runnable(column: &Column, new: NewRun) -> Result<()> {
+    let Some(smart) = &column.smart else {
+        return Err(Error::invalid(format!(
+            "column {:?} is not a smart column, so there is nothing to run",
+            column.name
+        ))
+        .into());
+    };
+    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
+        return Err(Error::invalid(format!(
+            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
+             then run the scope all",
+            column.name,
+            smart.kind.as_str()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// A column with another config and rate limit, one version on.
+pub(crate) fn with_config(mut column: Column, config: &Json, rate_limit: &Json) -> Result<Column> {
+    let Some(smart) = column.smart.as_mut() else {
+        return Err(Error::invalid(format!(
+            "column {:?} is not a smart column; add a smart column instead",
+            column.name
+        ))
+        .into());
+    };
+    *smart = SmartColumn {
+        kind: smart.kind,
+        config: config.clone(),
+        rate_limit: rate_limit.clone(),
+        version: smart.version + 1,
+    };
+    Ok(column)
+}
+
+pub(crate) fn table_exists(name: &str) -> Fault {
+    Error::Exists(format!("a table named {name:?} exists already; choose another name")).into()
+}
+
+pub(crate) fn column_exists(name: &str) -> Fault {
+    Error::Exists(format!("the table has a column named {name:?} already; choose another name"))
+        .into()
+}
+
+pub(crate) fn missing_table(table: TableId) -> Fault {
+    Error::Missing(format!("there is no table {table}")).into()
+}
+
+pub(crate) fn missing_run(run: RunId) -> Fault {
+    Error::Missing(format!("there is no run {run}")).into()
+}
+
+pub(crate) fn still_active(run: RunId, column: &str, status: &str) -> Fault {
+    Error::Conflict(format!("run {run} of column {column:?} is {status}; let it end, or cancel it"))
+        .into()
+}
+
+/// Refuses to move a run that is over.
+pub(crate) fn check_not_final(run: &Run) -> Result<()> {
+    if run.status.is_final() {
+        return Err(Error::Conflict(format!(
+            "run {} is {} and stays so; start a new run",
+            run.id,
+            run.status.as_str()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Refuses a person's word on a cell that is in any state but unknown.
+pub(crate) fn check_unknown(state: Option<&str>, row: RowId, column: &str) -> Result<()> {
+    if state != Some(CellState::Unknown.as_str()) {
+        let is = state.unwrap_or("empty");
+        return Err(Error::Conflict(format!(
+            "the cell of row {row} in column {column:?} is {is}; only an unknown one can be settled"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+pub(crate) fn looked_up_already(run: RunId, row: RowId) -> Fault {
+    Error::Conflict(format!(
+        "run {run} is looking up row {row} already; let it end, or cancel it, then settle the cell"
+    ))
+    .into()
+}
+
+/// JSON as it is kept.
+pub(crate) fn json_text(what: &str, json: &Json) -> Result<String> {
+    let text = json.to_string();
+    check_length(what, text.len(), limits::VALUE_BYTES_MAX)?;
+    Ok(text)
+}
+
+/// Kept JSON.
+pub(crate) fn parse_json(what: &str, text: &str) -> Result<Json> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::Corrupt(format!("the {what} of a column is not JSON ({:?})", error.classify()))
+            .into()
+    })
+}
+
+/// A stored column type.
+pub(crate) fn parse_column_type(name: &str) -> Result<ColumnType> {
+    ColumnType::parse(name).ok_or_else(|| unreadable("column type", name))
+}
+
+/// A stored kind of a smart column.
+pub(crate) fn parse_smart_kind(name: &str) -> Result<SmartKind> {
+    SmartKind::parse(name).ok_or_else(|| unreadable("kind of a smart column", name))
+}
+
+/// A stored scope.
+pub(crate) fn parse_scope(name: &str) -> Result<Scope> {
+    Scope::parse(name).ok_or_else(|| unreadable("scope of a run", name))
+}
+
+/// A stored status.
+pub(crate) fn parse_status(name: &str) -> Result<RunStatus> {
+    RunStatus::parse(name).ok_or_else(|| unreadable("status of a run", name))
+}
+
+/// A stored cell state.
+pub(crate) fn parse_cell_state(name: &str) -> Result<CellState> {
+    CellState::parse(name).ok_or_else(|| unreadable("cell state", name))
+}
+
+/// A stored class of an attempt.
+pub(crate) fn parse_class(name: &str) -> Result<AttemptClass> {
+    AttemptClass::parse(name).ok_or_else(|| unreadable("class of an attempt", name))
+}
+
+/// What an attempt adds to the counts of its run.
+pub(crate) fn counts_of(attempt: &Attempt) -> Counts {
+    Counts {
+        calls: u64::from(attempt.sent_at.is_some()),
+        throttled: u64::from(attempt.class == AttemptClass::Throttled),
+        retries: u64::from(attempt.number > 1),
+        ..Counts::default()
+    }
+}
+
+/// Counts one cell that ended.
+pub(crate) fn count_end(counts: &mut Counts, state: CellState) {
+    match state {
+        CellState::Completed => counts.completed += 1,
+        CellState::Failed => counts.failed += 1,
+        CellState::Skipped => counts.skipped += 1,
+        CellState::Unknown => counts.unknown += 1,
+    }
+}
