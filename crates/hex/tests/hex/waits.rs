@@ -127,3 +127,23 @@ fn a_cancel_is_sent_until_hex_takes_it() {
         assert_eq!((word(&end), script.times(Ask::Cancel).len()), ("STUCK", 7), "{end:?}");
     });
 }
+
+#[test]
+fn a_cancelled_run_that_nobody_could_look_at_is_not_said_to_go_on() {
+    SimClock::new().run(|clock| async move {
+        let script = Script::new(&clock);
+        let token = Token::new("hxtp_secret0");
+        let session = session(unlimited(), Arc::clone(&script) as _, &token, &clock);
+        script.say(Ask::Status, [reply(200, r#"{"runId":"r","status":"RUNNING"}"#)]);
+        let desk = Desk::default();
+        let (end, ()) = tokio::join!(perform_in_time(&session, &desk, &clock), async {
+            while script.times(Ask::Cancel).is_empty() {
+                clock.sleep(Duration::from_secs(1)).await;
+            }
+            script.say(Ask::Status, [reply(503, "<html>")]);
+            clock.sleep(Duration::from_secs(15 * 60)).await;
+            script.say(Ask::Status, [reply(200, r#"{"runId":"r","status":"COMPLETED"}"#)]);
+        });
+        assert_eq!(word(&end), "completed", "{end:?}");
+    });
+}
