@@ -16,8 +16,10 @@ impl Performance<'_> {
         let mut published = self.or_stopped(self.project.published.lock()).await?;
         let now = self.session.clock.now();
         let known = published.filter(|(published, at)| {
-            // What was published stays so; what was not may be published any time.
-            *published || now.since(*at) < self.session.options.baseline_max_age
+            // What was published stays so; what was not may be published any time, and who starts a session anew may
+            // just have done so.
+            let young = now.since(*at) < self.session.options.baseline_max_age;
+            *published || (*at >= self.session.began && young)
         });
         let is_published = match known {
             Some((is_published, _)) => is_published,
