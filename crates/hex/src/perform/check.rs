@@ -59,6 +59,16 @@ impl Performance<'_> {
         Ok(book.baseline(asked_at, age_max).unwrap_or_else(|| listed.collect()))
     }
 
+    /// The baseline, unless it takes too long to hold a permit meanwhile: those who do may hold every slot that the listing
+    /// waits for.
+    pub(super) async fn baseline_soon(&self) -> Result<Option<Vec<RunId>>, Error> {
+        tokio::select! {
+            biased;
+            baseline = self.baseline() => baseline.map(Some),
+            () = self.session.clock.sleep(self.session.options.call_timeout) => Ok(None),
+        }
+    }
+
     /// The newest runs of a project, as far back as one that is known: a page mostly.
     pub(super) async fn newest(
         &self,

@@ -16,7 +16,7 @@ use crate::projects::Post;
 use crate::tokens::Token;
 use crate::types::Triggered;
 use crate::wire::WireError;
-use crate::{Conflict, End, EndKind, Error, Note, RunId, codes};
+use crate::{Conflict, End, EndKind, Note, RunId, codes};
 
 /// A baseline that was listed before a permit was there is good for so long, whatever else is asked of one.
 const LISTED_AGE_MAX: Duration = Duration::from_secs(120);
@@ -157,16 +157,6 @@ impl Performance<'_> {
                 }
             };
             self.or_stopped(waits).await?;
-        }
-    }
-
-    /// The baseline, unless it takes too long to hold a permit meanwhile: those who do may hold every slot that the listing
-    /// waits for.
-    async fn baseline_soon(&self) -> Result<Option<Vec<RunId>>, Error> {
-        tokio::select! {
-            biased;
-            baseline = self.baseline() => baseline.map(Some),
-            () = self.session.clock.sleep(self.session.options.call_timeout) => Ok(None),
         }
     }
 
