@@ -39,6 +39,8 @@ struct Inner {
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
     hex: HashMap<ColumnId, hex::Known>,
+    /// By the address of a Hex.
+    books: HashMap<String, paceline_hex::Books>,
     active: HashMap<RunId, Active>,
     /// Runs that are being put together: nobody else may.
     launching: HashSet<RunId>,
@@ -133,13 +135,19 @@ impl Engine {
         self.halt(run, Stop::Pause, RunStatus::Paused).await
     }
 
-    /// Cancels a run: from now on nothing starts, and what still comes back is kept on record but not applied.
+    /// Cancels a run: from now on nothing starts, and what still comes back is kept on record but not applied. Where jobs
+    /// are triggered, answers when the answers to the triggers under way are on record.
     ///
     /// # Errors
     /// No such run, or one that has come to its end.
     pub async fn cancel_run(&self, run: RunId) -> Result<Run> {
-        if let Some(active) = self.active(run) {
+        if let Some(mut active) = self.active(run) {
             active.ctx.stop(Stop::Cancel);
+            if active.ctx.work.session().is_some() {
+                // What a trigger under way comes to has to be on record, or the job would be unknown for good; all else
+                // ends at once.
+                let _ = active.done.wait_for(|done| *done).await;
+            }
         }
         // The fence: a reply that comes from here on is late. The runner may have put it up already.
         self.known_run(run).await?;

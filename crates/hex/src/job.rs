@@ -12,6 +12,18 @@ pub(crate) const ID_BYTES_MAX: usize = 200;
 #[serde(transparent)]
 pub struct RunId(pub String);
 
+impl RunId {
+    /// Whether it can be the id of a run at all: one short word of ASCII, and no path.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let text = self.0.as_str();
+        !text.is_empty()
+            && text.len() <= ID_BYTES_MAX
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+            && !matches!(text, "." | "..")
+    }
+}
+
 impl std::fmt::Display for RunId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

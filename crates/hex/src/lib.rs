@@ -60,7 +60,7 @@ pub use job::{Job, JobError, RunId};
 pub use note::{End, EndKind, Host, HostError, Note, PostRecord, RunReport};
 pub use options::{Conflict, Options, OptionsError};
 pub use retry::RetryOptions;
-pub use session::{Gauge, Session};
+pub use session::{Books, Gauge, Session};
 pub use token::{Secret, TokenError, TokenSource};
 pub use types::{Project, ProjectPage, Run, RunPage, RunStatus};
 pub use wire::{ConnectHook, Wire, WireError, WireEvents, WireReply, WireRequest};

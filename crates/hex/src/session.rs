@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use paceline_clock::{Clock, Random};
+use paceline_clock::{Clock, Random, Tick};
 use paceline_governor::{Next, Outcome, TaskHistory};
 
 use crate::budgets::Group;
@@ -32,10 +32,15 @@ pub(crate) struct Inner {
     pub(crate) kernels: Arc<Kernels>,
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) clock: Clock,
+    pub(crate) began: Tick,
     random: Random,
     pub(crate) triggered: AtomicU64,
     pub(crate) ended: AtomicU64,
 }
+
+/// What is known of the projects of one Hex and of their runs. Clones share it; nothing in it depends on the token.
+#[derive(Clone, Debug, Default)]
+pub struct Books(Arc<Projects>);
 
 /// Where the runs of a session stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,17 +68,45 @@ impl Session {
         clock: Clock,
         random: Random,
     ) -> Result<Self, OptionsError> {
+        Self::with_books(&Books::default(), options, budgets, wire, tokens, clock, random)
+    }
+
+    /// As [`Session::new`], for one of several sessions with one Hex at a time or after another: none of them takes a run
+    /// that is another one's for its own, and no two of them ask for a run of one project at once.
+    ///
+    /// # Errors
+    /// [`OptionsError`] names the setting.
+    pub fn with_books(
+        books: &Books,
+        options: Options,
+        budgets: Budgets,
+        wire: Arc<dyn Wire>,
+        tokens: Arc<dyn TokenSource>,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, OptionsError> {
         options.check()?;
         let client = Client::new(&options, &budgets, wire, Tokens::new(tokens), clock.clone())?;
         let client = Arc::new(client);
-        let projects = Arc::new(Projects::default());
+        let projects = Arc::clone(&books.0);
         let pace = Pace::new(options.poll_interval, &options.poll_limits, &options.overall_limits);
         let shared = (Arc::clone(&client), Arc::clone(&projects));
         let watcher = Watcher::new(pace, shared.0, shared.1, clock.clone());
         let kernels = Kernels::new(options.kernels, options.kernel_wait, clock.clone());
         let (triggered, ended) = Default::default();
-        let inner =
-            Inner { options, client, projects, kernels, watcher, clock, random, triggered, ended };
+        let began = clock.now();
+        let inner = Inner {
+            options,
+            client,
+            projects,
+            kernels,
+            watcher,
+            clock,
+            began,
+            random,
+            triggered,
+            ended,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

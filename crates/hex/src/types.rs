@@ -6,7 +6,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::RunId;
-use crate::job::ID_BYTES_MAX;
 
 /// Where a run stands (Hex, OpenAPI, `ProjectRunStatus`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -172,12 +171,8 @@ impl<'de> Deserialize<'de> for ProjectPage {
 
 /// An id goes into paths and sets: it has to be one, and short.
 fn id<'de, D: Deserializer<'de>>(from: D) -> Result<RunId, D::Error> {
-    let text = String::deserialize(from)?;
-    let fine = !text.is_empty()
-        && text.len() <= ID_BYTES_MAX
-        && text.bytes().all(|byte| byte.is_ascii_graphic())
-        && !matches!(text.as_str(), "." | "..");
-    if fine { Ok(RunId(text)) } else { Err(serde::de::Error::custom("this is no run id")) }
+    let id = RunId(String::deserialize(from)?);
+    if id.is_valid() { Ok(id) } else { Err(serde::de::Error::custom("this is no run id")) }
 }
 
 fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

@@ -134,10 +134,18 @@ impl Watcher {
             Err(error) => {
                 tracing::debug!(%error, "a look at a run failed; it will be looked at again");
                 let gone = matches!(error, Error::Status { .. }) && !error.may_pass();
+                if matches!(target, Target::List(..)) && (gone || is_unreadable(&error)) {
+                    // Of the listing, not of the runs: another one would end likewise, a look at each may not.
+                    return board.alone(&target, now);
+                }
                 board.failed(&target, gone.then(|| error.to_string()).as_deref(), now);
             }
         }
     }
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error, Error::Unreadable(_))
 }
 
 impl Ear {

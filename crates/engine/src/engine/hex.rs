@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use paceline_governor::{Limit, Rate};
-use paceline_hex::{Budgets, Note, Options, RunId as HexRunId, Session, TokenSource};
+use paceline_hex::{Books, Budgets, Note, Options, RunId as HexRunId, Session, TokenSource};
 use paceline_model::{
     CellError, Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, SmartKind, Table,
 };
@@ -60,6 +60,10 @@ impl Engine {
                 return Ok(store.fail_unknown(column.id, row, error).await?);
             }
             Settle::Resend => Note::Resend,
+            Settle::Attach(run) if !HexRunId(run.clone()).is_valid() => {
+                let problem = "is no run id: copy it from the end of the run's address in Hex";
+                return Err(Error::config("run", problem));
+            }
             Settle::Attach(run) => {
                 let project = self.project_of(table, column, smart, row).await?;
                 Note::attach(project, HexRunId(run), self.inner.clock.wall())
@@ -126,7 +130,8 @@ impl Engine {
         ]);
         memories.save(inner.store.as_ref(), &inner.clock, true).await;
         let provider = inner.config.providers.make(inner.config.outbound, &inner.clock, None)?;
-        let session = Session::new(
+        let session = Session::with_books(
+            &self.books(&options.base_url),
             options,
             budgets.clone(),
             Arc::new(ProviderWire(provider)),
@@ -137,6 +142,11 @@ impl Engine {
         let session = session.map_err(|error| Error::config("config", error.to_string()))?;
         let work = HexWork::new(bound, session, memories);
         Ok(Prepared { work: Work::Hex(work), budget: budgets.triggers, rate })
+    }
+
+    /// What is known of the runs at a Hex: columns share it, or one would take another one's run for its own.
+    fn books(&self, base_url: &str) -> Books {
+        self.lock().books.entry(base_url.trim_end_matches('/').to_owned()).or_default().clone()
     }
 
     fn tokens(&self, spec: &IntegrationSpec) -> Result<Arc<dyn TokenSource>> {

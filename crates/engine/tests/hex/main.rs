@@ -9,4 +9,5 @@ mod config;
 mod crash;
 mod outcomes;
 mod settle;
+mod shared;
 mod support;

@@ -16,8 +16,10 @@ impl Performance<'_> {
         let mut published = self.or_stopped(self.project.published.lock()).await?;
         let now = self.session.clock.now();
         let known = published.filter(|(published, at)| {
-            // What was published stays so; what was not may be published any time.
-            *published || now.since(*at) < self.session.options.baseline_max_age
+            // What was published stays so; what was not may be published any time, and who starts a session anew may
+            // just have done so.
+            let young = now.since(*at) < self.session.options.baseline_max_age;
+            *published || (*at >= self.session.began && young)
         });
         let is_published = match known {
             Some((is_published, _)) => is_published,
@@ -55,6 +57,16 @@ impl Performance<'_> {
         // Of whatever age: it was listed for this.
         let listed = page.runs.into_iter().map(|run| run.run_id);
         Ok(book.baseline(asked_at, age_max).unwrap_or_else(|| listed.collect()))
+    }
+
+    /// The baseline, unless it takes too long to hold a permit meanwhile: those who do may hold every slot that the listing
+    /// waits for.
+    pub(super) async fn baseline_soon(&self) -> Result<Option<Vec<RunId>>, Error> {
+        tokio::select! {
+            biased;
+            baseline = self.baseline() => baseline.map(Some),
+            () = self.session.clock.sleep(self.session.options.call_timeout) => Ok(None),
+        }
     }
 
     /// The newest runs of a project, as far back as one that is known: a page mostly.

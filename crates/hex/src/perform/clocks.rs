@@ -69,7 +69,12 @@ impl Vigil {
     /// What it will be time for next, and when.
     pub(super) fn next(&self, options: &Options) -> (Tick, Alarm) {
         let stuck = match (self.cancelled_at, self.running_since) {
-            (Some(at), _) => (at + options.cancel_wait_max, Alarm::NotCancelled),
+            (Some(at), _) => {
+                // It goes on only if it was seen to: it may have ended while nobody could look.
+                let until = at + options.cancel_wait_max;
+                let at = if self.heard_at < until { Tick::NEVER } else { until };
+                (at, Alarm::NotCancelled)
+            }
             _ if !self.heard => (Tick::NEVER, Alarm::Stuck),
             (None, Some(since)) => (since + options.running_max, Alarm::Stuck),
             (None, None) => (self.pending_since + options.pending_max, Alarm::Stuck),
@@ -128,6 +133,8 @@ mod tests {
         vigil.seen(at(5_001), true, Some(at(1)));
         assert_eq!(vigil.next(&options()), (at(51), Alarm::Stuck));
         vigil.cancelled(at(5_002));
+        assert_eq!(vigil.next(&options()), (at(6_001), Alarm::Unseen));
+        vigil.seen(at(5_013), true, None);
         assert_eq!(vigil.next(&options()), (at(5_012), Alarm::NotCancelled));
     }
 

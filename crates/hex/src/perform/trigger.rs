@@ -18,6 +18,9 @@ use crate::types::Triggered;
 use crate::wire::WireError;
 use crate::{Conflict, End, EndKind, Note, RunId, codes};
 
+/// A baseline that was listed before a permit was there is good for so long, whatever else is asked of one.
+const LISTED_AGE_MAX: Duration = Duration::from_secs(120);
+
 /// What the tries of one job have come to so far.
 #[derive(Default)]
 struct Tries {
@@ -51,7 +54,9 @@ impl Performance<'_> {
         let mut tries = Tries::default();
         loop {
             let mut seat = self.seat(&tries).await?;
-            let token = self.session.client.token().await.map_err(|error| self.gave_up(&error))?;
+            // Its source may be a command that hangs.
+            let token = self.or_stopped(self.session.client.token()).await?;
+            let token = token.map_err(|error| self.gave_up(&error))?;
             let sent = self.send(&token).await?;
             if let Some(started) = self.judge(sent, &token, &mut tries, &mut seat).await? {
                 seat.started();
@@ -111,19 +116,26 @@ impl Performance<'_> {
 
     /// A permit, a young baseline, and nobody else's POST unsettled.
     async fn ready(&self, body_hash: &str) -> Result<(Permit, Post, Vec<RunId>), End> {
+        // Listed without a permit in hand, and when.
+        let mut listed: Option<(Vec<RunId>, Tick)> = None;
         loop {
             let permit = self.or_stopped(self.session.client.trigger_permit()).await?;
             let permit = permit.map_err(|error| self.gave_up(&error))?;
-            let baseline = match self.or_stopped(self.baseline()).await {
-                Ok(Ok(baseline)) => baseline,
-                Ok(Err(error)) => {
-                    permit.not_sent(None);
-                    return Err(self.gave_up(&error));
-                }
-                Err(stopped) => {
-                    permit.not_sent(None);
-                    return Err(stopped);
-                }
+            let now = self.session.clock.now();
+            let age_max = self.session.options.baseline_max_age.max(LISTED_AGE_MAX);
+            let baseline = match listed.take().filter(|(_, at)| now.since(*at) <= age_max) {
+                Some((baseline, _)) => baseline,
+                None => match self.or_stopped(self.baseline_soon()).await {
+                    Ok(Ok(Some(baseline))) => baseline,
+                    other => {
+                        permit.not_sent(None);
+                        other?.map_err(|error| self.gave_up(&error))?;
+                        let baseline = self.or_stopped(self.baseline()).await?;
+                        let baseline = baseline.map_err(|error| self.gave_up(&error))?;
+                        listed = Some((baseline, self.session.clock.now()));
+                        continue;
+                    }
+                },
             };
             let mut settled = std::pin::pin!(self.project.settled.notified());
             // Before the look, so that nothing that happens after it is missed.
@@ -214,7 +226,7 @@ impl Performance<'_> {
             PostClass::Unauthorized if !tries.renewed => {
                 self.void(&post).await?;
                 tries.renewed = true;
-                let renewed = self.session.client.renew(token).await;
+                let renewed = self.or_stopped(self.session.client.renew(token)).await?;
                 return renewed.map(|_| None).map_err(|error| self.gave_up(&error));
             }
             PostClass::Unauthorized => {

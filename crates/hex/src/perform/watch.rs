@@ -1,6 +1,7 @@
 //! From a run to its end: what is heard of it, and what is done when it takes too long.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use paceline_clock::Tick;
 
@@ -9,8 +10,9 @@ use super::{Performance, unknown};
 use crate::watcher::News;
 use crate::{End, EndKind, Error, Run, RunId, RunReport, RunStatus, codes};
 
-/// How often a cancel is sent that gets no answer.
-const CANCELS_MAX: u32 = 3;
+/// From one cancel that gets no answer to the next, at least and at most.
+const CANCEL_WAIT_MIN: Duration = Duration::from_secs(1);
+const CANCEL_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A run that is a job's.
 #[derive(Clone, Debug)]
@@ -146,24 +148,26 @@ impl Performance<'_> {
         Ok(Some(End { kind, post: None, note: None }))
     }
 
-    /// Has Hex cancel the run. What came of it the run's status tells: it may have ended meanwhile.
+    /// Has Hex cancel the run, as long as a cancelled one may take to end. What came of it the run's status tells: it may
+    /// have ended meanwhile.
     async fn cancel(&self, started: &Started) -> Result<(), End> {
-        let mut wait = self.session.options.retry.error_base;
-        for _ in 0..CANCELS_MAX {
+        let clock = &self.session.clock;
+        let until = clock.now() + self.session.options.cancel_wait_max;
+        let mut wait = self.session.options.retry.error_base.max(CANCEL_WAIT_MIN);
+        loop {
             let cancel = self.session.client.cancel(&started.project, &started.run_id);
             match self.or_stopped(cancel).await? {
                 Err(Error::NoCredentials(message)) => {
                     return Err(self.end(EndKind::NoCredentials { message }));
                 }
-                Err(error) if error.may_pass() => {
+                Err(error) if error.may_pass() && clock.now() + wait < until => {
                     tracing::debug!(%error, "a cancel failed; it will be sent again");
-                    self.or_stopped(self.session.clock.sleep(wait)).await?;
-                    wait = wait.saturating_mul(2);
+                    self.or_stopped(clock.sleep(wait)).await?;
+                    wait = wait.saturating_mul(2).min(CANCEL_WAIT_MAX);
                 }
-                Ok(()) | Err(_) => break,
+                Ok(()) | Err(_) => return Ok(()),
             }
         }
-        Ok(())
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) struct Board {
 struct Watched {
     due: Tick,
     under_way: bool,
-    /// The last listing did not show it: it is new, or older than a page.
+    /// The last listing did not show it: it is new, older than a page, or the listing cannot be had.
     missed: bool,
     failures: u32,
     running: bool,
@@ -161,6 +161,15 @@ impl Board {
                 // Nobody looked at it: by itself, and soon.
                 watched.due = now;
             }
+        });
+    }
+
+    /// A listing brought nothing and will not do so soon: each of its runs is looked at by itself.
+    pub(crate) fn alone(&mut self, target: &Target, now: Tick) {
+        self.each(target, |_, watched| {
+            watched.under_way = false;
+            watched.missed = true;
+            watched.due = now;
         });
     }
 

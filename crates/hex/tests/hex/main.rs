@@ -8,3 +8,4 @@ mod rules;
 mod script;
 mod support;
 mod tokens;
+mod waits;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use paceline_clock::{Clock, SimClock, Tick};
+use paceline_clock::{Clock, Random, SimClock, Tick};
 use paceline_governor::{OutcomeClass, Transport};
-use paceline_hex::{EndKind, Error, Job, Note, Options, RunId, Session};
+use paceline_hex::{Books, Budgets, EndKind, Error, Job, Note, Options, RunId, Session};
 
 use crate::script::{Ask, Say, Script, reply};
 use crate::support::{Desk, Token, perform, session, unlimited, word};
@@ -214,5 +214,29 @@ fn a_stop_is_heard_while_a_job_waits_for_its_turn() {
         });
         assert_eq!((end, script.times(Ask::Post).len()), (EndKind::Stopped, 1));
         assert!(clock.now().as_millis() < 200_000 && desk.note().is_none());
+    });
+}
+
+#[test]
+fn who_starts_anew_after_publishing_is_not_told_that_it_is_unpublished() {
+    SimClock::new().run(|clock| async move {
+        let (script, books) = (Script::new(&clock), Books::default());
+        let published = reply(200, r#"{"id":"p","lastPublishedAt":"2026-01-01T00:00:00Z"}"#);
+        script.say(Ask::Project, [reply(200, r#"{"id":"p","lastPublishedAt":null}"#), published]);
+        for wanted in ["UNPUBLISHED", "completed"] {
+            let (options, tokens) = (unlimited(), Token::new("hxtp_secret0"));
+            let budgets = Budgets::new(&options, &clock).unwrap();
+            let wire = Arc::clone(&script) as _;
+            let (clock, random) = (clock.clone(), Random::seeded(1));
+            let session =
+                Session::with_books(&books, options, budgets, wire, tokens, clock.clone(), random);
+            for _ in 0..2 {
+                let desk = Desk::default();
+                let end = perform(session.as_ref().unwrap(), &Job::new("p"), &desk, &clock).await;
+                assert_eq!(word(&end), wanted);
+            }
+            clock.sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(script.times(Ask::Project).len(), 2);
     });
 }
