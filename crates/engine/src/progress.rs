@@ -103,6 +103,8 @@ impl ProgressState {
         let ended_here = counts.ended() - inner.ended_before.min(counts.ended());
         let rate_per_second = ended_here as f64 / elapsed.as_secs_f64().max(1e-3);
         let ended = inner.ended.is_some();
+        // How long a job takes nobody knows before the first one has ended.
+        let is_known = self.jobs.is_none() || inner.calls > 0;
         let explanations = explained(&status, inner.began, inner.ended.unwrap_or(now));
         drop(inner);
         let until = status.next_slot.filter(|until| *until > now).map(|until| until - now);
@@ -113,7 +115,7 @@ impl ProgressState {
             in_flight: status.in_flight,
             waiting_ms: until.map(millis).zip(reason),
             rate_per_second,
-            eta_ms: (!ended)
+            eta_ms: (!ended && is_known)
                 .then(|| self.eta(remaining, call, until.unwrap_or_default(), rate_per_second))
                 .flatten(),
             elapsed_ms: millis(elapsed),

@@ -96,6 +96,9 @@ pub struct Options {
     /// Whether a job of which no run was found after an ambiguous answer is started again. Default false: "none yet" is not
     /// "never", and two runs may be the result.
     pub start_again_if_not_found: bool,
+    /// A look at a project before its start is taken again so long after it failed. Default 1, 2, 4, 8 s (ours).
+    #[serde(rename = "check_waits_ms", with = "list")]
+    pub check_waits: Vec<Duration>,
     /// A baseline that is older is listed anew before a POST. Default 5 min (ours).
     #[serde(rename = "baseline_max_age_ms", with = "one")]
     pub baseline_max_age: Duration,
@@ -138,6 +141,7 @@ impl Default for Options {
             conflict_wait_max: seconds(3600),
             settle_waits: [2, 10, 30, 60].map(seconds).to_vec(),
             settle_max: seconds(30 * 60),
+            check_waits: [1, 2, 4, 8].map(seconds).to_vec(),
             start_again_if_not_found: false,
             baseline_max_age: seconds(5 * 60),
             clock_skew_max: seconds(2 * 60),
@@ -181,7 +185,8 @@ impl Options {
             ("clock_skew_max_ms", self.clock_skew_max),
         ];
         let settles = self.settle_waits.iter().map(|wait| ("settle_waits_ms", *wait));
-        for (name, value) in positive.into_iter().chain(bounded).chain(settles) {
+        let checks = self.check_waits.iter().map(|wait| ("check_waits_ms", *wait));
+        for (name, value) in positive.into_iter().chain(bounded).chain(settles).chain(checks) {
             let least = u64::from(positive.iter().any(|(positive, _)| *positive == name));
             if value > DURATION_MAX || value < Duration::from_millis(least) {
                 return Err(OptionsError(format!(
@@ -192,6 +197,9 @@ impl Options {
         }
         if self.settle_waits.is_empty() || self.settle_waits.len() > 16 {
             return Err(OptionsError("settle_waits_ms must have 1 to 16 entries".to_owned()));
+        }
+        if self.check_waits.len() > 16 {
+            return Err(OptionsError("check_waits_ms may have 16 entries at most".to_owned()));
         }
         if !(1..=10_000).contains(&self.kernels) {
             return Err(OptionsError("kernels must be from 1 to 10000".to_owned()));

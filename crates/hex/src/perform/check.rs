@@ -1,5 +1,7 @@
 //! What is looked at before a POST: whether the project is published, and which runs it has already.
 
+use std::future::Future;
+
 use paceline_clock::Tick;
 
 use super::Performance;
@@ -24,10 +26,13 @@ impl Performance<'_> {
         let is_published = match known {
             Some((is_published, _)) => is_published,
             None => {
-                let project = self.session.client.project(&self.job.project);
-                let project =
-                    self.or_stopped(project).await?.map_err(|error| self.gave_up(&error))?;
-                let is_published = project.last_published_at.is_some();
+                let project = self.patiently(|| self.session.client.project(&self.job.project));
+                let is_published = match self.or_stopped(project).await? {
+                    Ok(project) => project.last_published_at.is_some(),
+                    // A token may be allowed to run what it may not look at; the start itself will tell.
+                    Err(Error::Status { status: 403, .. }) => true,
+                    Err(error) => return Err(self.gave_up(&error)),
+                };
                 *published = Some((is_published, now));
                 is_published
             }
@@ -44,6 +49,22 @@ impl Performance<'_> {
         ))
     }
 
+    /// Makes a call that changes nothing again, some times, where it may pass: a blip is not the job's fault.
+    async fn patiently<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        for wait in &self.session.options.check_waits {
+            match call().await {
+                // For those there is a pause already.
+                Err(error @ (Error::Throttled { .. } | Error::Budget(_))) => return Err(error),
+                Err(error) if error.may_pass() => self.session.clock.sleep(*wait).await,
+                result => return result,
+            }
+        }
+        call().await
+    }
+
     /// The runs that are there: from what is known if that is young enough, else from a listing.
     pub(super) async fn baseline(&self) -> Result<Vec<RunId>, Error> {
         let (now, age_max) = (self.session.clock.now(), self.session.options.baseline_max_age);
@@ -51,7 +72,8 @@ impl Performance<'_> {
             return Ok(baseline);
         }
         let asked_at = now;
-        let page = self.session.client.runs(Group::Check, &self.job.project, 0).await?;
+        let list = || self.session.client.runs(Group::Check, &self.job.project, 0);
+        let page = self.patiently(list).await?;
         let mut book = self.project.book();
         book.listing(&page.runs, asked_at);
         // Of whatever age: it was listed for this.

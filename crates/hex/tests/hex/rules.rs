@@ -64,6 +64,32 @@ fn what_a_post_s_answer_means_for_its_job() {
 }
 
 #[test]
+fn a_blip_before_the_start_costs_the_job_nothing() {
+    let blip = || reply(502, "<html>");
+    let project = || reply(200, r#"{"id":"p","lastPublishedAt":"2026-01-01T00:00:00Z"}"#);
+    let runs = || reply(200, r#"{"runs":[]}"#);
+    let cases: [(&str, Vec<Say>, Vec<Say>, &str, usize); 4] = [
+        ("one each", vec![blip(), project()], vec![blip(), runs()], "completed", 1),
+        ("all tries", vec![blip()], vec![runs()], "HTTP_STATUS", 0),
+        // It may be run, not looked at.
+        ("forbidden", vec![reply(403, "")], vec![runs()], "completed", 1),
+        ("gone", vec![reply(404, "")], vec![runs()], "HTTP_STATUS", 0),
+    ];
+    for (name, projects, listings, wanted, posts) in cases {
+        play(async |session, script, clock| {
+            script.say(Ask::Project, projects);
+            script.say(Ask::Runs, listings);
+            let end = session.perform(&Job::new("p"), None, &Desk::default()).await;
+            assert_eq!(word(&end.kind), wanted, "{name}: {end:?}");
+            assert_eq!(script.times(Ask::Post).len(), posts, "{name}");
+            let patient = matches!(end.kind, EndKind::Again { counts_as_error: true, .. });
+            assert_eq!(patient, name == "all tries", "{name}: {end:?}");
+            assert_eq!(patient, clock.now() >= Tick::from_millis(15_000), "{name}");
+        });
+    }
+}
+
+#[test]
 fn a_429_waits_for_what_it_says_and_pauses_triggers_alone() {
     let headers = |name, value: &str| vec![(name, value.to_owned())];
     // A date names a second of which nobody knows how much is over: one more.
