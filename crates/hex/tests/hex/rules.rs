@@ -68,14 +68,14 @@ fn a_blip_before_the_start_costs_the_job_nothing() {
     let blip = || reply(502, "<html>");
     let project = || reply(200, r#"{"id":"p","lastPublishedAt":"2026-01-01T00:00:00Z"}"#);
     let runs = || reply(200, r#"{"runs":[]}"#);
-    let cases: [(&str, Vec<Say>, Vec<Say>, &str, usize); 4] = [
-        ("one each", vec![blip(), project()], vec![blip(), runs()], "completed", 1),
-        ("all tries", vec![blip()], vec![runs()], "HTTP_STATUS", 0),
+    let cases = [
+        ("one each", [vec![blip(), project()], vec![blip(), runs()]], "completed", 1),
+        ("all tries", [vec![blip()], vec![runs()]], "HTTP_STATUS", 0),
         // It may be run, not looked at.
-        ("forbidden", vec![reply(403, "")], vec![runs()], "completed", 1),
-        ("gone", vec![reply(404, "")], vec![runs()], "HTTP_STATUS", 0),
+        ("forbidden", [vec![reply(403, "")], vec![runs()]], "completed", 1),
+        ("gone", [vec![reply(404, "")], vec![runs()]], "HTTP_STATUS", 0),
     ];
-    for (name, projects, listings, wanted, posts) in cases {
+    for (name, [projects, listings], wanted, posts) in cases {
         play(async |session, script, clock| {
             script.say(Ask::Project, projects);
             script.say(Ask::Runs, listings);
