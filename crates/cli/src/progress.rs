@@ -128,7 +128,13 @@ fn describe_jobs(progress: &Progress, jobs: &Gauge, now: Timestamp) -> String {
     {
         parts.push(format!("next slot at {} ({reason})", at(*wait_ms)));
     }
+    // A look that is due in a moment is no news.
+    let look_ms = jobs.next_look_ms.map(|ms| ms as f64).filter(|ms| *ms >= 3_000.0);
+    if let Some(look_ms) = look_ms {
+        parts.push(format!("next look at {} (read limits)", at(look_ms)));
+    }
     if let Some(eta_ms) = progress.eta_ms {
+        let eta_ms = eta_ms.max(look_ms.unwrap_or_default());
         parts.push(format!("ends in {}, at {}", output::duration(eta_ms), at(eta_ms)));
     }
     parts.join(" · ")
@@ -172,7 +178,13 @@ mod tests {
             elapsed_ms: 0.0,
             call_ms: 0.0,
             explanations: Vec::new(),
-            jobs: Some(Gauge { triggered: 15, pending: 2, running: 3, ended: 10 }),
+            jobs: Some(Gauge {
+                triggered: 15,
+                pending: 2,
+                running: 3,
+                ended: 10,
+                next_look_ms: None,
+            }),
         };
         let now = Timestamp::from_seconds(1_767_225_600);
         let at = |seconds| output::time_of_day(now + Duration::from_secs(seconds));
@@ -185,5 +197,11 @@ mod tests {
                 at(7_200)
             )
         );
+        let mut waits = progress;
+        waits.eta_ms = Some(2_000.0);
+        waits.jobs = waits.jobs.map(|jobs| Gauge { next_look_ms: Some(30_000), ..jobs });
+        let line = describe(&waits, now);
+        let ends = format!("next look at {0} (read limits) · ends in 30.0 s, at {0}", at(30));
+        assert!(line.ends_with(&ends), "{line}");
     }
 }

@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use crate::task::{self, Ended};
 pub use context::Stop;
-pub(crate) use context::{RunContext, RunParts};
+pub(crate) use context::{Control, RunContext};
 use reporter::report;
 pub(crate) use reporter::until_recovered;
 
@@ -38,7 +38,7 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     if let Err(error) = &fed {
         ctx.stop(Stop::Store(error.to_string()));
     }
-    ctx.queue.close();
+    ctx.control.queue.close();
     for worker in workers {
         if let Err(error) = worker.await {
             tracing::error!(%error, "a worker ended in a panic");
@@ -56,7 +56,7 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
 /// Gives back what is still held, and writes how the run ended.
 async fn end(ctx: &RunContext) -> paceline_model::Result<Run> {
     let held: Vec<TaskReport> =
-        ctx.queue.drain().iter().map(|task| task::give_back(task).report).collect();
+        ctx.control.queue.drain().iter().map(|task| task::give_back(task).report).collect();
     let mut run = None;
     for chunk in held.chunks(limits::COMMIT_REPORTS_MAX) {
         run = Some(ctx.store.record(ctx.run, ctx.lease.token, chunk.to_vec()).await?);
@@ -86,12 +86,12 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
     let mut renew_at = ctx.clock.now() + limits::LEASE_RENEWAL;
     while !ctx.is_stopped() {
         let now = ctx.clock.now();
-        let due_at = ctx.queue.release_due(now);
+        let due_at = ctx.control.queue.release_due(now);
         if now >= renew_at {
             ctx.store.renew_leases(ctx.lease).await?;
             renew_at = now + limits::LEASE_RENEWAL;
         }
-        let (ready, open) = ctx.queue.sizes();
+        let (ready, open) = ctx.control.queue.sizes();
         if all_claimed && open == 0 {
             return Ok(());
         }
@@ -101,7 +101,7 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
             continue;
         }
         tokio::select! {
-            () = ctx.queue.feeder_woken() => {}
+            () = ctx.control.queue.feeder_woken() => {}
             () = ctx.clock.sleep_until(due_at.min(renew_at)) => {}
         }
     }
@@ -117,18 +117,18 @@ async fn claim(ctx: &RunContext) -> paceline_model::Result<bool> {
     // Jobs that were started already go first: somebody has to watch them.
     tasks.sort_by_key(|task| task.note.is_none());
     ctx.work.claimed(ctx, &tasks).await?;
-    ctx.queue.add(tasks, &ctx.clock);
+    ctx.control.queue.add(tasks, &ctx.clock);
     Ok(all_claimed)
 }
 
 async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
-    while let Some(task) = ctx.queue.next().await {
+    while let Some(task) = ctx.control.queue.next().await {
         if ctx.is_stopped() {
-            ctx.queue.put_back(task);
+            ctx.control.queue.put_back(task);
             break;
         }
         // Never closed.
-        if let Ok(slot) = ctx.unrecorded.acquire().await {
+        if let Ok(slot) = ctx.control.unrecorded.acquire().await {
             slot.forget();
         }
         match task::work(&ctx, task).await {
@@ -138,8 +138,8 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
                 }
             }
             None => {
-                ctx.unrecorded.add_permits(1);
-                ctx.queue.ended(1);
+                ctx.control.unrecorded.add_permits(1);
+                ctx.control.queue.ended(1);
             }
         }
     }

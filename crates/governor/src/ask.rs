@@ -67,6 +67,9 @@ impl Ask {
     /// take turns. In one round a line gets `share` turns, one after the other; a share out of `1..=1000`
     /// ([`SHARE_MAX`](Self::SHARE_MAX)) is brought into it. Where callers of one key differ in their share, the share
     /// of the one that opens its line's turns counts.
+    ///
+    /// At [`Gates`](crate::Gates) shares do nothing yet: only the first caller of a column stands in the shared line, so
+    /// columns take equal turns there.
     pub const fn turn(self, key: u64, share: u32) -> Self {
         let share = match share {
             0 => 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use paceline_clock::{Clock, Random, Tick};
-use paceline_governor::{Next, Outcome, TaskHistory};
+use paceline_governor::{Budget, Next, Outcome, TaskHistory};
 
 use crate::budgets::Group;
 use crate::client::Client;
@@ -27,6 +27,8 @@ pub struct Session {
 
 pub(crate) struct Inner {
     pub(crate) options: Options,
+    /// What a look at a run has to pass.
+    reading: [Budget; 2],
     pub(crate) client: Arc<Client>,
     pub(crate) projects: Arc<Projects>,
     pub(crate) kernels: Arc<Kernels>,
@@ -53,6 +55,8 @@ pub struct Gauge {
     pub running: usize,
     /// Runs whose end was seen.
     pub ended: u64,
+    /// In how many ms the watched runs can be looked at again, if the read limits say that it is not now.
+    pub next_look_ms: Option<u64>,
 }
 
 impl Session {
@@ -86,6 +90,7 @@ impl Session {
         random: Random,
     ) -> Result<Self, OptionsError> {
         options.check()?;
+        let reading = [budgets.reads.clone(), budgets.overall.clone()];
         let client = Client::new(&options, &budgets, wire, Tokens::new(tokens), clock.clone())?;
         let client = Arc::new(client);
         let projects = Arc::clone(&books.0);
@@ -97,6 +102,7 @@ impl Session {
         let began = clock.now();
         let inner = Inner {
             options,
+            reading,
             client,
             projects,
             kernels,
@@ -164,7 +170,15 @@ impl Session {
         let (pending, running) = self.inner.watcher.count();
         let (triggered, ended) =
             (self.inner.triggered.load(Relaxed), self.inner.ended.load(Relaxed));
-        Gauge { triggered, pending, running, ended }
+        let next_look_ms = if pending + running > 0 { self.next_look_ms() } else { None };
+        Gauge { triggered, pending, running, ended, next_look_ms }
+    }
+
+    fn next_look_ms(&self) -> Option<u64> {
+        let now = self.inner.clock.now();
+        let slots = self.inner.reading.iter().filter_map(|budget| budget.status().next_slot);
+        let wait = slots.max()?.since(now).as_millis();
+        u64::try_from(wait).ok().filter(|wait| *wait > 0)
     }
 
     /// One page of the projects that the token's user sees, 100 at most; `after` is [`ProjectPage::next`] of the page before.

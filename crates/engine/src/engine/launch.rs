@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::{Active, Engine, place, smart_column};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
-use crate::runner::{self, RunContext, RunParts};
+use crate::runner::{self, Control, RunContext};
 use crate::task::{HttpWork, Work};
 use crate::{Error, HttpColumn, HttpSpec, Result, memory};
 
@@ -71,7 +71,7 @@ impl Engine {
             concurrent_max,
             work.session().cloned(),
         ));
-        let ctx = RunContext::new(RunParts {
+        let ctx = Arc::new(RunContext {
             store: Arc::clone(&inner.store),
             clock: inner.clock.clone(),
             run: run.id,
@@ -81,6 +81,7 @@ impl Engine {
             lease: Lease { token: inner.token, lease: limits::LEASE },
             concurrent_max: concurrent_max as usize,
             progress,
+            control: Control::new(concurrent_max as usize),
         });
         self.spawn(run.id, ctx);
         Ok(run)

@@ -46,6 +46,11 @@ pub(crate) struct RunContext {
     pub(crate) lease: Lease,
     pub(crate) concurrent_max: usize,
     pub(crate) progress: Arc<ProgressState>,
+    pub(crate) control: Control,
+}
+
+/// What the runner keeps of a run beside its parts.
+pub(crate) struct Control {
     /// One per call that may be sent and not be on disk; the reporter gives back what it has written.
     pub(super) unrecorded: Semaphore,
     stop: watch::Sender<Option<Stop>>,
@@ -53,68 +58,50 @@ pub(crate) struct RunContext {
     pub(super) queue: TaskQueue,
 }
 
-/// What a context is made from.
-pub(crate) struct RunParts {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Clock,
-    pub(crate) run: RunId,
-    pub(crate) column: Column,
-    pub(crate) work: Work,
-    pub(crate) budget: Budget,
-    pub(crate) lease: Lease,
-    pub(crate) concurrent_max: usize,
-    pub(crate) progress: Arc<ProgressState>,
-}
-
-impl RunContext {
-    pub(crate) fn new(parts: RunParts) -> Arc<Self> {
-        Arc::new(Self {
-            store: parts.store,
-            clock: parts.clock,
-            run: parts.run,
-            column: parts.column,
-            work: parts.work,
-            budget: parts.budget,
-            lease: parts.lease,
-            concurrent_max: parts.concurrent_max,
-            progress: parts.progress,
-            unrecorded: Semaphore::new(parts.concurrent_max),
+impl Control {
+    /// Of a run with so many calls at once.
+    pub(crate) fn new(concurrent_max: usize) -> Self {
+        Self {
+            unrecorded: Semaphore::new(concurrent_max),
             stop: watch::Sender::new(None),
             last_error: Mutex::new(None),
             queue: TaskQueue::default(),
-        })
+        }
     }
+}
 
+impl RunContext {
     /// Stops the run: nothing new starts, what is in flight ends and is recorded. The first reason stands.
     pub(crate) fn stop(&self, stop: Stop) {
-        self.stop.send_if_modified(|reason| {
+        self.control.stop.send_if_modified(|reason| {
             let first = reason.is_none();
             reason.get_or_insert(stop);
             first
         });
-        self.queue.wake_feeder();
+        self.control.queue.wake_feeder();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.borrow().is_some()
+        self.control.stop.borrow().is_some()
     }
 
     pub(super) fn stop_reason(&self) -> Option<Stop> {
-        self.stop.borrow().clone()
+        self.control.stop.borrow().clone()
     }
 
     pub(crate) async fn stopped(&self) {
-        let mut stop = self.stop.subscribe();
+        let mut stop = self.control.stop.subscribe();
         // The sender lives as long as `self`.
         let _ = stop.wait_for(Option::is_some).await;
     }
 
     pub(crate) fn note_error(&self, error: &CellError) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        *self.control.last_error.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(error.clone());
     }
 
     fn last_error(&self) -> Option<CellError> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.control.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn claim_max(&self) -> usize {

@@ -35,9 +35,9 @@ pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended
             // What was not written stays leased and is taken up again by whoever resumes.
             Err(error) => ctx.stop(Stop::Store(error.to_string())),
         }
-        ctx.unrecorded.add_permits(written);
-        ctx.queue.again(again, &ctx.clock);
-        ctx.queue.ended(ended);
+        ctx.control.unrecorded.add_permits(written);
+        ctx.control.queue.again(again, &ctx.clock);
+        ctx.control.queue.ended(ended);
         memory.save_if_due(&ctx).await;
     }
     memory.save(&ctx).await;

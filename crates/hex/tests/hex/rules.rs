@@ -90,6 +90,26 @@ fn a_blip_before_the_start_costs_the_job_nothing() {
 }
 
 #[test]
+fn the_gauge_tells_when_the_read_limits_let_a_run_be_looked_at() {
+    // Both reads of the minute are spent before the start.
+    let options = Options { poll_limits: vec!["2/min".parse().unwrap()], ..unlimited() };
+    play_with(options, async |session, _, clock| {
+        let (job, desk) = (Job::new("p"), Desk::default());
+        let look = async {
+            clock.sleep(Duration::from_secs(20)).await;
+            session.gauge()
+        };
+        let (end, gauge) = tokio::join!(session.perform(&job, None, &desk), look);
+        assert_eq!(word(&end.kind), "completed");
+        assert_eq!((gauge.triggered, gauge.pending, gauge.ended), (1, 1, 0));
+        let wait_ms = gauge.next_look_ms.unwrap();
+        assert!((39_000..41_000).contains(&wait_ms), "{wait_ms}");
+        assert!(clock.now() >= Tick::from_millis(60_000));
+        assert_eq!(session.gauge().next_look_ms, None, "nothing is watched any more");
+    });
+}
+
+#[test]
 fn a_429_waits_for_what_it_says_and_pauses_triggers_alone() {
     let headers = |name, value: &str| vec![(name, value.to_owned())];
     // A date names a second of which nobody knows how much is over: one more.
