@@ -1,12 +1,13 @@
 //! The state of one cell of a smart column. Its value stands in the table; this stands beside it.
 
 use paceline_clock::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RowId;
 
 /// How far a cell has come. A cell without a record is idle: nobody asked for it yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CellState {
     /// Filled.
@@ -41,7 +42,7 @@ impl CellState {
 }
 
 /// Why a cell has no value: a code for programs, a sentence for people. Never carries a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CellError {
     /// Stable, upper case: `HTTP_STATUS`, `TIMEOUT`, `MISSING_VALUE`, ...
     pub code: String,

@@ -29,6 +29,18 @@ pub enum ChangeKind {
         /// The last new row.
         last: RowId,
     },
+    /// Values of these rows were changed by a person or a program.
+    RowsUpdated {
+        /// The rows, ascending.
+        rows: Vec<RowId>,
+    },
+    /// These rows are gone.
+    RowsDeleted {
+        /// The rows, ascending.
+        rows: Vec<RowId>,
+    },
+    /// More rows changed than one change tells: whatever was read of the table is to be read again.
+    Reload,
     /// These cells of a column were finished.
     Cells {
         /// The column.

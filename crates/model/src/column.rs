@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{ColumnId, TableId};
 
 /// The 13 column types (hypertab.md a4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// Any text.
@@ -117,7 +118,7 @@ impl fmt::Display for ColumnType {
 }
 
 /// How a smart column fills its cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SmartKind {
     /// One HTTP call per row.
@@ -173,6 +174,8 @@ pub struct Column {
     pub title: Option<String>,
     /// The type of its values.
     pub kind: ColumnType,
+    /// What its values are chosen from: of the types select and multi_select, which have at least one; else empty.
+    pub options: Vec<String>,
     /// Present if its cells are filled by calls.
     pub smart: Option<SmartColumn>,
 }
@@ -194,6 +197,8 @@ pub struct NewColumn {
     pub title: Option<String>,
     /// See [`Column::kind`].
     pub kind: ColumnType,
+    /// See [`Column::options`].
+    pub options: Vec<String>,
     /// See [`Column::smart`]; the version given here is ignored and begins at 1.
     pub smart: Option<SmartColumn>,
 }

@@ -10,10 +10,12 @@ mod cell;
 mod change;
 mod column;
 mod error;
+mod filter;
 mod id;
 pub mod limits;
 mod name;
 mod note;
+mod registry;
 mod run;
 mod store;
 mod table;
@@ -25,14 +27,18 @@ pub use cell::{Cell, CellError, CellState};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
+pub use filter::{Filter, Operator, PathStep, Sort, Subject, Test};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{check_name, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};
+pub use registry::{Entry, EntryQuery, Item, NewItem, Registry};
 pub use run::{
     Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
     TaskReport, TaskStep,
 };
 pub use store::Store;
-pub use table::{NewTable, Row, RowQuery, Table};
+pub use table::{
+    ColumnChange, DeletedTable, NewTable, Row, RowQuery, Table, TableChange, Upserted,
+};
 pub use template::{BoundTemplate, Place, RenderError, Template, TemplateError};
 pub use value::Value;

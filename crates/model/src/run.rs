@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CellError, CellState, ColumnId, NoteStep, RowId, RunId, TableId, Value};
 
 /// Which cells of the column a run fills. Each due cell is taken once; a cell that fails again is not taken again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Every row.
@@ -45,7 +46,7 @@ impl Scope {
 }
 
 /// Where a run stands (hypertab.md a10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Made, not begun.
@@ -99,7 +100,7 @@ impl RunStatus {
 }
 
 /// Counts of a run. `total` is counted when the run is made; the others grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Cells due.
     pub total: u64,
@@ -202,7 +203,7 @@ pub struct Claim {
 }
 
 /// How an attempt ended, by what is done about it (spec G10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptClass {
     /// It worked.

@@ -5,14 +5,15 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 
 use crate::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun,
-    NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
-    SavedBudget, SentRecord, Table, TableId, TaskReport, Value,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Registry,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table,
+    TableChange, TableId, TaskReport, Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
 #[async_trait]
-pub trait Store: Send + Sync + std::fmt::Debug {
+pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// Makes a table with its first columns; writes a `Schema` change.
     async fn create_table(&self, table: NewTable) -> Result<Table>;
 
@@ -22,8 +23,47 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The table of that name; of that id when `name` is a number.
     async fn table(&self, name: &str) -> Result<Option<Table>>;
 
+    /// Changes a table; writes a `Schema` change. Fails with `Exists` if the name is taken.
+    async fn update_table(&self, _table: TableId, _change: TableChange) -> Result<Table> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Deletes a table so that it can be restored: it is in no list any more, its name is free again. Fails with
+    /// `Conflict` while a run of it is not final.
+    async fn delete_table(&self, _table: TableId) -> Result<DeletedTable> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Brings a deleted table back under `name`, or its old one; writes a `Schema` change. Fails with `Exists` if the
+    /// name is taken.
+    async fn restore_table(&self, _table: TableId, _name: Option<String>) -> Result<Table> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// The deleted tables that can be restored, newest first.
+    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Drops for good what was deleted before `before`, with everything that belongs to it; answers how many tables.
+    async fn purge_tables(&self, _before: Timestamp) -> Result<u64> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
     /// Adds a column; writes a `Schema` change.
     async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column>;
+
+    /// Changes a column; writes a `Schema` change. Fails with `Exists` if the name is taken, with `Conflict` while a run
+    /// of the column is not final or a row holds an option that would go.
+    async fn update_column(&self, _column: ColumnId, _change: ColumnChange) -> Result<Column> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Deletes a column with its values, cells, attempts and runs; writes a `Schema` change. Fails with `Conflict` while
+    /// a run of the column is not final, and for the last column of a table.
+    async fn delete_column(&self, _column: ColumnId) -> Result<()> {
+        Err(crate::Error::invalid("not built yet"))
+    }
 
     /// Replaces what makes a column smart and raises its version; writes a `Schema` change. `config` and `rate_limit`
     /// are as in [`crate::SmartColumn`].
@@ -43,11 +83,43 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         rows: Vec<Vec<Value>>,
     ) -> Result<Option<(RowId, RowId)>>;
 
-    /// A page of rows, ascending by id.
+    /// Inserts rows, or updates those whose values in the columns `key` are there already (by the row with the least id
+    /// where several are alike; an empty key is like no other). What a call names twice ends as its last row says.
+    /// `columns` has those of `key` among them. Writes a `RowsInserted` and a `RowsUpdated` change. Bounds as in
+    /// [`Store::insert_rows`].
+    async fn upsert_rows(
+        &self,
+        _table: TableId,
+        _key: &[ColumnId],
+        _columns: &[ColumnId],
+        _rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Sets these columns to these values in every row that passes the filter; answers how many. Writes one
+    /// `RowsUpdated` or `Reload` change.
+    async fn update_rows(
+        &self,
+        _table: TableId,
+        _filter: Filter,
+        _columns: &[ColumnId],
+        _values: Vec<Value>,
+    ) -> Result<u64> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Deletes the rows that pass the filter, with their cells, attempts and notes; answers how many. Writes one
+    /// `RowsDeleted` or `Reload` change. A report for a row that is gone is late.
+    async fn delete_rows(&self, _table: TableId, _filter: Filter) -> Result<u64> {
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// A page of rows.
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>>;
 
-    /// How many rows the table has.
-    async fn count_rows(&self, table: TableId) -> Result<u64>;
+    /// How many rows of the table pass the filter.
+    async fn count_rows(&self, table: TableId, filter: Option<Filter>) -> Result<u64>;
 
     /// The records of a column's cells whose rows are `first..=last`, ascending; cells without a record are left out.
     async fn cells(&self, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>>;
@@ -156,6 +228,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         sequence: i64,
         max: usize,
     ) -> Result<(Vec<Change>, i64)>;
+
+    /// Waits until something has changed that a caller who was answered `seen` before has not heard of (0 at first), and
+    /// answers the number to ask with next. A hint to read again: it may come without a change, never too late.
+    async fn next_change(&self, seen: u64) -> u64;
 
     /// A small named setting of the data directory (the hash of the API key, what an enrich run was made from).
     async fn setting(&self, name: &str) -> Result<Option<String>>;

@@ -1,9 +1,12 @@
 //! What the server is made of, and its limits: those of the product stand in `paceline_model::limits`, these are the
 //! server's own.
 
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_clock::Clock;
+use paceline_clock::{Clock, Random};
 use paceline_engine::Engine;
 use paceline_model::limits;
 
@@ -27,14 +30,41 @@ pub(crate) const FAULTS_TOLD_MAX: usize = 10;
 /// Everything an operation works with. Clones share it.
 #[derive(Clone, Debug)]
 pub struct App {
+    /// What it was made of.
+    parts: Arc<AppParts>,
+}
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub struct AppParts {
     /// Runs, and through it the store.
     pub engine: Engine,
     /// Time.
     pub clock: Clock,
-    /// Who may call.
+    /// Randomness: keys, tokens, nonces.
+    pub random: Random,
+    /// Keys that are there whatever the store says: the operator's.
     pub keys: ApiKeys,
     /// The server's limits.
     pub config: ServerConfig,
+    /// The data directory, for files of imports and exports; without one they are refused.
+    pub dir: Option<PathBuf>,
+}
+
+impl App {
+    /// An app of these parts.
+    #[must_use]
+    pub fn new(parts: AppParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.parts
+    }
 }
 
 /// Limits of a server.

@@ -3,19 +3,21 @@
 
 mod check;
 mod field;
-mod table;
+mod runs;
+mod smart;
+mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 pub(crate) use check::from_text;
 pub use field::{Field, Kind, Place};
-pub use table::CATALOGUE;
 
 use crate::envelope::{self, Outcome};
 use crate::error::{ApiError, Result};
@@ -30,6 +32,8 @@ pub enum Verb {
     Post,
     /// Change a part.
     Patch,
+    /// Take away.
+    Delete,
 }
 
 impl Verb {
@@ -40,12 +44,32 @@ impl Verb {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 }
 
 /// The envelope of an answer, or why there is none.
-type Answer = Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>;
+type Reply = Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>;
+
+/// Operations about one thing: a chapter of the documentation, and a toolset over MCP.
+#[derive(Debug)]
+pub struct Chapter {
+    /// Its name, as a client asks for the toolset.
+    pub name: &'static str,
+    /// What it is about, in one line.
+    pub about: &'static str,
+    /// Its operations.
+    pub operations: &'static [Operation],
+}
+
+/// Every operation, in the order of the documentation.
+pub static CATALOGUE: &[Chapter] = &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+
+/// Every operation of [`CATALOGUE`].
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    CATALOGUE.iter().flat_map(|chapter| chapter.operations)
+}
 
 /// One operation.
 #[derive(Debug)]
@@ -60,14 +84,26 @@ pub struct Operation {
     pub summary: &'static str,
     /// What a key must be allowed to do.
     pub scope: KeyScope,
+    /// Whether a client of MCP gets it without asking for its toolset. These are [`DEFAULT_TOOLS_MAX`] at the most.
+    pub default_tool: bool,
     /// What it takes.
     pub fields: &'static [Field],
-    run: fn(Call) -> Answer,
+    run: fn(Ask<'_>) -> Answer,
+}
+
+/// Operations that every client of MCP gets: each costs its context. (hypertab.md c, 15)
+pub const DEFAULT_TOOLS_MAX: usize = 15;
+
+/// Who asks for an operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// What the key may do.
+    pub(crate) scope: KeyScope,
 }
 
 /// The operation of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Operation> {
-    CATALOGUE.iter().find(|operation| operation.name == name)
+    operations().find(|operation| operation.name == name)
 }
 
 impl Operation {
@@ -75,14 +111,27 @@ impl Operation {
     pub(crate) async fn call(
         &'static self,
         app: App,
+        caller: Caller,
         mut arguments: Map<String, Json>,
     ) -> Result<Bytes> {
         let attempted = self.attempt(&arguments);
         let answer = match check::arguments(self.fields, &mut arguments) {
-            Ok(()) => (self.run)(Call { name: self.name, app, arguments }).await,
+            Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
+            {
+                Answer::Reply(reply) => reply.await,
+                Answer::Schema(_) => Err(ApiError::internal("a call was answered with a schema")),
+            },
             Err(error) => Err(error),
         };
         answer.map_err(|error| error.attempting(|| attempted))
+    }
+
+    /// What its `data` is when it succeeds.
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        match (self.run)(Ask::Schema(generator)) {
+            Answer::Schema(schema) => schema,
+            Answer::Reply(_) => Schema::default(),
+        }
     }
 
     /// What is being tried, in a few words: the name, and what it is about.
@@ -101,28 +150,58 @@ impl Operation {
     }
 }
 
+/// What the function of a row of the catalogue is asked for.
+enum Ask<'g> {
+    /// To do it.
+    Call(Call),
+    /// To say what it answers.
+    Schema(&'g mut SchemaGenerator),
+}
+
+/// The answer to an [`Ask`].
+enum Answer {
+    Reply(Reply),
+    Schema(Schema),
+}
+
 /// An operation's call with its arguments checked, before they have the operation's own type.
 struct Call {
     name: &'static str,
     app: App,
+    caller: Caller,
     arguments: Map<String, Json>,
 }
 
-impl Call {
-    /// Ties the operation's types to the catalogue's: arguments in, envelope out.
+impl Ask<'_> {
+    /// Ties the operation's types to the catalogue's: arguments in, envelope out. Its schema comes from the same types, so
+    /// that the documentation cannot say anything else.
     fn of<I, O, F>(self, operation: fn(App, I) -> F) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + Send,
+        O: Serialize + JsonSchema + Send,
         F: Future<Output = Result<Outcome<O>>> + Send + 'static,
     {
-        Box::pin(async move {
+        self.by(move |app, _, input| operation(app, input))
+    }
+
+    /// As [`Ask::of`], for an operation that wants to know who asks.
+    fn by<I, O, F>(self, operation: impl FnOnce(App, Caller, I) -> F + Send + 'static) -> Answer
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + JsonSchema + Send,
+        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+    {
+        let call = match self {
+            Self::Schema(generator) => return Answer::Schema(generator.subschema_for::<O>()),
+            Self::Call(call) => call,
+        };
+        Answer::Reply(Box::pin(async move {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
-            let input = serde_json::from_value(Json::Object(self.arguments))
+            let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-            let mut outcome = operation(self.app, input).await?;
-            outcome.meta.insert("operation".to_owned(), self.name.into());
+            let mut outcome = operation(call.app, call.caller, input).await?;
+            outcome.meta.insert("operation".to_owned(), call.name.into());
             envelope::success(&outcome)
-        })
+        }))
     }
 }

@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue};
 use paceline_clock::Clock;
 
 use crate::auth;
+use crate::catalog::Caller;
 use crate::error::{ApiError, Code};
 use crate::rest::{Internal, Shared, refused};
 
@@ -89,7 +90,7 @@ pub(crate) async fn authenticate(
     let message = match (header, key) {
         (_, Some(key)) => match shared.app.keys.scope_of(key) {
             Some(scope) => {
-                request.extensions_mut().insert(scope);
+                request.extensions_mut().insert(Caller { scope });
                 return next.run(request).await;
             }
             None => "this key is not known here, or it was revoked",

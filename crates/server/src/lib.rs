@@ -8,14 +8,14 @@
 //! ```
 //! use paceline_clock::{Clock, Random};
 //! use paceline_engine::{Engine, EngineConfig};
-//! use paceline_server::{ApiKeys, App, ServerConfig, router};
+//! use paceline_server::{ApiKeys, App, AppParts, ServerConfig, router};
 //! use paceline_store::SqliteStore;
 //!
 //! let (clock, random) = (Clock::system(), Random::system());
 //! let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
 //! let (key, keys) = ApiKeys::made(&random);
-//! let engine = Engine::new(store, clock.clone(), random, EngineConfig::default());
-//! let app = router(App { engine, clock, keys, config: ServerConfig::default() });
+//! let engine = Engine::new(store, clock.clone(), random.clone(), EngineConfig::default());
+//! let app = router(App::new(AppParts { engine, clock, random, keys, config: ServerConfig::default(), dir: None }));
 //! # let _ = (key, app);
 //! ```
 #![warn(missing_docs)]
@@ -30,8 +30,10 @@ mod ops;
 mod rest;
 mod serve;
 
-pub use app::{App, ServerConfig};
+pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};
-pub use catalog::{CATALOGUE, Field, Kind, Operation, Place, Verb};
+pub use catalog::{
+    CATALOGUE, Chapter, DEFAULT_TOOLS_MAX, Field, Kind, Operation, Place, Verb, operations,
+};
 pub use rest::router;
 pub use serve::serve;

@@ -17,9 +17,9 @@ use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
 
-use crate::catalog::{CATALOGUE, Operation, Verb};
+use crate::catalog::{Caller, Operation, Verb, operations};
 use crate::error::{ApiError, Code, Result};
-use crate::{App, KeyScope, layers};
+use crate::{App, layers};
 
 /// What every request needs.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub fn router(app: App) -> Router {
         app,
     });
     let mut guarded = Router::new();
-    for operation in CATALOGUE {
+    for operation in operations() {
         let handler =
             move |State(shared): State<Arc<Shared>>, path: PathResult, request: Request| {
                 endpoint(operation, shared, path, request)
@@ -60,6 +60,7 @@ fn filter(verb: Verb) -> MethodFilter {
         Verb::Get => MethodFilter::GET,
         Verb::Post => MethodFilter::POST,
         Verb::Patch => MethodFilter::PATCH,
+        Verb::Delete => MethodFilter::DELETE,
     }
 }
 
@@ -83,15 +84,15 @@ async fn serve(
     path: PathResult,
     request: Request,
 ) -> Result<Response> {
-    let scope = request.extensions().get::<KeyScope>().copied();
-    if scope.is_none_or(|scope| scope < operation.scope) {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let Some(caller) = caller.filter(|caller| caller.scope >= operation.scope) else {
         let message = format!(
             "this key may not {}; that needs the scope {}",
             operation.name,
             operation.scope.as_str()
         );
         return Err(ApiError::new(Code::Forbidden, message));
-    }
+    };
     let path = path
         .map_err(|_| ApiError::field("path", "is not UTF-8 once its percent signs are decoded"))?;
     let (app, timeout) = (shared.app.clone(), shared.app.config.request_timeout);
@@ -100,7 +101,7 @@ async fn serve(
         let (arguments, held) = request::arguments(operation, &shared, &path, request).await?;
         // In a task of its own: a caller that hangs up, or has no more time, does not leave half of it done.
         let task = tokio::spawn(async move {
-            let answer = operation.call(shared.app.clone(), arguments).await;
+            let answer = operation.call(shared.app.clone(), caller, arguments).await;
             drop(held);
             answer
         });
@@ -120,7 +121,7 @@ async fn serve(
 async fn no_such_route(request: Request) -> Response {
     let path = request.uri().path();
     // Each path once: two operations on one path are no tie.
-    let paths: BTreeSet<&str> = CATALOGUE.iter().map(|operation| operation.path).collect();
+    let paths: BTreeSet<&str> = operations().map(|operation| operation.path).collect();
     let meant = paceline_model::suggest(path, paths);
     let shown: String = path.chars().take(200).collect();
     let error = ApiError::new(Code::NoSuchRoute, format!("there is nothing at {shown}"))

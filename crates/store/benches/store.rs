@@ -186,7 +186,13 @@ async fn people(store: &dyn Store) -> Table {
         ColumnType::Text,
         ColumnType::Number,
     ];
-    let plain = |name: String, kind| NewColumn { name, title: None, kind, smart: None };
+    let plain = |name: String, kind| NewColumn {
+        name,
+        title: None,
+        kind,
+        options: Vec::new(),
+        smart: None,
+    };
     let mut columns: Vec<NewColumn> =
         kinds.iter().enumerate().map(|(n, kind)| plain(format!("c{n}"), *kind)).collect();
     let smart = SmartColumn {

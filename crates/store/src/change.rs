@@ -26,6 +26,13 @@ impl KeptChange {
             ChangeKind::RowsInserted { first, last } => {
                 Self { first: Some(first.0), last: Some(last.0), ..named("rows_inserted") }
             }
+            ChangeKind::RowsUpdated { rows } => {
+                Self { rows: Some(pack_rows(rows)), ..named("rows_updated") }
+            }
+            ChangeKind::RowsDeleted { rows } => {
+                Self { rows: Some(pack_rows(rows)), ..named("rows_deleted") }
+            }
+            ChangeKind::Reload => named("reload"),
             ChangeKind::Cells { column, rows } => {
                 Self { subject: Some(column.0), rows: Some(pack_rows(rows)), ..named("cells") }
             }
@@ -44,6 +51,13 @@ impl KeptChange {
                 first: RowId(there(self.first)?),
                 last: RowId(there(self.last)?),
             },
+            "rows_updated" => ChangeKind::RowsUpdated {
+                rows: unpack_rows(self.rows.as_deref().unwrap_or_default())?,
+            },
+            "rows_deleted" => ChangeKind::RowsDeleted {
+                rows: unpack_rows(self.rows.as_deref().unwrap_or_default())?,
+            },
+            "reload" => ChangeKind::Reload,
             "cells" => ChangeKind::Cells {
                 column: ColumnId(there(self.subject)?),
                 rows: unpack_rows(self.rows.as_deref().unwrap_or_default())?,

@@ -7,7 +7,7 @@
 //!
 //! let name = SimClock::new().run(|clock| async move {
 //!     let store = SqliteStore::open_in_memory(clock)?;
-//!     let column = NewColumn { name: "email".into(), title: None, kind: ColumnType::Email, smart: None };
+//!     let column = NewColumn { name: "email".into(), title: None, kind: ColumnType::Email, options: Vec::new(), smart: None };
 //!     let leads = NewTable { name: "leads".into(), description: String::new(), columns: vec![column] };
 //!     store.create_table(leads).await.map(|table| table.columns[0].name.clone())
 //! });

@@ -19,6 +19,7 @@ mod notes;
 mod param;
 mod records;
 mod recovery;
+mod registry;
 mod rows;
 mod runs;
 mod schema;

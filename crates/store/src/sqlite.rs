@@ -11,6 +11,7 @@ mod notes;
 mod reader;
 mod records;
 mod recovery;
+mod registry;
 mod rows;
 mod runs;
 mod schema;

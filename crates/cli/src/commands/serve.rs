@@ -5,7 +5,7 @@ use std::path::Path;
 use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
 use paceline_model::Store;
-use paceline_server::{ApiKeys, App, ServerConfig};
+use paceline_server::{ApiKeys, App, AppParts, ServerConfig};
 
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Failure, usage};
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         sealer: Some(sealer),
         ..EngineConfig::default()
     };
-    let engine = Engine::new(store, clock.clone(), random, config);
+    let engine = Engine::new(store, clock.clone(), random.clone(), config);
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
         usage(format!("cannot listen on {}: {error}; choose another with --listen", args.listen))
@@ -43,7 +43,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         ));
     }
     output::result(&format!("listening on http://{}", listener.local_addr()?));
-    let app = App { engine: engine.clone(), clock, keys, config: ServerConfig::default() };
+    let app = App::new(AppParts {
+        engine: engine.clone(),
+        clock,
+        random,
+        keys,
+        config: ServerConfig::default(),
+        dir: Some(args.data),
+    });
     let stop = async move {
         signals.next().await;
         output::note("stopping: calls in flight are finished first");

@@ -41,8 +41,13 @@ impl Engine {
             rate_limit: spec.rate_limit,
             version: 1,
         };
-        let column =
-            NewColumn { name: spec.name, title: spec.title, kind: spec.kind, smart: Some(smart) };
+        let column = NewColumn {
+            name: spec.name,
+            title: spec.title,
+            kind: spec.kind,
+            options: Vec::new(),
+            smart: Some(smart),
+        };
         Ok(self.inner.store.add_column(table.id, column).await?)
     }
 

@@ -93,10 +93,10 @@ impl Engine {
         let spec = IntegrationSpec::from_json(&smart.config)?;
         let bound = IntegrationColumn::new(&spec, table, &column.name, self.inner.config.outbound)?;
         let query = RowQuery {
-            table: table.id,
             columns: bound.inputs.clone(),
             after: RowId(row.0.saturating_sub(1)),
             limit: 1,
+            ..RowQuery::of(table.id)
         };
         let found = store.rows(query).await?.into_iter().find(|found| found.id == row);
         let found = found.ok_or_else(|| Error::Missing(format!("there is no row {row}")))?;

@@ -38,10 +38,10 @@ async fn on_record(ctx: &RunContext) -> paceline_model::Result<VecDeque<RunId>> 
     let mut after = RowId(0);
     loop {
         let query = RowQuery {
-            table: ctx.column.table,
             columns: vec![ctx.column.id],
             after,
             limit: limits::PAGE_ROWS_MAX,
+            ..RowQuery::of(ctx.column.table)
         };
         let rows = ctx.store.rows(query).await?;
         let Some(last) = rows.last() else { return Ok(runs) };

@@ -127,7 +127,13 @@ pub(crate) fn config(more: Json) -> Json {
 
 /// A table of `rows` jobs over the ten projects, without its column.
 pub(crate) async fn jobs(engine: &Engine, rows: usize) -> Table {
-    let column = |name: &str, kind| NewColumn { name: name.into(), title: None, kind, smart: None };
+    let column = |name: &str, kind| NewColumn {
+        name: name.into(),
+        title: None,
+        kind,
+        options: Vec::new(),
+        smart: None,
+    };
     let columns = vec![column("project_id", ColumnType::Text), column("n", ColumnType::Number)];
     let new = NewTable { name: "jobs".to_owned(), description: String::new(), columns };
     let table = engine.store().create_table(new).await.unwrap();
@@ -182,7 +188,12 @@ pub(crate) fn fast_reads() -> Json {
 /// What each row's cell holds.
 pub(crate) async fn values(engine: &Engine, table: &Table) -> Vec<Json> {
     let column = table.column(COLUMN).unwrap().id;
-    let query = RowQuery { table: table.id, columns: vec![column], after: RowId(0), limit: 10_000 };
+    let query = RowQuery {
+        columns: vec![column],
+        after: RowId(0),
+        limit: 10_000,
+        ..RowQuery::of(table.id)
+    };
     let rows = engine.store().rows(query).await.unwrap();
     rows.into_iter().map(|row| row.values[0].to_json()).collect()
 }

@@ -47,7 +47,13 @@ pub(crate) fn rate(limits: &[&str], concurrent_max: u32) -> Json {
 
 /// A table of `rows` rows (column `n` counts from 1) with a smart column that calls `/{{n}}`.
 pub(crate) async fn table(engine: &Engine, rows: usize, config: Json, rate_limit: Json) -> Table {
-    let n = NewColumn { name: "n".to_owned(), title: None, kind: ColumnType::Number, smart: None };
+    let n = NewColumn {
+        name: "n".to_owned(),
+        title: None,
+        kind: ColumnType::Number,
+        options: Vec::new(),
+        smart: None,
+    };
     let new = NewTable { name: "rows".to_owned(), description: String::new(), columns: vec![n] };
     let table = engine.store().create_table(new).await.unwrap();
     let values = (1..=rows).map(|n| vec![Value::Int(n as i64)]).collect();
@@ -71,8 +77,12 @@ pub(crate) fn get() -> Json {
 
 /// What a row's cell holds.
 pub(crate) async fn values(engine: &Engine, table: &Table) -> Vec<Value> {
-    let query =
-        RowQuery { table: table.id, columns: vec![column(table)], after: RowId(0), limit: 10_000 };
+    let query = RowQuery {
+        columns: vec![column(table)],
+        after: RowId(0),
+        limit: 10_000,
+        ..RowQuery::of(table.id)
+    };
     let rows = engine.store().rows(query).await.unwrap();
     rows.into_iter().map(|row| row.values.into_iter().next().unwrap()).collect()
 }

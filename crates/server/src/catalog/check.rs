@@ -28,6 +28,12 @@ pub(super) fn arguments(fields: &[Field], given: &mut Map<String, Json>) -> Resu
 pub(crate) fn from_text(field: &Field, text: &str) -> Json {
     match field.kind {
         Kind::Whole { .. } => text.parse::<u64>().map_or_else(|_| text.into(), Json::from),
+        Kind::Flag => match text {
+            "true" => true.into(),
+            "false" => false.into(),
+            other => other.into(),
+        },
+        Kind::Any => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         Kind::Names { .. } => text.split(',').map(str::trim).map(Json::from).collect(),
         _ => text.into(),
     }
@@ -135,6 +141,7 @@ impl Faults {
                     self.add(format!("{path}[{index}]"), problem);
                 }
             }
+            (Kind::Any, _) | (Kind::Flag, Json::Bool(_)) => {}
             (Kind::Object, Json::Object(_)) | (Kind::Rate, Json::Object(_) | Json::String(_)) => {}
             (kind, value) => self.wrong(path, kind, value),
         }
@@ -152,6 +159,8 @@ impl Faults {
             Kind::Objects { .. } => "a list of objects".to_owned(),
             Kind::Rows => "a list of objects, each of column names and values".to_owned(),
             Kind::Object => "an object".to_owned(),
+            Kind::Flag => "true or false".to_owned(),
+            Kind::Any => "JSON".to_owned(),
             Kind::Rate => "a preset's name or an object".to_owned(),
         };
         self.add(path, format!("{} is not {accepted}", shown(value)));

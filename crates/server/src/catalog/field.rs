@@ -1,5 +1,9 @@
 //! What an operation takes: fields with their place over REST and what is accepted in them.
 
+use paceline_model::ColumnType;
+
+use crate::app::{DESCRIPTION_BYTES_MAX, LABEL_BYTES_MAX};
+
 /// Where a field stands over REST. Over MCP all of them are arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -46,6 +50,10 @@ pub enum Kind {
     Object,
     /// A preset's name or a rate object, which the engine checks.
     Rate,
+    /// True or false.
+    Flag,
+    /// Any JSON value, which the operation checks; in a query written as JSON.
+    Any,
 }
 
 /// A field of an operation.
@@ -80,3 +88,15 @@ impl Field {
         Self { required: false, ..self }
     }
 }
+
+// What several operations take.
+
+pub(super) const NAME: Kind = Kind::Text { bytes_max: LABEL_BYTES_MAX };
+pub(super) const LABEL: Kind = Kind::Text { bytes_max: LABEL_BYTES_MAX };
+pub(super) const DESCRIPTION: Kind = Kind::Text { bytes_max: DESCRIPTION_BYTES_MAX };
+pub(super) const ID: Kind = Kind::Whole { min: 1, max: i64::MAX as u64 };
+pub(super) const TYPE: Kind = Kind::OneOf(|| ColumnType::ALL.map(ColumnType::as_str).into());
+
+pub(super) const TABLE: Field = Field::path("table", NAME, "the table's name or id");
+pub(super) const COLUMN: Field = Field::path("column", NAME, "the column's name");
+pub(super) const RUN: Field = Field::path("run", ID, "the run's id");

@@ -1,6 +1,7 @@
 //! Why is this cell as it is? Its state, its error, and every call that was made for it (spec R7).
 
 use paceline_model::{AttemptClass, CellError, RowId, RowQuery};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -16,7 +17,7 @@ pub(crate) struct ExplainCell {
     row: RowId,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CellStory {
     row: RowId,
     column: String,
@@ -29,7 +30,7 @@ pub(crate) struct CellStory {
     attempts: Vec<AttemptView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AttemptView {
     number: u32,
     sent_at: Option<String>,
@@ -45,10 +46,10 @@ pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<Cell
     let store = app.engine.store();
     // The first row after the one before it: this one, if it exists.
     let query = RowQuery {
-        table: table.id,
         columns: vec![column.id],
         after: RowId(input.row.0.saturating_sub(1)),
         limit: 1,
+        ..RowQuery::of(table.id)
     };
     let found = store.rows(query).await?.into_iter().next().filter(|row| row.id == input.row);
     let Some(row) = found else {

@@ -1,6 +1,9 @@
 //! Rows: insert, page through, count.
 
+use std::borrow::Cow;
+
 use paceline_model::{Cell, Column, RowId, RowQuery, Table, Value, limits};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -36,14 +39,14 @@ pub(crate) struct CountRows {
     table: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Inserted {
     inserted: usize,
     first_id: Option<RowId>,
     last_id: Option<RowId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Count {
     count: u64,
 }
@@ -75,11 +78,11 @@ pub(crate) async fn insert(app: App, input: InsertRows) -> Result<Outcome<Insert
 
 pub(crate) async fn count(app: App, input: CountRows) -> Result<Outcome<Count>> {
     let table = table(&app, &input.table).await?;
-    let count = app.engine.store().count_rows(table.id).await?;
+    let count = app.engine.store().count_rows(table.id, None).await?;
     Ok(Outcome::new(Count { count }).meta("table", table.name))
 }
 
-pub(crate) async fn query(app: App, input: QueryRows) -> Result<Outcome<Vec<Box<RawValue>>>> {
+pub(crate) async fn query(app: App, input: QueryRows) -> Result<Outcome<Vec<RawRow>>> {
     let table = table(&app, &input.table).await?;
     let columns = wanted(&table, input.columns.as_deref())?;
     let limit = input.limit.unwrap_or(limits::PAGE_ROWS_DEFAULT).min(limits::PAGE_ROWS_MAX);
@@ -125,8 +128,28 @@ fn wanted<'t>(table: &'t Table, names: Option<&[String]>) -> Result<Vec<&'t Colu
     Ok(columns)
 }
 
+/// A row as JSON, written once.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct RawRow(Box<RawValue>);
+
+impl JsonSchema for RawRow {
+    fn schema_name() -> Cow<'static, str> {
+        "Row".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {"_ht_id": {"type": "integer"}},
+            "required": ["_ht_id"],
+            "additionalProperties": true,
+        })
+    }
+}
+
 struct Page {
-    rows: Vec<Box<RawValue>>,
+    rows: Vec<RawRow>,
     /// The last row of the page, if there are more.
     next: Option<RowId>,
 }
@@ -141,11 +164,11 @@ async fn page(
     limit: usize,
 ) -> Result<Page> {
     let ids: Vec<_> = columns.iter().map(|column| column.id).collect();
-    let (mut rows, mut bytes, mut last): (Vec<Box<RawValue>>, usize, RowId) =
-        (Vec::new(), 0, after);
+    let (mut rows, mut bytes, mut last): (Vec<RawRow>, usize, RowId) = (Vec::new(), 0, after);
     let mut step = STEP_ROWS_FIRST.min(limit + 1);
     loop {
-        let query = RowQuery { table: table.id, columns: ids.clone(), after: last, limit: step };
+        let query =
+            RowQuery { columns: ids.clone(), after: last, limit: step, ..RowQuery::of(table.id) };
         let read = app.engine.store().rows(query).await?;
         let is_last = read.len() < step;
         let cells =
@@ -162,7 +185,7 @@ async fn page(
             }
             bytes += raw.get().len();
             last = row.id;
-            rows.push(raw);
+            rows.push(RawRow(raw));
         }
         if is_last {
             return Ok(Page { rows, next: None });

@@ -2,6 +2,7 @@
 
 use paceline_engine::Progress;
 use paceline_model::{ColumnId, Counts, Run, RunId, RunStatus, Scope, Table};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{iso, smart_column, table};
@@ -34,7 +35,7 @@ pub(crate) struct OneRun {
     run: RunId,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RunView {
     id: RunId,
     /// Names; null if what they name is gone.
@@ -51,7 +52,7 @@ pub(crate) struct RunView {
 }
 
 /// How a run at work is coming along; see [`Progress`].
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ProgressView {
     in_flight: usize,
     waiting: Option<Waiting>,
@@ -66,7 +67,7 @@ struct ProgressView {
 }
 
 /// Where the jobs of a run stand.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Jobs {
     triggered: u64,
     pending: usize,
@@ -74,7 +75,7 @@ struct Jobs {
     ended: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Waiting {
     ms: f64,
     reason: String,

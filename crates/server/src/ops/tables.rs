@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use paceline_model::{Column, ColumnType, NewColumn, NewTable, Table};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -36,7 +37,7 @@ pub(crate) struct GetTable {
     table: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TableLine {
     id: i64,
     name: String,
@@ -46,7 +47,7 @@ pub(crate) struct TableLine {
     created_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TableView {
     id: i64,
     name: String,
@@ -55,7 +56,7 @@ pub(crate) struct TableView {
     created_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ColumnView {
     id: i64,
     name: String,
@@ -67,7 +68,7 @@ pub(crate) struct ColumnView {
     smart: Option<SmartView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SmartView {
     kind: &'static str,
     config: Json,
@@ -113,7 +114,7 @@ pub(crate) async fn list(app: App, ListTables {}: ListTables) -> Result<Outcome<
     for table in store.tables().await? {
         lines.push(TableLine {
             id: table.id.0,
-            rows: store.count_rows(table.id).await?,
+            rows: store.count_rows(table.id, None).await?,
             columns: table.columns.len(),
             created_at: iso(table.created_at),
             name: table.name,
@@ -166,6 +167,7 @@ fn new_columns(given: Vec<CreateColumn>) -> Result<Vec<NewColumn>> {
         name: column.name,
         title: column.title,
         kind: column.kind,
+        options: Vec::new(),
         smart: None,
     };
     Ok(given.into_iter().map(column).collect())

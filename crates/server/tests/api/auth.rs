@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::{Method, Request};
-use paceline_server::{CATALOGUE, KeyScope};
+use paceline_server::{KeyScope, operations};
 use serde_json::json;
 
 use crate::support::{KEY, READ_KEY, app};
@@ -44,7 +44,7 @@ fn nothing_else_answers_without_the_key() {
             (Some(KEY), "Bearer KEY"),
         ];
         let routes =
-            CATALOGUE.iter().map(|operation| (operation.verb.as_str(), filled(operation.path)));
+            operations().map(|operation| (operation.verb.as_str(), filled(operation.path)));
         let others = [
             ("GET", "/".to_owned()),
             ("GET", "/api/nothing".to_owned()),
@@ -66,7 +66,7 @@ fn a_key_may_do_what_its_scope_says_and_no_more() {
     app(|app| async move {
         app.airports().await;
         app.near(json!("gentle")).await.ok();
-        for operation in CATALOGUE {
+        for operation in operations() {
             let header = format!("bearer {READ_KEY}");
             let answer = app
                 .send(with_header(operation.verb.as_str(), &filled(operation.path), Some(&header)))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::body::Body;
 use http::Request;
-use paceline_server::{CATALOGUE, Kind, Place, Verb};
+use paceline_server::{Kind, Place, Verb, operations};
 use serde_json::{Map, Value as Json, json};
 
 use crate::support::{KEY, app};
@@ -13,7 +13,7 @@ use crate::support::{KEY, app};
 fn names_and_routes_are_unique_and_paths_name_their_fields() {
     let mut names = HashSet::new();
     let mut routes = HashSet::new();
-    for operation in CATALOGUE {
+    for operation in operations() {
         assert!(names.insert(operation.name), "{}", operation.name);
         assert!(routes.insert((operation.verb, operation.path)), "{}", operation.name);
         assert!(
@@ -57,6 +57,8 @@ fn value(kind: &Kind) -> Json {
         Kind::Rows => json!([{"a": 1}]),
         Kind::Object => json!({"url": "https://vendor.example/"}),
         Kind::Rate => json!("gentle"),
+        Kind::Flag => json!(true),
+        Kind::Any => json!(1),
     }
 }
 
@@ -64,7 +66,7 @@ fn value(kind: &Kind) -> Json {
 #[test]
 fn every_field_reaches_its_operation() {
     app(|app| async move {
-        for operation in CATALOGUE {
+        for operation in operations() {
             let mut path = operation.path.to_owned();
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             let mut body = Map::new();

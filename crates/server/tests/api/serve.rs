@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use paceline_clock::Clock;
-use paceline_server::{App, ServerConfig, serve};
+use paceline_server::{ServerConfig, serve};
 use paceline_store::SqliteStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,8 +22,7 @@ async fn served(config: ServerConfig) -> Served {
     let clock = Clock::system();
     let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
     let app = TestApp::over(store, clock.clone(), config);
-    let keys = paceline_server::ApiKeys::from_key(KEY).unwrap();
-    let app = App { engine: app.engine, clock, keys, config };
+    let app = app.app;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Error, Lease, NewColumn,
-    NewRun, NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
-    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Entry, EntryQuery, Error,
+    Filter, Item, Lease, NewColumn, NewItem, NewRun, NewTable, NotedCall, Recovery, Registry,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    TableId, TaskReport, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -91,7 +92,35 @@ fn a_store_that_hangs_does_not_hang_its_callers() {
 }
 
 #[async_trait]
+impl Registry for Sick {
+    async fn create_item(&self, _: NewItem) -> Result<Item> {
+        self.says().await
+    }
+    async fn update_item(&self, _: &str, _: i64, _: i64, _: Json) -> Result<Item> {
+        self.says().await
+    }
+    async fn item(&self, _: &str, _: i64) -> Result<Option<Item>> {
+        self.says().await
+    }
+    async fn items(&self, _: &str, _: Option<TableId>) -> Result<Vec<Item>> {
+        self.says().await
+    }
+    async fn delete_item(&self, _: &str, _: i64) -> Result<bool> {
+        self.says().await
+    }
+    async fn append_entries(&self, _: &str, _: Vec<(i64, Json)>, _: u64) -> Result<i64> {
+        self.says().await
+    }
+    async fn entries(&self, _: &str, _: EntryQuery) -> Result<Vec<Entry>> {
+        self.says().await
+    }
+}
+
+#[async_trait]
 impl Store for Sick {
+    async fn next_change(&self, _: u64) -> u64 {
+        pending().await
+    }
     async fn create_table(&self, _: NewTable) -> Result<Table> {
         self.says().await
     }
@@ -118,7 +147,7 @@ impl Store for Sick {
     async fn rows(&self, _: RowQuery) -> Result<Vec<Row>> {
         self.says().await
     }
-    async fn count_rows(&self, _: TableId) -> Result<u64> {
+    async fn count_rows(&self, _: TableId, _: Option<Filter>) -> Result<u64> {
         self.says().await
     }
     async fn cells(&self, _: ColumnId, _: RowId, _: RowId) -> Result<Vec<Cell>> {

@@ -1,6 +1,7 @@
 //! The app under test, requests that read like a conversation, and a vendor that says what it is told to.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use paceline_engine::{
     Sealer,
 };
 use paceline_model::{RunId, Store};
-use paceline_server::{ApiKeys, App, CATALOGUE, KeyScope, Place, ServerConfig, router};
+use paceline_server::{ApiKeys, App, AppParts, KeyScope, Place, ServerConfig, operations, router};
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
@@ -25,6 +26,7 @@ pub(crate) const READ_KEY: &str = "test-key-that-only-reads";
 /// The app, a vendor behind it, and the store under it.
 #[derive(Clone)]
 pub(crate) struct TestApp {
+    pub(crate) app: App,
     pub(crate) router: Router,
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
@@ -56,12 +58,22 @@ where
     let dir = tempfile::tempdir().unwrap();
     SimClock::new().run(|clock| {
         let store = SqliteStore::open(dir.path(), clock.clone()).unwrap();
-        scenario(TestApp::over(store, clock, config))
+        scenario(TestApp::at(store, clock, config, Some(dir.path().to_owned())))
     });
 }
 
 impl TestApp {
     pub(crate) fn over(store: Arc<dyn Store>, clock: Clock, config: ServerConfig) -> Self {
+        Self::at(store, clock, config, None)
+    }
+
+    /// With a data directory for files.
+    pub(crate) fn at(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        config: ServerConfig,
+        dir: Option<PathBuf>,
+    ) -> Self {
         let vendor = Arc::new(Vendor::new(clock.clone()));
         let random = Random::seeded(1);
         let engine_config = EngineConfig {
@@ -70,10 +82,17 @@ impl TestApp {
             providers: ProviderFactory::Fixed(Arc::clone(&vendor) as Arc<dyn Provider>),
             ..EngineConfig::default()
         };
-        let engine = Engine::new(store, clock.clone(), random, engine_config);
+        let engine = Engine::new(store, clock.clone(), random.clone(), engine_config);
         let keys = ApiKeys::from_key(KEY).unwrap().with_key(READ_KEY, KeyScope::Read).unwrap();
-        let app = App { engine: engine.clone(), clock: clock.clone(), keys, config };
-        Self { router: router(app), engine, clock, vendor }
+        let app = App::new(AppParts {
+            engine: engine.clone(),
+            clock: clock.clone(),
+            random,
+            keys,
+            config,
+            dir,
+        });
+        Self { router: router(app.clone()), app, engine, clock, vendor }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -203,7 +222,7 @@ impl Answer {
 
 /// A hint names an operation, gives what it requires and nothing that it does not take, and no gap is left in its path.
 fn check_hint(hint: &Json) {
-    let operation = CATALOGUE.iter().find(|operation| hint["operation"] == operation.name);
+    let operation = operations().find(|operation| hint["operation"] == operation.name);
     let operation = operation.unwrap_or_else(|| panic!("no such operation: {hint:#}"));
     let given = hint["arguments"].as_object().unwrap();
     assert!(

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use paceline_model::{ChangeKind, ColumnId, Error, Row, RowId, RowQuery, TableId, Value};
+use paceline_clock::Timestamp;
+use paceline_model::{ChangeKind, ColumnId, Error, Filter, Row, RowId, RowQuery, TableId, Value};
 
 use super::changes;
 use super::db::Db;
@@ -61,16 +62,23 @@ pub(super) async fn rows(db: &Db, query: &RowQuery) -> Result<Vec<Row>> {
     let name = table_name(db, query.table).await?;
     let places = places(db, query.table, &query.columns).await?;
     let sql = format!(
-        "-- paceline: rows\nSELECT t._ht_id{} FROM {} AS t WHERE t._ht_id > $1 ORDER BY t._ht_id LIMIT $2",
+        "-- paceline: rows\nSELECT t._ht_id, t._ht_created_at, t._ht_updated_at{} FROM {} AS t WHERE t._ht_id > $1 ORDER BY t._ht_id LIMIT $2",
         select_list("t", &places),
         table_ref(&name)
     );
     let found = db.query(&sql, params![query.after.0, signed(query.limit)]).await?;
-    let read = |row: Found| Ok(Row { id: RowId(row.int(0)?), values: values(&row, 1, &places)? });
+    let read = |row: Found| {
+        Ok(Row {
+            id: RowId(row.int(0)?),
+            created_at: Timestamp::from_micros(row.int(1)?),
+            updated_at: Timestamp::from_micros(row.int(2)?),
+            values: values(&row, 3, &places)?,
+        })
+    };
     found.into_iter().map(read).collect()
 }
 
-pub(super) async fn count_rows(db: &Db, table: TableId) -> Result<u64> {
+pub(super) async fn count_rows(db: &Db, table: TableId, _filter: Option<&Filter>) -> Result<u64> {
     let name = table_name(db, table).await?;
     let sql = format!("-- paceline: count_rows\nSELECT count(*) FROM {}", table_ref(&name));
     Ok(unsigned(db.one(&sql, &[]).await?.int(0)?))

@@ -137,9 +137,9 @@ async fn total(db: &Db, new: NewRun) -> Result<u64> {
         Ok(unsigned(db.one(&sql, params![new.column.0]).await?.int(0)?))
     };
     match new.scope {
-        Scope::All => rows::count_rows(db, new.table).await,
+        Scope::All => rows::count_rows(db, new.table, None).await,
         Scope::Empty => {
-            Ok(rows::count_rows(db, new.table).await?.saturating_sub(records("").await?))
+            Ok(rows::count_rows(db, new.table, None).await?.saturating_sub(records("").await?))
         }
         Scope::Failed => records(" AND state = 'failed'").await,
         Scope::Unknown => records(" AND state = 'unknown'").await,

@@ -178,6 +178,7 @@ fn read_column(row: &Found) -> Result<Column> {
         name: row.text(2)?,
         title: row.opt_text(3)?,
         kind: rules::parse_column_type(&row.text(4)?)?,
+        options: Vec::new(),
         smart,
     })
 }
@@ -222,6 +223,7 @@ async fn insert_columns(db: &Db, table: TableId, new: &[NewColumn]) -> Result<Ve
             name: column.name.clone(),
             title: column.title.clone(),
             kind: column.kind,
+            options: Vec::new(),
             smart,
         })
     });

@@ -1,6 +1,7 @@
 //! Rows of the user's tables.
 
-use paceline_model::{ChangeKind, ColumnId, Error, Row, RowId, RowQuery, TableId, Value};
+use paceline_clock::Timestamp;
+use paceline_model::{ChangeKind, ColumnId, Error, Filter, Row, RowId, RowQuery, TableId, Value};
 use rusqlite::{CachedStatement, params};
 
 use super::changes;
@@ -45,19 +46,24 @@ pub(super) fn rows(db: &Db<'_>, query: &RowQuery) -> Result<Vec<Row>> {
     let name = table_name(db, query.table)?;
     let places = places(db, query.table, &query.columns)?;
     let mut statement = db.conn.prepare_cached(&format!(
-        "-- paceline: rows\nSELECT t._ht_id{} FROM {} AS t WHERE t._ht_id > ?1 ORDER BY t._ht_id LIMIT ?2",
+        "-- paceline: rows\nSELECT t._ht_id, t._ht_created_at, t._ht_updated_at{} FROM {} AS t WHERE t._ht_id > ?1 ORDER BY t._ht_id LIMIT ?2",
         select_list("t", &places),
         quote(&name)
     ))?;
     let mut found = statement.query(params![query.after.0, signed(query.limit)])?;
     let mut page = Vec::new();
     while let Some(row) = found.next()? {
-        page.push(Row { id: RowId(row.get(0)?), values: values(row, 1, &places)? });
+        page.push(Row {
+            id: RowId(row.get(0)?),
+            created_at: Timestamp::from_micros(row.get(1)?),
+            updated_at: Timestamp::from_micros(row.get(2)?),
+            values: values(row, 3, &places)?,
+        });
     }
     Ok(page)
 }
 
-pub(super) fn count_rows(db: &Db<'_>, table: TableId) -> Result<u64> {
+pub(super) fn count_rows(db: &Db<'_>, table: TableId, _filter: Option<&Filter>) -> Result<u64> {
     let name = table_name(db, table)?;
     let sql = format!("-- paceline: count_rows\nSELECT count(*) FROM {}", quote(&name));
     Ok(unsigned(db.conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?))

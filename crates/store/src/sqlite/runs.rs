@@ -129,8 +129,8 @@ fn total(db: &Db<'_>, new: NewRun) -> Result<u64> {
         Ok(unsigned(count))
     };
     match new.scope {
-        Scope::All => rows::count_rows(db, new.table),
-        Scope::Empty => Ok(rows::count_rows(db, new.table)?.saturating_sub(records("")?)),
+        Scope::All => rows::count_rows(db, new.table, None),
+        Scope::Empty => Ok(rows::count_rows(db, new.table, None)?.saturating_sub(records("")?)),
         Scope::Failed => records(" AND state = 'failed'"),
         Scope::Unknown => records(" AND state = 'unknown'"),
     }

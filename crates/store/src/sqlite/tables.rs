@@ -176,6 +176,7 @@ fn read_column(row: &Row<'_>) -> Result<Column> {
         name: row.get(2)?,
         title: row.get(3)?,
         kind: rules::parse_column_type(&row.get::<_, String>(4)?)?,
+        options: Vec::new(),
         smart,
     })
 }
@@ -212,6 +213,7 @@ fn insert_column(db: &Db<'_>, table: TableId, new: &NewColumn) -> Result<Column>
         name: new.name.clone(),
         title: new.title.clone(),
         kind: new.kind,
+        options: Vec::new(),
         smart,
     })
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Lease, NewColumn, NewRun,
-    NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Lease, NewColumn,
+    NewRun, NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
     SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value, limits,
 };
 
@@ -57,8 +57,8 @@ impl Store for SqliteStore {
         self.read(move |db| rows::rows(db, &query)).await
     }
 
-    async fn count_rows(&self, table: TableId) -> Result<u64> {
-        self.read(move |db| rows::count_rows(db, table)).await
+    async fn count_rows(&self, table: TableId, filter: Option<Filter>) -> Result<u64> {
+        self.read(move |db| rows::count_rows(db, table, filter.as_ref())).await
     }
 
     async fn cells(&self, column: ColumnId, first: RowId, last: RowId) -> Result<Vec<Cell>> {
@@ -174,6 +174,10 @@ impl Store for SqliteStore {
         max: usize,
     ) -> Result<(Vec<Change>, i64)> {
         self.read(move |db| changes::changes_after(db, table, sequence, max)).await
+    }
+
+    async fn next_change(&self, _seen: u64) -> u64 {
+        std::future::pending().await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>> {

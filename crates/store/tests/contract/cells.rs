@@ -11,8 +11,12 @@ use serde_json::json;
 use crate::support::{Scene, attempt, each, finish, numbers};
 
 async fn city_of(scene: &Scene, column: &paceline_model::Column, row: i64) -> Value {
-    let query =
-        RowQuery { table: column.table, columns: vec![column.id], after: RowId(row - 1), limit: 1 };
+    let query = RowQuery {
+        columns: vec![column.id],
+        after: RowId(row - 1),
+        limit: 1,
+        ..RowQuery::of(column.table)
+    };
     scene.store.rows(query).await.unwrap()[0].values[0].clone()
 }
 
@@ -154,7 +158,7 @@ fn a_failure_does_not_undo_its_neighbours_in_the_same_commit() {
         let mut ids = [one.unwrap().unwrap().0, three.unwrap().unwrap().0];
         ids.sort_unstable();
         assert_eq!(ids, [RowId(2), RowId(3)]);
-        assert_eq!(scene.store.count_rows(table.id).await.unwrap(), 3);
+        assert_eq!(scene.store.count_rows(table.id, None).await.unwrap(), 3);
     });
 }
 

@@ -126,7 +126,7 @@ fn a_killed_process_loses_nothing_that_was_answered() {
 async fn check_survivors(scene: Scene, acknowledged: Acknowledged) {
     let table = scene.store.table("leads").await.unwrap().unwrap();
     let city = table.columns[2].id;
-    let rows = i64::try_from(scene.store.count_rows(table.id).await.unwrap()).unwrap();
+    let rows = i64::try_from(scene.store.count_rows(table.id, None).await.unwrap()).unwrap();
     assert!(rows >= acknowledged.rows, "{rows} rows, {} acknowledged", acknowledged.rows);
     let found: BTreeMap<i64, String> = scene
         .states(city)

@@ -178,7 +178,7 @@ fn verbs_that_meet_wait_for_each_other_and_never_in_a_circle() {
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(first.store.count_rows(table.id).await.unwrap(), 1_000 + 6 * 12);
+        assert_eq!(first.store.count_rows(table.id, None).await.unwrap(), 1_000 + 6 * 12);
     });
     // PostgreSQL breaks a circle after a second, so one that was broken would have failed its verb.
 }
@@ -220,7 +220,7 @@ fn whatever_connections_break_what_is_answered_is_what_was_written() {
             inserted += writer.await.unwrap();
         }
         assert!(inserted > 0);
-        assert_eq!(store.count_rows(table.id).await.unwrap(), inserted);
+        assert_eq!(store.count_rows(table.id, None).await.unwrap(), inserted);
     });
 }
 

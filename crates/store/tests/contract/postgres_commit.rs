@@ -84,7 +84,7 @@ fn a_commit_whose_answer_is_lost_is_asked_after() {
         mood.store(SWALLOWS_COMMIT, Ordering::SeqCst);
         let error = insert().await.unwrap_err();
         assert!(error.retryable() && error.to_string().contains("nothing was written"), "{error}");
-        assert_eq!(store.count_rows(table.id).await.unwrap(), 1);
+        assert_eq!(store.count_rows(table.id, None).await.unwrap(), 1);
         assert_eq!(insert().await.unwrap(), Some((RowId(2), RowId(2))));
         assert_eq!(mood.load(Ordering::SeqCst), PASSES, "both happened");
     });

@@ -41,7 +41,7 @@ where
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType) -> NewColumn {
-    NewColumn { name: name.into(), title: None, kind, smart: None }
+    NewColumn { name: name.into(), title: None, kind, options: Vec::new(), smart: None }
 }
 
 pub(crate) fn smart(name: &str, kind: ColumnType) -> NewColumn {
@@ -106,7 +106,7 @@ impl Scene {
     }
 
     pub(crate) async fn add_rows(&self, table: &Table, count: i64) {
-        let before = i64::try_from(self.store.count_rows(table.id).await.unwrap()).unwrap();
+        let before = i64::try_from(self.store.count_rows(table.id, None).await.unwrap()).unwrap();
         let numbers: Vec<i64> = (before + 1..=before + count).collect();
         for part in numbers.chunks(10_000) {
             let rows = part

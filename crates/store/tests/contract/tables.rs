@@ -72,10 +72,10 @@ fn words_of_sql_are_names_like_any_other() {
         let row: Vec<Value> = names.map(|name| Value::Text(name.into())).to_vec();
         scene.store.insert_rows(table.id, &ids, vec![row.clone()]).await.unwrap();
         let query = paceline_model::RowQuery {
-            table: table.id,
             columns: ids,
             after: paceline_model::RowId(0),
             limit: 10,
+            ..paceline_model::RowQuery::of(table.id)
         };
         assert_eq!(scene.store.rows(query).await.unwrap()[0].values, row);
     });

@@ -20,7 +20,7 @@ fn time_does_not_move_while_the_store_works() {
         });
         let run = scene.start(&city, Scope::All).await;
         scene.finish_all(&run, 1, CellState::Completed).await;
-        scene.store.count_rows(table.id).await.unwrap();
+        scene.store.count_rows(table.id, None).await.unwrap();
         scene.store.checkpoint().await.unwrap();
         assert_eq!(scene.clock.now(), Tick::ZERO);
         assert_eq!(sleeper.await.unwrap(), Tick::from_millis(1));

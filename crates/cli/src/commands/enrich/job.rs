@@ -196,6 +196,7 @@ fn used_columns(request: &Request, spooled: &Spooled) -> Result<Vec<usize>, Fail
         name: inner_name(index),
         title: Some(title.clone()),
         kind: ColumnType::Text,
+        options: Vec::new(),
         smart: None,
     });
     let table = Table {
@@ -233,6 +234,7 @@ fn new_table(spooled: &Spooled, used: &[usize]) -> NewTable {
         name: inner_name(*index),
         title: Some(spooled.columns[*index].clone()),
         kind,
+        options: Vec::new(),
         smart: None,
     });
     NewTable {

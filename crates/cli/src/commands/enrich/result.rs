@@ -21,10 +21,10 @@ pub(crate) async fn write(engine: &Engine, job: &Job, request: &Request) -> Resu
     let (sender, pages) = sync_channel(PAGES_AHEAD);
     let store = Arc::clone(engine.store());
     let query = RowQuery {
-        table: job.table.id,
         columns: vec![job.column.id],
         after: RowId(0),
         limit: limits::PAGE_ROWS_MAX,
+        ..RowQuery::of(job.table.id)
     };
     let reading = tokio::spawn(read_pages(store, query, sender));
     let spooled = job.spooled.clone();

@@ -23,7 +23,7 @@ impl Ledger {
             self.skip_all(open.id).await?;
         }
         let known: u64 = store.count_cells(self.column).await?.iter().map(|(_, count)| count).sum();
-        if known < store.count_rows(self.table.id).await? {
+        if known < store.count_rows(self.table.id, None).await? {
             let scope = Scope::Empty;
             let rest = NewRun { table: self.table.id, column: self.column, scope };
             let rest = store.create_run(rest).await?;

@@ -150,7 +150,7 @@ async fn page(
     let names = ["line", "project_id", "params", COLUMN];
     let columns = names.iter().filter_map(|name| table.column(name)).map(|column| column.id);
     let limit = limits::PAGE_ROWS_MAX;
-    let query = RowQuery { table: table.id, columns: columns.collect(), after, limit };
+    let query = RowQuery { columns: columns.collect(), after, limit, ..RowQuery::of(table.id) };
     let rows = store.rows(query).await?;
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
     let mut cells = store.cells(column, first.id, last.id).await?.into_iter().peekable();
@@ -239,6 +239,7 @@ fn new_table() -> NewTable {
         name: name.to_owned(),
         title: None,
         kind,
+        options: Vec::new(),
         smart: None,
     };
     NewTable {

@@ -1,0 +1,69 @@
+//! The chapter of smart columns.
+
+use paceline_model::SmartKind;
+
+use super::field::{COLUMN, ID, LABEL, NAME, TABLE, TYPE};
+use super::{Chapter, Field, Kind, Operation, Verb};
+use crate::KeyScope::{Read, Write};
+use crate::ops::{cells, columns};
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    name: "smart_columns",
+    about: "Smart columns: cells that are filled by calling an API",
+    operations: OPERATIONS,
+};
+
+const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "add_smart_column",
+        verb: Verb::Post,
+        path: "/api/tables/{table}/smart-columns",
+        summary: "Add a column whose cells are filled by calling an API, row by row",
+        scope: Write,
+        default_tool: true,
+        fields: &[
+            TABLE,
+            Field::body("name", NAME, "the column's name: a-z, 0-9 and _, beginning with a letter"),
+            Field::body("title", LABEL, "what a person calls it").optional(),
+            Field::body("type", TYPE, "the type of its values"),
+            Field::body(
+                "kind",
+                Kind::OneOf(|| SmartKind::ALL.map(SmartKind::as_str).into()),
+                "what is done for each row: an http call, or a job of another service (integration)",
+            ),
+            Field::body("config", Kind::Object, CONFIG_ABOUT),
+            Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
+        ],
+        run: |ask| ask.of(columns::add_smart),
+    },
+    Operation {
+        name: "update_smart_column",
+        verb: Verb::Patch,
+        path: "/api/tables/{table}/smart-columns/{column}",
+        summary: "Replace the configuration or the rate of a smart column; what is not given stays",
+        scope: Write,
+        default_tool: true,
+        fields: &[
+            TABLE,
+            COLUMN,
+            Field::body("config", Kind::Object, CONFIG_ABOUT).optional(),
+            Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
+        ],
+        run: |ask| ask.of(columns::update_smart),
+    },
+    Operation {
+        name: "explain_cell",
+        verb: Verb::Get,
+        path: "/api/tables/{table}/columns/{column}/cells/{row}/attempts",
+        summary: "Tell why a cell of a smart column is as it is: state, error and every call made for it",
+        scope: Read,
+        default_tool: true,
+        fields: &[TABLE, COLUMN, Field::path("row", ID, "the row's _ht_id")],
+        run: |ask| ask.of(cells::explain),
+    },
+];
+
+const CONFIG_ABOUT: &str = "the call: url, method, headers, body, extract, timeout_ms, repeatable; of kind integration \
+     the job: provider (hex), project, params, token and the provider's settings; {{column}} stands for a value of the row";
+const RATE_ABOUT: &str = "a preset (aggressive, moderate, conservative, gentle) or an object; conservative if not given, \
+     and of kind integration the vendor's own limits";
