@@ -1,8 +1,13 @@
 //! The value of a cell, and how it is checked against the type of its column.
 
+mod formats;
+
 use serde_json::Value as Json;
 
-use crate::{ColumnType, Error, Result, limits};
+use crate::{Column, ColumnType, Error, Result, limits, suggest};
+
+/// Options of a column that a message lists.
+const OPTIONS_TOLD_MAX: usize = 20;
 
 /// One value of a row. `Null` is an empty cell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +28,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// Checks `json` against a column type.
+    /// Checks `json` against a column type. A moment becomes UTC with six decimals, so that moments sort as text.
     ///
     /// # Errors
     /// [`Error::Invalid`] says what the type takes and what was given (its kind, never the value).
@@ -37,24 +42,48 @@ impl Value {
     pub fn from_json(kind: ColumnType, json: Json) -> Result<Self> {
         let value = match (kind, json) {
             (_, Json::Null) => Self::Null,
-            (ColumnType::Json | ColumnType::MultiSelect, json) => {
+            (ColumnType::Json, json) => {
                 check_depth(&json)?;
                 Self::Json(json)
             }
+            (ColumnType::MultiSelect, Json::Array(items)) if items.iter().all(Json::is_string) => {
+                Self::Json(Json::Array(items))
+            }
             (ColumnType::Boolean, Json::Bool(b)) => Self::Bool(b),
-            (ColumnType::Number | ColumnType::Currency | ColumnType::Relation, Json::Number(n)) => {
+            (ColumnType::Number | ColumnType::Currency, Json::Number(n)) => number(&n)?,
+            (ColumnType::Relation, Json::Number(n)) if n.as_i64().is_some_and(|id| id > 0) => {
                 number(&n)?
             }
-            (kind, Json::String(text)) if kind.is_text() => Self::Text(text),
-            (kind, other) => {
-                return Err(Error::invalid(format!(
-                    "a {kind} column takes {}, not {}",
-                    kind.takes(),
-                    kind_of(&other)
-                )));
-            }
+            (kind, Json::String(text)) if kind.is_text() => Self::Text(formed(kind, text)?),
+            (kind, other) => return Err(wrong_kind(kind, &other)),
         };
         value.check_size()?;
+        Ok(value)
+    }
+
+    /// Checks `json` against a column: its type and, of a select, its options.
+    ///
+    /// # Errors
+    /// As [`Value::from_json`]; what is no option is told with the option that was probably meant.
+    pub fn of(column: &Column, json: Json) -> Result<Self> {
+        let value = Self::from_json(column.kind, json)?;
+        let options = column.options.as_slice();
+        // Columns made before there were options have none, and take any.
+        if options.is_empty() {
+            return Ok(value);
+        }
+        match &value {
+            Self::Text(text) if column.kind == ColumnType::Select => is_option(text, options)?,
+            Self::Json(Json::Array(items)) if column.kind == ColumnType::MultiSelect => {
+                for (index, item) in items.iter().enumerate() {
+                    is_option(item.as_str().unwrap_or_default(), options)?;
+                    if items[..index].contains(item) {
+                        return Err(Error::invalid("an option stands in the list twice"));
+                    }
+                }
+            }
+            _ => {}
+        }
         Ok(value)
     }
 
@@ -131,6 +160,46 @@ fn number(n: &serde_json::Number) -> Result<Value> {
     }
 }
 
+/// Text of a type that wants a form, as it is kept.
+fn formed(kind: ColumnType, text: String) -> Result<String> {
+    match kind {
+        ColumnType::Email => formats::email(&text)?,
+        ColumnType::Url | ColumnType::ImageUrl => formats::url(&text)?,
+        ColumnType::Phone => formats::phone(&text)?,
+        ColumnType::Datetime => return formats::datetime(&text),
+        _ => {}
+    }
+    Ok(text)
+}
+
+fn wrong_kind(kind: ColumnType, given: &Json) -> Error {
+    let advice = match given {
+        Json::String(text) if !kind.is_text() => match serde_json::from_str(text) {
+            Ok(Json::Number(_) | Json::Bool(_)) => "; send it without quotes",
+            _ if kind == ColumnType::MultiSelect => "; put it into a list, as in [\"a\"]",
+            _ => "",
+        },
+        Json::Number(_) | Json::Bool(_) if kind.is_text() => "; send it in quotes",
+        _ => "",
+    };
+    let (takes, is) = (kind.takes(), kind_of(given));
+    Error::invalid(format!("a {kind} column takes {takes}, not {is}{advice}"))
+}
+
+fn is_option(text: &str, options: &[String]) -> Result<()> {
+    if options.iter().any(|option| option == text) {
+        return Ok(());
+    }
+    let names = || options.iter().map(String::as_str);
+    let meant = suggest(text, names())
+        .map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+    let mut told = names().take(OPTIONS_TOLD_MAX).collect::<Vec<_>>().join(", ");
+    if options.len() > OPTIONS_TOLD_MAX {
+        told.push_str(", ...");
+    }
+    Err(Error::invalid(format!("is not one of the column's options ({told}){meant}")))
+}
+
 fn kind_of(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
@@ -179,10 +248,72 @@ mod tests {
             (ColumnType::Json, json!({"a": 1}), Some(Value::Json(json!({"a": 1})))),
             (ColumnType::Json, json!(null), Some(Value::Null)),
             (ColumnType::Email, json!(["a"]), None),
+            (ColumnType::Currency, json!(9.99), Some(Value::Number(9.99))),
+            (ColumnType::Relation, json!(7), Some(Value::Int(7))),
+            (ColumnType::Relation, json!(0), None),
+            (ColumnType::Relation, json!(1.5), None),
+            (ColumnType::MultiSelect, json!(["a"]), Some(Value::Json(json!(["a"])))),
+            (ColumnType::MultiSelect, json!(["a", 1]), None),
+            (ColumnType::MultiSelect, json!("a"), None),
+            (ColumnType::Select, json!("a"), Some(Value::Text("a".into()))),
         ];
         for (kind, given, wanted) in cases {
             assert_eq!(Value::from_json(kind, given.clone()).ok(), wanted, "{kind} {given}");
         }
+    }
+
+    #[test]
+    fn wrong_values_come_with_advice_and_are_not_repeated() {
+        let cases = [
+            (ColumnType::Number, json!("3.5"), "takes a number, not text; send it without quotes"),
+            (ColumnType::Number, json!("secret"), "takes a number, not text"),
+            (ColumnType::Boolean, json!("true"), "send it without quotes"),
+            (ColumnType::Text, json!(5), "takes text, not a number; send it in quotes"),
+            (ColumnType::Relation, json!(-5), "takes the number of a row (from 1), not a number"),
+            (ColumnType::MultiSelect, json!("secret"), "put it into a list"),
+            (ColumnType::Email, json!("secret"), "one @"),
+            (ColumnType::Url, json!("secret"), "http or https"),
+            (ColumnType::Phone, json!("secret"), "at least 3 digits"),
+            (ColumnType::Datetime, json!("secret"), "ISO 8601"),
+        ];
+        for (kind, given, wanted) in cases {
+            let told = Value::from_json(kind, given).unwrap_err().to_string();
+            assert!(told.contains(wanted) && !told.contains("secret"), "{told}");
+        }
+    }
+
+    #[test]
+    fn options_are_the_only_values_of_a_select() {
+        let column = |kind, options: &[&str]| Column {
+            id: crate::ColumnId(1),
+            table: crate::TableId(1),
+            name: "stage".into(),
+            title: None,
+            kind,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            smart: None,
+        };
+        let (one, many) = (ColumnType::Select, ColumnType::MultiSelect);
+        let stages = ["lead", "customer"];
+        for (kind, given, wanted) in [
+            (one, json!("lead"), None),
+            (one, json!(null), None),
+            (one, json!("custmer"), Some("did you mean \"customer\"?")),
+            (one, json!("Lead"), Some("did you mean \"lead\"?")),
+            (one, json!(""), Some("(lead, customer)")),
+            (many, json!(["lead", "customer"]), None),
+            (many, json!([]), None),
+            (many, json!(["lead", "lead"]), Some("twice")),
+            (many, json!(["zzz"]), Some("not one of")),
+        ] {
+            let told = Value::of(&column(kind, &stages), given.clone()).err();
+            match (wanted, told) {
+                (None, told) => assert!(told.is_none(), "{given}: {told:?}"),
+                (Some(words), Some(told)) => assert!(told.to_string().contains(words), "{told}"),
+                (Some(_), None) => panic!("{given} was taken"),
+            }
+        }
+        assert!(Value::of(&column(one, &[]), json!("anything")).is_ok(), "made before options");
     }
 
     #[test]
