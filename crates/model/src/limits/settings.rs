@@ -67,11 +67,9 @@ impl Settings {
 
 fn unknown(name: &str) -> SettingError {
     let did_you_mean = suggest(name, Settings::NAMES.iter().copied());
-    let mut problem =
-        format!("there is no such setting; the settings are {}", Settings::NAMES.join(", "));
-    if let Some(meant) = did_you_mean {
-        problem.push_str(&format!("; did you mean {meant:?}?"));
-    }
+    let meant = did_you_mean.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+    let problem =
+        format!("there is no such setting; the settings are {}{meant}", Settings::NAMES.join(", "));
     SettingError { did_you_mean, ..SettingError::new(name, problem) }
 }
 
