@@ -64,6 +64,18 @@ pub const COMMIT_REPORTS_MAX: usize = 1_000;
 pub const ATTEMPTS_PER_CELL_MAX: u32 = 20;
 /// Changes kept per table for readers that resume; older ones answer with a gap.
 pub const CHANGES_KEPT: i64 = 100_000;
+/// Bytes of the name of an item (a key, a webhook, a source) and of a log.
+pub const ITEM_NAME_BYTES_MAX: usize = 256;
+/// Items of one kind, those of deleted tables among them: all of them are read at once.
+pub const ITEMS_PER_KIND_MAX: usize = 10_000;
+/// Lines that one call may add to a log.
+pub const LOG_APPEND_MAX: usize = 10_000;
+/// Lines that a log keeps at the most, whatever its owner asks for.
+pub const LOG_ENTRIES_MAX: u64 = 1_000_000;
+/// Options of one select or multi_select column.
+pub const OPTIONS_MAX: usize = 1_000;
+/// Bytes of one option.
+pub const OPTION_BYTES_MAX: usize = 256;
 
 const _: () = {
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
