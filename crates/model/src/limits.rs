@@ -116,6 +116,18 @@ fixed! {
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// Bytes of the name of an item (a key, a webhook, a source) and of a log.
+    ITEM_NAME_BYTES_MAX: usize = 256, "bytes", OURS;
+    /// Items of one kind, those of deleted tables among them: all of them are read at once.
+    ITEMS_PER_KIND_MAX: usize = 10_000, "items", OURS;
+    /// Lines that one call may add to a log.
+    LOG_APPEND_MAX: usize = 10_000, "items", OURS;
+    /// Lines that a log keeps at the most, whatever its owner asks for.
+    LOG_ENTRIES_MAX: u64 = 1_000_000, "items", OURS;
+    /// Options of one select or multi_select column.
+    OPTIONS_MAX: usize = 1_000, "items", OURS;
+    /// Bytes of one option.
+    OPTION_BYTES_MAX: usize = 256, "bytes", OURS;
 }
 
 const _: () = {
