@@ -44,6 +44,13 @@ pub const CLI_CONCURRENT_MAX: u32 = 1_024;
 /// Calls per second on the command line, where the person is the operator.
 pub const CLI_RATE_MAX: f64 = 10_000.0;
 
+/// Bytes of a reply to a call of the platform's own (a page of a source, a person's request) that are read at the most.
+pub const FETCH_REPLY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Bytes of such replies in memory together; further calls wait.
+pub const FETCHES_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Redirects of such a call that are followed at the most.
+pub const REDIRECTS_MAX: u8 = 5;
+
 /// Time for one call when the column names none, and the longest it may name. (The seed's function limit is 30 s.)
 pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest time-out of one call: LLM calls think for minutes.
@@ -72,5 +79,7 @@ const _: () = {
     assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);
     assert!(LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(), "a lease survives two lost renewals");
     assert!(RESPONSE_BODY_BYTES_MAX <= VALUE_BYTES_MAX, "what a vendor answers fits in a cell");
+    assert!(RESPONSE_BODY_BYTES_MAX <= FETCH_REPLY_BYTES_MAX);
+    assert!(FETCH_REPLY_BYTES_MAX <= FETCHES_BYTES_MAX, "one reply has room");
     assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
 };
