@@ -22,7 +22,7 @@ fn sql_job(durable: bool, sql: &'static str, fails: bool) -> (Box<dyn Job>, Answ
 /// Runs the jobs in one transaction; their answers, in order.
 fn group(conn: &Connection, jobs: Vec<(Box<dyn Job>, Answer)>) -> Vec<Result<()>> {
     let (mut jobs, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-    write_group(conn, &SimClock::new().clock(), &mut jobs);
+    write_group(conn, &SimClock::new().clock(), &Wakeup::new(), &mut jobs);
     assert!(jobs.is_empty());
     answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
 }
