@@ -127,11 +127,11 @@ fixed! {
     /// Items of one kind, those of deleted tables among them: all of them are read at once.
     ITEMS_PER_KIND_MAX: usize = 10_000, "items", OURS;
     /// Lines that one call may add to a log.
-    LOG_APPEND_MAX: usize = 10_000, "items", OURS;
+    LOG_APPEND_MAX: usize = 10_000, "lines", OURS;
     /// Lines that a log keeps at the most, whatever its owner asks for.
-    LOG_ENTRIES_MAX: u64 = 1_000_000, "items", OURS;
+    LOG_ENTRIES_MAX: u64 = 1_000_000, "lines", OURS;
     /// Options of one select or multi_select column.
-    OPTIONS_MAX: usize = 1_000, "items", OURS;
+    OPTIONS_MAX: usize = 1_000, "options", OURS;
     /// Bytes of one option.
     OPTION_BYTES_MAX: usize = 256, "bytes", OURS;
 }
