@@ -22,6 +22,7 @@ mod postgres;
 mod postgres_address;
 mod postgres_commit;
 mod recovery;
+mod registry;
 mod rows;
 mod runs;
 mod server;

@@ -206,8 +206,8 @@ fn used_columns(request: &Request, spooled: &Spooled) -> Result<Vec<usize>, Fail
         columns: columns.collect(),
         created_at: Timestamp::default(),
     };
-    let guard = OutboundGuard { allow_private: request.allow_private };
-    let column = HttpColumn::new(&request.spec, &table, COLUMN, guard)
+    let guard = OutboundGuard::private(request.allow_private);
+    let column = HttpColumn::new(&request.spec, &table, COLUMN, &guard)
         .map_err(|error| usage(in_flags(&error)))?;
     Ok(column.inputs().iter().map(|id| id.0 as usize).collect())
 }
