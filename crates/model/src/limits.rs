@@ -16,6 +16,16 @@ pub const INSERT_ROWS_MAX: usize = 10_000;
 pub const PAGE_ROWS_DEFAULT: usize = 25;
 /// Rows of one page of a query over REST.
 pub const PAGE_ROWS_MAX: usize = 10_000;
+/// Groups of a filter inside one another; people nest two or three.
+pub const FILTER_DEPTH_MAX: usize = 16;
+/// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
+pub const FILTER_TESTS_MAX: usize = 500;
+/// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
+pub const FILTER_VALUES_MAX: usize = 10_000;
+/// Keys of one order.
+pub const SORT_KEYS_MAX: usize = 16;
+/// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
+pub const CHANGE_ROWS_MAX: usize = 10_000;
 /// Bytes of one value of a row: more than any cell a person reads, little enough that a batch of rows fits in memory.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one template as written.
@@ -68,6 +78,8 @@ pub const CHANGES_KEPT: i64 = 100_000;
 const _: () = {
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+    assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
+    assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
     assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);
     assert!(LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(), "a lease survives two lost renewals");

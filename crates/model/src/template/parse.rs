@@ -80,7 +80,7 @@ fn reference(text: &str, from: usize, to: usize, quoted: bool) -> Result<Referen
 }
 
 /// `name.field[0]["any name"]` into the column and the steps into its value.
-fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
+pub(crate) fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
     let mut steps = Vec::new();
     let mut rest = raw;
     let column = if rest.starts_with('[') {
