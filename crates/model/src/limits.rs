@@ -16,6 +16,12 @@ pub const INSERT_ROWS_MAX: usize = 10_000;
 pub const PAGE_ROWS_DEFAULT: usize = 25;
 /// Rows of one page of a query over REST.
 pub const PAGE_ROWS_MAX: usize = 10_000;
+/// Rows of one page of a query over MCP. (seed B)
+pub const MCP_PAGE_ROWS_MAX: usize = 100;
+/// Bytes of one reply over MCP: some 16,000 tokens, where clients warn at 10,000 and refuse from 25,000 on. (ours)
+pub const MCP_REPLY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call. (ours)
+pub const MCP_TOOL_LIST_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one value of a row: more than any cell a person reads, little enough that a batch of rows fits in memory.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one template as written.
@@ -68,6 +74,7 @@ pub const CHANGES_KEPT: i64 = 100_000;
 const _: () = {
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+    assert!(PAGE_ROWS_DEFAULT <= MCP_PAGE_ROWS_MAX && MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
     assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);
     assert!(LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(), "a lease survives two lost renewals");
