@@ -18,8 +18,8 @@ pub const PAGE_ROWS_DEFAULT: usize = 25;
 pub const PAGE_ROWS_MAX: usize = 10_000;
 /// Rows of one page of a query over MCP. (seed B)
 pub const MCP_PAGE_ROWS_MAX: usize = 100;
-/// Bytes of one reply over MCP: some 16,000 tokens, where clients warn at 10,000 and refuse from 25,000 on. (ours)
-pub const MCP_REPLY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one reply over MCP. Claude Code, for one, moves replies of over 50,000 characters out of its agent's sight. (ours)
+pub const MCP_REPLY_BYTES_MAX: usize = 48 * 1024;
 /// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call. (ours)
 pub const MCP_TOOL_LIST_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one value of a row: more than any cell a person reads, little enough that a batch of rows fits in memory.

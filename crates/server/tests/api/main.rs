@@ -7,6 +7,7 @@ mod columns;
 mod contract;
 mod errors;
 mod log;
+mod mcp;
 mod rows;
 mod runs;
 mod serve;
