@@ -122,6 +122,10 @@ fixed! {
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// Bytes of one reply over MCP. Claude Code, for one, moves replies of over 50,000 characters out of its agent's sight.
+    MCP_REPLY_BYTES_MAX: usize = 48 * 1024, "bytes", OURS;
+    /// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call.
+    MCP_TOOL_LIST_BYTES_MAX: usize = 16 * 1024, "bytes", OURS;
     /// Groups of a filter inside one another; people nest two or three.
     FILTER_DEPTH_MAX: usize = 16, "items", OURS;
     /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
@@ -147,6 +151,7 @@ fixed! {
 }
 
 const _: () = {
+    assert!(PAGE_ROWS_DEFAULT <= MCP_PAGE_ROWS_MAX && MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
     assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
