@@ -14,8 +14,9 @@ use paceline_model::{
 };
 use tokio::sync::watch;
 
+use crate::fetch::Fetcher;
 use crate::runner::{RunContext, Stop};
-use crate::{EngineConfig, Error, Progress, Result};
+use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
 
@@ -32,6 +33,7 @@ struct Inner {
     config: EngineConfig,
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
+    fetcher: Fetcher,
     state: Mutex<State>,
 }
 
@@ -57,7 +59,15 @@ impl Engine {
     pub fn new(store: Arc<dyn Store>, clock: Clock, random: Random, config: EngineConfig) -> Self {
         let token = (random.next_u64() >> 1) as i64;
         Self {
-            inner: Arc::new(Inner { store, clock, random, config, token, state: Mutex::default() }),
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                random,
+                config,
+                token,
+                fetcher: Fetcher::default(),
+                state: Mutex::default(),
+            }),
         }
     }
 
@@ -65,6 +75,26 @@ impl Engine {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// What seals the secrets that the store keeps; none if it is to keep none.
+    #[must_use]
+    pub fn sealer(&self) -> Option<&Sealer> {
+        self.inner.config.sealer.as_ref()
+    }
+
+    /// Which addresses may be called.
+    #[must_use]
+    pub fn outbound(&self) -> &OutboundGuard {
+        &self.inner.config.outbound
+    }
+
+    pub(crate) fn outside(&self) -> (&EngineConfig, &Clock) {
+        (&self.inner.config, &self.inner.clock)
+    }
+
+    pub(crate) fn fetcher(&self) -> &Fetcher {
+        &self.inner.fetcher
     }
 
     /// Makes a run and sets it to work.

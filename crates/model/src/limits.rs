@@ -90,6 +90,12 @@ fixed! {
     JSON_DEPTH_MAX: usize = 64, "levels", OURS;
     /// Bytes of an error message that is kept with a cell or an attempt.
     ERROR_BYTES_MAX: usize = 500, "bytes", OURS;
+    /// Bytes of a reply to a call of the platform's own (a page of a source, a person's request) that are read at the most.
+    FETCH_REPLY_BYTES_MAX: usize = 10 * 1024 * 1024, "bytes", OURS;
+    /// Bytes of such replies in memory together; further calls wait.
+    FETCHES_BYTES_MAX: usize = 128 * 1024 * 1024, "bytes", OURS;
+    /// Redirects of such a call that are followed at the most.
+    REDIRECTS_MAX: u8 = 5, "redirects", OURS;
 
     /// Calls at once on the command line, where the person is the operator.
     CLI_CONCURRENT_MAX: u32 = 1_024, "calls", OURS;
@@ -116,6 +122,18 @@ fixed! {
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// Bytes of the name of an item (a key, a webhook, a source) and of a log.
+    ITEM_NAME_BYTES_MAX: usize = 256, "bytes", OURS;
+    /// Items of one kind, those of deleted tables among them: all of them are read at once.
+    ITEMS_PER_KIND_MAX: usize = 10_000, "items", OURS;
+    /// Lines that one call may add to a log.
+    LOG_APPEND_MAX: usize = 10_000, "lines", OURS;
+    /// Lines that a log keeps at the most, whatever its owner asks for.
+    LOG_ENTRIES_MAX: u64 = 1_000_000, "lines", OURS;
+    /// Options of one select or multi_select column.
+    OPTIONS_MAX: usize = 1_000, "options", OURS;
+    /// Bytes of one option.
+    OPTION_BYTES_MAX: usize = 256, "bytes", OURS;
 }
 
 const _: () = {
@@ -128,5 +146,7 @@ const _: () = {
     assert!(COLUMN_CONCURRENT_MAX <= CLI_CONCURRENT_MAX);
     assert!(LEASE.as_secs() >= 3 * LEASE_RENEWAL.as_secs(), "a lease survives two lost renewals");
     assert!(RESPONSE_BODY_BYTES_MAX <= VALUE_BYTES_MAX, "what a vendor answers fits in a cell");
+    assert!(RESPONSE_BODY_BYTES_MAX <= FETCH_REPLY_BYTES_MAX);
+    assert!(FETCH_REPLY_BYTES_MAX <= FETCHES_BYTES_MAX, "one reply has room");
     assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
 };

@@ -26,6 +26,7 @@ mod catalog;
 mod envelope;
 mod error;
 mod layers;
+mod openapi;
 mod ops;
 mod rest;
 mod serve;
@@ -35,5 +36,6 @@ pub use auth::{ApiKeys, KeyScope};
 pub use catalog::{
     CATALOGUE, Chapter, DEFAULT_TOOLS_MAX, Field, Kind, Operation, Place, Verb, operations,
 };
+pub use openapi::document as openapi;
 pub use rest::router;
 pub use serve::serve;

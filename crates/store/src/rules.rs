@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewRun, RowId,
-    Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewItem,
+    NewRun, RowId, Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name,
+    limits,
 };
 use serde_json::Value as Json;
 
+use crate::codec::unsigned;
 use crate::error::{Fault, Result, unreadable};
 
 /// Bytes of a setting's name.
@@ -129,6 +131,52 @@ pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
 }
 
+/// Refuses an item that is too large, or whose kind has no room for more; `count` is how many the kind has.
+pub(crate) fn check_item(new: &NewItem, count: i64) -> Result<()> {
+    check_length("kind of an item", new.kind.len(), limits::ITEM_NAME_BYTES_MAX)?;
+    check_length("name", new.name.len(), limits::ITEM_NAME_BYTES_MAX)?;
+    if unsigned(count) >= limits::ITEMS_PER_KIND_MAX as u64 {
+        return Err(Error::Conflict(format!(
+            "there are {count} items of kind {} already, the most there may be; delete some first",
+            new.kind
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+pub(crate) fn item_exists(new: &NewItem) -> Fault {
+    let (kind, name) = (new.kind, &new.name);
+    Error::Exists(format!("there is a {kind} named {name:?} already; choose another name")).into()
+}
+
+pub(crate) fn missing_item(kind: &str, id: i64) -> Fault {
+    Error::Missing(format!("there is no {kind} {id}")).into()
+}
+
+/// What is said of an item that another has changed since it was read.
+pub(crate) fn item_moved_on(kind: &str, id: i64, version: i64, now: i64) -> Fault {
+    Error::Conflict(format!(
+        "{kind} {id} is at version {now} and not {version} any more; read it again, then change it"
+    ))
+    .into()
+}
+
+/// Lines of a log with their bodies as they are kept.
+pub(crate) fn entry_texts(log: &str, entries: &[(i64, Json)]) -> Result<Vec<(i64, String)>> {
+    check_length("name of a log", log.len(), limits::ITEM_NAME_BYTES_MAX)?;
+    if entries.len() > limits::LOG_APPEND_MAX {
+        return Err(Error::invalid(format!(
+            "{} lines for a log in one call; at most {} are allowed",
+            entries.len(),
+            limits::LOG_APPEND_MAX
+        ))
+        .into());
+    }
+    let text = |(subject, body): &(i64, Json)| Ok((*subject, json_text("line of a log", body)?));
+    entries.iter().map(text).collect()
+}
+
 pub(crate) fn check_title(title: Option<&str>) -> Result<()> {
     check_length("title", title.map_or(0, str::len), limits::VALUE_BYTES_MAX)
 }
@@ -236,8 +284,7 @@ pub(crate) fn json_text(what: &str, json: &Json) -> Result<String> {
 /// Kept JSON.
 pub(crate) fn parse_json(what: &str, text: &str) -> Result<Json> {
     serde_json::from_str(text).map_err(|error| {
-        Error::Corrupt(format!("the {what} of a column is not JSON ({:?})", error.classify()))
-            .into()
+        Error::Corrupt(format!("a stored {what} is not JSON ({:?})", error.classify())).into()
     })
 }
 

@@ -96,7 +96,7 @@ impl Engine {
         kind: SmartKind,
         config: &Json,
     ) -> Result<Json> {
-        let (guard, sealer) = (self.inner.config.outbound, self.inner.config.sealer.as_ref());
+        let (guard, sealer) = (&self.inner.config.outbound, self.inner.config.sealer.as_ref());
         let place = place(table, name);
         Ok(match kind {
             SmartKind::Http => {

@@ -98,7 +98,7 @@ impl Engine {
         let inner = &self.inner;
         let spec = HttpSpec::from_json(&smart.config)?
             .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
-        let http = HttpColumn::new(&spec, table, &column.name, inner.config.outbound)?;
+        let http = HttpColumn::new(&spec, table, &column.name, &inner.config.outbound)?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let http = http.with_timeout(spec.timeout_ms.is_none().then_some(rate.timeout).flatten());
         let records_intents =
@@ -110,7 +110,7 @@ impl Engine {
         let budget = self.budget(column.id, &rate, unrecorded).await?;
         budget.reset_breaker();
         let provider = inner.config.providers.make(
-            inner.config.outbound,
+            &inner.config.outbound,
             &inner.clock,
             network_observer(&rate, &budget),
         )?;

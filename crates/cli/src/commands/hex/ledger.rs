@@ -64,7 +64,7 @@ impl Ledger {
     ) -> Result<Self, Failure> {
         let config = EngineConfig {
             ceilings: CEILINGS,
-            outbound: account.outbound,
+            outbound: account.outbound.clone(),
             tokens: Some(tokens),
             ..EngineConfig::default()
         };
