@@ -161,13 +161,13 @@ fixed! {
     /// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call.
     MCP_TOOL_LIST_BYTES_MAX: usize = 16 * 1024, "bytes", OURS;
     /// Groups of a filter inside one another; people nest two or three.
-    FILTER_DEPTH_MAX: usize = 16, "items", OURS;
+    FILTER_DEPTH_MAX: usize = 16, "levels", OURS;
     /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
-    FILTER_TESTS_MAX: usize = 500, "items", OURS;
+    FILTER_TESTS_MAX: usize = 500, "tests", OURS;
     /// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
-    FILTER_VALUES_MAX: usize = 10_000, "items", OURS;
+    FILTER_VALUES_MAX: usize = 10_000, "values", OURS;
     /// Keys of one order.
-    SORT_KEYS_MAX: usize = 16, "items", OURS;
+    SORT_KEYS_MAX: usize = 16, "keys", OURS;
     /// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
     CHANGE_ROWS_MAX: usize = 10_000, "rows", OURS;
     /// Bytes of the name of an item (a key, a webhook, a source) and of a log.
