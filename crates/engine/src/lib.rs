@@ -32,7 +32,9 @@ pub use http_column::{HttpColumn, HttpSpec};
 pub use integration::{IntegrationSpec, hex_session};
 pub use outbound::{OutboundError, OutboundGuard};
 pub use progress::Progress;
-pub use provider::{CallError, CallEvents, ConnectHook, Provider, ProviderFactory, Reply, Request};
+pub use provider::{
+    CallError, CallEvents, ConnectHook, Provider, ProviderFactory, Reply, Request, http_provider,
+};
 pub use runner::Stop;
 pub use secret::Sealer;
 
