@@ -3,7 +3,7 @@
 use crate::support::Bench;
 
 /// Every command with its documented flags and arguments.
-const DOCUMENTED: [(&str, &[&str]); 6] = [
+const DOCUMENTED: [(&str, &[&str]); 7] = [
     ("demo", &["--json"]),
     (
         "enrich",

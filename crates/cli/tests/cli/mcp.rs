@@ -115,7 +115,7 @@ async fn a_run_at_work_stops_in_order_and_goes_on_at_the_next_start() {
         let mut client = Speaking::start(&bench, &args, &[]).await;
         if stops_by_signal {
             leads(&mut client).await;
-            let url = format!("http://{}/calls?id={{{{email}}}}", vendor.addr());
+            let url = format!("http://{}/echo?id={{{{email}}}}", vendor.addr());
             let column = json!({
                 "table": "leads", "name": "near", "type": "json", "kind": "http",
                 "config": {"url": url}, "rate_limit": "gentle",
