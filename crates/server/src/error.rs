@@ -61,7 +61,6 @@ codes! {
     InvalidJson 400 "INVALID_JSON" "send one JSON object as the body";
     BatchTooLarge 400 "BATCH_TOO_LARGE" "split it into several calls; nothing was inserted";
     BlockedUrl 400 "BLOCKED_URL" "call a public http or https address";
-    ReplyTooLarge 413 "REPLY_TOO_LARGE" "ask for less: fewer rows, or the columns you need; REST gives the whole";
     BodyTooLarge 413 "BODY_TOO_LARGE" "split it into several calls; nothing was changed";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "send JSON with the header `Content-Type: application/json`";
     Timeout 504 "TIMEOUT" "look whether it took effect before you send it again";
