@@ -199,8 +199,8 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn next_change(&self, _seen: u64) -> u64 {
-        std::future::pending().await
+    async fn next_change(&self, seen: u64) -> u64 {
+        self.server.wakeup.after(seen).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>> {

@@ -176,8 +176,8 @@ impl Store for SqliteStore {
         self.read(move |db| changes::changes_after(db, table, sequence, max)).await
     }
 
-    async fn next_change(&self, _seen: u64) -> u64 {
-        std::future::pending().await
+    async fn next_change(&self, seen: u64) -> u64 {
+        self.wakeup.after(seen).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>> {

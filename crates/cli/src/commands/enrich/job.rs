@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::request::Request;
 use super::state::StateDir;
 use crate::exit::{Failure, usage};
-use crate::files::{Format, Source, Spooled, check_new_column, spool};
+use paceline_files::{Format, Source, Spooled, check_new_column, spool};
 
 const TABLE: &str = "input";
 /// The smart column's inner name; its title is what the person called it.
@@ -112,6 +112,7 @@ impl Job {
             name: COLUMN.to_owned(),
             title: Some(request.column.clone()),
             kind: ColumnType::Json,
+            options: Vec::new(),
             smart: SmartKind::Http,
             config: request.spec.to_json(),
             rate_limit: request.rate_json.clone(),

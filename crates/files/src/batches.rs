@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use paceline_model::Value;
 
-use super::error::Defect;
-use super::lines::Line;
-use super::object;
-use super::spool::Rows;
-use super::{InputError, ROW_BYTES_MAX, Spooled};
+use crate::error::Defect;
+use crate::lines::Line;
+use crate::object;
+use crate::spool::Rows;
+use crate::{InputError, ROW_BYTES_MAX, Spooled};
 
 /// Bytes of the rows of one batch as written, so that a batch of long rows is a short one.
 const BATCH_BYTES_MAX: usize = ROW_BYTES_MAX;
@@ -21,11 +21,7 @@ impl Spooled {
     ///
     /// # Errors
     /// The copy cannot be opened. Each batch may fail if the copy was changed from outside; then no more follow.
-    pub(crate) fn batches(
-        &self,
-        columns: &[usize],
-        rows_max: usize,
-    ) -> Result<Batches, InputError> {
+    pub fn batches(&self, columns: &[usize], rows_max: usize) -> Result<Batches, InputError> {
         let mut rows = self.open()?;
         if let Rows::Delimited(records) = &mut rows {
             records.next().map_err(|defect| self.defect(defect))?;
@@ -52,7 +48,7 @@ impl Spooled {
 
 /// Rows of some columns, batch by batch; see [`Spooled::batches`].
 #[derive(Debug)]
-pub(crate) struct Batches {
+pub struct Batches {
     spooled: Spooled,
     rows: Rows,
     columns: Vec<usize>,
@@ -92,7 +88,7 @@ impl Iterator for Batches {
 
 impl Batches {
     /// The lines of the input on which the rows of the last batch begin, from 1.
-    pub(crate) fn lines(&self) -> &[u64] {
+    pub fn lines(&self) -> &[u64] {
         &self.lines
     }
 

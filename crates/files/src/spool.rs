@@ -8,38 +8,38 @@ use std::path::{Path, PathBuf};
 use paceline_model::limits;
 use serde::{Deserialize, Serialize};
 
-use super::delimited::{Record, Records};
-use super::draft::Draft;
-use super::error::{Defect, Fault};
-use super::lines::Lines;
-use super::object::{self, Keys};
-use super::source::{Opened, Source};
-use super::{BLOCK_BYTES, COLUMN_NAME_BYTES_MAX, Format, InputError};
+use crate::delimited::{Record, Records};
+use crate::draft::Draft;
+use crate::error::{Defect, Fault};
+use crate::lines::Lines;
+use crate::object::{self, Keys};
+use crate::source::{Opened, Source};
+use crate::{BLOCK_BYTES, COLUMN_NAME_BYTES_MAX, Format, InputError};
 
 /// An input that was checked, and the copy of it that was kept.
 ///
 /// To reopen it in a later process, keep its serialised form and call [`Spooled::check_kept`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Spooled {
+pub struct Spooled {
     /// What the input was called, for errors.
-    pub(crate) name: String,
+    pub name: String,
     /// Where the copy is.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// What is in it.
-    pub(crate) format: Format,
+    pub format: Format,
     /// The names in the header, without blanks around them; for JSONL every key, in the order in which they first come.
-    pub(crate) columns: Vec<String>,
+    pub columns: Vec<String>,
     /// Rows, the header and blank lines not counted.
-    pub(crate) rows: u64,
+    pub rows: u64,
     /// BLAKE3 of the content without its byte order mark, in hex.
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
 }
 
 /// Checks all of `source` and keeps a copy of it at `destination`, which appears only if everything is right.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line; or the copy cannot be written.
-pub(crate) fn spool(source: Source, destination: &Path) -> Result<Spooled, InputError> {
+pub fn spool(source: Source, destination: &Path) -> Result<Spooled, InputError> {
     let Opened { name, format, input } = source.start()?;
     let cannot_keep =
         |source| InputError::Keep { name: name.clone(), path: destination.to_owned(), source };
@@ -95,7 +95,8 @@ fn check_records<R: io::BufRead>(mut records: Records<R>) -> Result<(Vec<String>
     Ok((columns, rows))
 }
 
-fn check_header(header: &Record<'_>) -> Result<Vec<String>, Defect> {
+/// The names of a header, without blanks around them, each once.
+pub(crate) fn check_header(header: &Record<'_>) -> Result<Vec<String>, Defect> {
     let defect = |fault| Err(Defect { line: header.line, fault });
     if header.len > limits::TABLE_COLUMNS_MAX {
         return defect(Fault::ColumnsMany);
@@ -134,7 +135,7 @@ fn check_lines<R: io::BufRead>(mut lines: Lines<R>) -> Result<(Vec<String>, u64)
 
 /// The rows of a kept copy.
 #[derive(Debug)]
-pub(super) enum Rows {
+pub(crate) enum Rows {
     /// Of CSV and TSV, the header first.
     Delimited(Records<BufReader<File>>),
     /// Of JSONL.
@@ -146,12 +147,12 @@ impl Spooled {
     ///
     /// # Errors
     /// It is gone or cannot be read.
-    pub(crate) fn check_kept(&self) -> Result<(), InputError> {
+    pub fn check_kept(&self) -> Result<(), InputError> {
         fs::metadata(&self.path).map(drop).map_err(|source| self.cannot_open(source))
     }
 
     /// Begins to read the copy.
-    pub(super) fn open(&self) -> Result<Rows, InputError> {
+    pub(crate) fn open(&self) -> Result<Rows, InputError> {
         let file = File::open(&self.path).map_err(|source| self.cannot_open(source))?;
         let buffered = BufReader::with_capacity(BLOCK_BYTES, file);
         Ok(match self.format.delimiter() {
@@ -161,12 +162,12 @@ impl Spooled {
     }
 
     /// Says that a place in the copy is wrong, which the check of the input had let pass.
-    pub(super) fn defect(&self, defect: Defect) -> InputError {
+    pub(crate) fn defect(&self, defect: Defect) -> InputError {
         defect.in_file(&format!("the kept copy of {}", self.name))
     }
 
     /// Whether the copy ended where it should.
-    pub(super) fn check_rows(&self, found: u64) -> Result<(), InputError> {
+    pub(crate) fn check_rows(&self, found: u64) -> Result<(), InputError> {
         if found == self.rows {
             return Ok(());
         }

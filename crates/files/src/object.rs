@@ -1,7 +1,7 @@
 //! The JSON object of one line: checked, taken apart without losing how its values are spelt, and given a new key.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 
@@ -11,24 +11,39 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::COLUMN_NAME_BYTES_MAX;
-use super::error::{Defect, Fault};
-use super::lines::Line;
+use crate::COLUMN_NAME_BYTES_MAX;
+use crate::error::{Defect, Fault};
+use crate::lines::Line;
 
 /// Every key seen so far, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     names: Vec<String>,
-    known: HashSet<String>,
+    known: HashMap<String, usize>,
 }
 
 impl Keys {
-    pub(super) fn into_names(self) -> Vec<String> {
+    /// Keys that are known from the beginning.
+    pub(crate) fn of(names: Vec<String>) -> Self {
+        let known = names.iter().cloned().zip(0..).collect();
+        Self { names, known }
+    }
+
+    pub(crate) fn into_names(self) -> Vec<String> {
         self.names
     }
 
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Where a key stands among the names.
+    pub(crate) fn position(&self, key: &str) -> Option<usize> {
+        self.known.get(key).copied()
+    }
+
     fn note(&mut self, key: &str) -> Result<(), Fault> {
-        if self.known.contains(key) {
+        if self.known.contains_key(key) {
             return Ok(());
         }
         if self.names.len() >= limits::TABLE_COLUMNS_MAX {
@@ -37,14 +52,14 @@ impl Keys {
         if key.len() > COLUMN_NAME_BYTES_MAX {
             return Err(Fault::NameLong { position: self.names.len() + 1 });
         }
+        self.known.insert(key.to_owned(), self.names.len());
         self.names.push(key.to_owned());
-        self.known.insert(key.to_owned());
         Ok(())
     }
 }
 
 /// Checks that `line` is one object that everything after this can work with, and notes its keys.
-pub(super) fn check(line: Line<'_>, keys: &mut Keys) -> Result<(), Defect> {
+pub(crate) fn check(line: Line<'_>, keys: &mut Keys) -> Result<(), Defect> {
     let defect = |fault| Defect { line: line.line, fault };
     let first = line.text.bytes().find(|byte| !byte.is_ascii_whitespace());
     if let Some(found) = first.and_then(other_than_object) {
@@ -63,7 +78,7 @@ pub(super) fn check(line: Line<'_>, keys: &mut Keys) -> Result<(), Defect> {
 }
 
 /// Calls `take` with each key of an object that was checked, and the value as it is spelt.
-pub(super) fn entries<'a>(
+pub(crate) fn entries<'a>(
     line: Line<'a>,
     take: impl FnMut(Cow<'a, str>, &'a RawValue),
 ) -> Result<(), Defect> {
@@ -72,8 +87,20 @@ pub(super) fn entries<'a>(
         .map_err(|error| Defect { line: line.line, fault: json_fault(&error) })
 }
 
+/// The values of an object that was checked, in the order of its keys.
+pub(crate) fn row(line: Line<'_>, keys: &Keys) -> Result<Vec<Value>, Defect> {
+    let mut values = vec![Value::Null; keys.names.len()];
+    let mut fault = None;
+    entries(line, |key, raw| match (keys.position(&key), value(raw)) {
+        (Some(position), Ok(value)) => values[position] = value,
+        (None, _) => {}
+        (_, Err(error)) => fault = Some(error),
+    })?;
+    fault.map_or(Ok(values), |fault| Err(Defect { line: line.line, fault }))
+}
+
 /// The value of a cell from the way it is spelt. Null is an empty cell.
-pub(super) fn value(raw: &RawValue) -> Result<Value, Fault> {
+pub(crate) fn value(raw: &RawValue) -> Result<Value, Fault> {
     match serde_json::from_str(raw.get()) {
         Ok(Json::Null) => Ok(Value::Null),
         Ok(json) => Ok(Value::Json(json)),
@@ -82,7 +109,7 @@ pub(super) fn value(raw: &RawValue) -> Result<Value, Fault> {
 }
 
 /// The value of a cell as it stands in a text file: a string's content, nothing for null, all else as it is spelt.
-pub(super) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
+pub(crate) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
     let spelt = raw.get();
     if spelt == "null" {
         return Ok(Cow::Borrowed(""));
@@ -98,7 +125,7 @@ pub(super) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
 
 /// Adds `text`, an object that was checked, to `row` with more entries before its closing brace. Everything else stays
 /// as it is written.
-pub(super) fn splice<'v>(
+pub(crate) fn splice<'v>(
     row: &mut Vec<u8>,
     text: &str,
     entries: impl Iterator<Item = (&'v str, &'v Value)>,
@@ -119,7 +146,7 @@ pub(super) fn splice<'v>(
 }
 
 /// Adds `"key":value`.
-pub(super) fn push_entry(row: &mut Vec<u8>, key: &str, value: &Value) -> io::Result<()> {
+pub(crate) fn push_entry(row: &mut Vec<u8>, key: &str, value: &Value) -> io::Result<()> {
     serde_json::to_writer(&mut *row, key)?;
     row.push(b':');
     match value {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The content of a field that begins with a quote. What follows the closing quote, if anything, belongs to it as it is.
-pub(super) fn unquote(raw: &str) -> Cow<'_, str> {
+pub(crate) fn unquote(raw: &str) -> Cow<'_, str> {
     let inner = raw.strip_prefix('"').unwrap_or(raw);
     if let Some(whole) = inner.strip_suffix('"').filter(|whole| !whole.contains('"')) {
         return Cow::Borrowed(whole);
@@ -28,9 +28,11 @@ pub(super) fn unquote(raw: &str) -> Cow<'_, str> {
 /// Adds `text` to `row` as one field, in quotes only where it needs them.
 ///
 /// `alone` says that it is the only field of its record, which an empty one must not leave blank.
-pub(super) fn push_field(row: &mut Vec<u8>, text: &str, delimiter: u8, alone: bool) {
+pub(crate) fn push_field(row: &mut Vec<u8>, text: &str, delimiter: u8, alone: bool) {
     let special = |byte: u8| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n');
-    let quoted = (alone && text.is_empty()) || text.bytes().any(special);
+    // At the beginning of a file a byte order mark would be taken off by the next reader.
+    let marked = text.starts_with('\u{feff}');
+    let quoted = (alone && text.is_empty()) || marked || text.bytes().any(special);
     if !quoted {
         row.extend_from_slice(text.as_bytes());
         return;

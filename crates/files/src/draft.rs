@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::TargetError;
+use crate::TargetError;
 
 /// Names tried before giving up; only drafts that a killed process of the same number left behind are in the way.
 const NAMES_TRIED_MAX: usize = 1_000;
 
 /// A file on its way to `target`. Dropped before [`Draft::commit`], it leaves nothing.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub struct Draft {
     file: File,
     path: PathBuf,
     target: PathBuf,
@@ -23,7 +23,10 @@ pub(super) struct Draft {
 impl Draft {
     /// Begins a draft in the folder of `target`. If `target` is a link, what it points to will be replaced, not the
     /// link; if it exists, its permissions are kept.
-    pub(super) fn create(target: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The folder takes no file.
+    pub fn create(target: &Path) -> io::Result<Self> {
         // A target that cannot be resolved is one that does not exist yet.
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
         let (file, path) = create_beside(&target)?;
@@ -36,7 +39,10 @@ impl Draft {
     }
 
     /// Puts the draft where it belongs. When this returns it survives a loss of power.
-    pub(super) fn commit(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The disk fails or is full; then nothing stands there that was not there before.
+    pub fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.target)?;
         self.committed = true;
@@ -71,7 +77,7 @@ impl Drop for Draft {
 ///
 /// # Errors
 /// The folder does not exist or takes no file, or `path` is a folder or is read-only.
-pub(crate) fn check_writable(path: &Path) -> Result<(), TargetError> {
+pub fn check_writable(path: &Path) -> Result<(), TargetError> {
     let refused = |source| TargetError::Refused { path: path.to_owned(), source };
     let names_no_file = path.file_name().is_none() || path.to_string_lossy().ends_with('/');
     match fs::metadata(path) {
@@ -96,7 +102,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), TargetError> {
 
 /// Whether there is something at `path` that is neither file nor folder: a pipe or `/dev/null`. It must be written to
 /// as it is, because a rename would put a file in its place.
-pub(super) fn is_device(path: &Path) -> bool {
+pub(crate) fn is_device(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|existing| !existing.is_file() && !existing.is_dir())
 }
 

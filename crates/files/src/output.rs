@@ -8,16 +8,17 @@ use std::path::Path;
 use paceline_model::Value;
 use serde_json::value::RawValue;
 
-use super::delimited::{Record, Records};
-use super::draft::{Draft, check_writable, is_device};
-use super::error::Defect;
-use super::lines::{Line, Lines};
-use super::quote::push_field;
-use super::spool::Rows;
-use super::{BLOCK_BYTES, Format, OutputError, Spooled, check_new_column, object};
+use crate::delimited::{Record, Records};
+use crate::draft::{Draft, check_writable, is_device};
+use crate::error::Defect;
+use crate::lines::{Line, Lines};
+use crate::quote::push_field;
+use crate::spool::Rows;
+use crate::writer::push_record;
+use crate::{BLOCK_BYTES, Format, OutputError, Spooled, check_new_column, object};
 
 /// Where the output goes.
-pub(crate) enum Destination<'a> {
+pub enum Destination<'a> {
     /// To a file, which appears whole or stays as it was. A pipe or device at this path is written to directly.
     Path(&'a Path),
     /// Straight out, like standard output.
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Destination<'_> {
 /// # Errors
 /// The name is taken, the place takes no file, a cell is an error, there are more or fewer cells than rows, or reading or
 /// writing fails.
-pub(crate) fn write_columns<E, R: AsRef<[Value]>>(
+pub fn write_columns<E, R: AsRef<[Value]>>(
     spooled: &Spooled,
     destination: Destination<'_>,
     format: Format,
@@ -278,15 +279,4 @@ fn record_of(
     fields.extend(new.map(Cow::Owned));
     push_record(row, fields.iter().map(AsRef::as_ref), delimiter);
     Ok(())
-}
-
-/// Adds a whole record of CSV.
-fn push_record<'a>(row: &mut Vec<u8>, fields: impl Iterator<Item = &'a str>, delimiter: u8) {
-    let mut fields = fields.peekable();
-    let mut alone = true;
-    while let Some(field) = fields.next() {
-        alone &= fields.peek().is_none();
-        push_field(row, field, delimiter, alone);
-        row.push(if fields.peek().is_some() { delimiter } else { b'\n' });
-    }
 }

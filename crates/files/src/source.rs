@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::Path;
 
-use super::error::{Defect, Fault};
-use super::{Format, InputError};
+use crate::error::{Defect, Fault};
+use crate::{Format, InputError};
 
 /// The longest run of blank bytes that is looked through for the first one that says what the format is.
 const SNIFF_BYTES_MAX: usize = 64 * 1024;
 
 /// An input that has not been read yet.
-pub(crate) struct Source {
+pub struct Source {
     name: String,
     format: Option<Format>,
     input: Box<dyn Read + Send>,
@@ -31,7 +31,7 @@ impl Source {
     ///
     /// # Errors
     /// It cannot be opened, or it is a file whose name does not end like a table's.
-    pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
+    pub fn open(path: &Path) -> Result<Self, InputError> {
         if path == Path::new("-") {
             return Ok(Self::reader("standard input", None, io::stdin()));
         }
@@ -51,20 +51,16 @@ impl Source {
     }
 
     /// Anything that can be read; `name` stands in errors. Without a format the first byte decides.
-    pub(crate) fn reader(
-        name: &str,
-        format: Option<Format>,
-        input: impl Read + Send + 'static,
-    ) -> Self {
+    pub fn reader(name: &str, format: Option<Format>, input: impl Read + Send + 'static) -> Self {
         Self { name: name.to_owned(), format, input: Box::new(input) }
     }
 
-    /// The content's fingerprint, as [`Spooled`](super::Spooled) has it, without checking or keeping anything: to see
+    /// The content's fingerprint, as [`Spooled`](crate::Spooled) has it, without checking or keeping anything: to see
     /// whether a resumed run still has the input it began with.
     ///
     /// # Errors
     /// It cannot be read.
-    pub(crate) fn fingerprint(self) -> Result<String, InputError> {
+    pub fn fingerprint(self) -> Result<String, InputError> {
         let name = self.name.clone();
         let unreadable = |error| Defect { line: 1, fault: Fault::Unreadable(error) }.in_file(&name);
         let mut opened = self.start()?;
@@ -74,7 +70,7 @@ impl Source {
     }
 
     /// Reads as much as it takes to drop a byte order mark and to know the format.
-    pub(super) fn start(self) -> Result<Opened, InputError> {
+    pub(crate) fn start(self) -> Result<Opened, InputError> {
         let Self { name, format, mut input } = self;
         let defect = |fault| Defect { line: 1, fault }.in_file(&name);
         let mut head = Vec::new();
@@ -94,10 +90,10 @@ impl Source {
 }
 
 /// A [`Source`] without its byte order mark and with a format.
-pub(super) struct Opened {
-    pub(super) name: String,
-    pub(super) format: Format,
-    pub(super) input: Box<dyn Read + Send>,
+pub(crate) struct Opened {
+    pub(crate) name: String,
+    pub(crate) format: Format,
+    pub(crate) input: Box<dyn Read + Send>,
 }
 
 /// `{` first is JSONL, anything else CSV. What is read on the way is added to `head`.

@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
-use super::super::delimited::Records;
-use super::super::error::Fault;
 use super::*;
+use crate::delimited::Records;
+use crate::error::Fault;
 
 /// Mostly what is special to a table, sometimes anything.
 fn field() -> impl Strategy<Value = String> {

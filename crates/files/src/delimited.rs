@@ -11,19 +11,21 @@ use std::ops::Range;
 
 use paceline_model::limits;
 
-use super::ROW_BYTES_MAX;
-use super::error::{Defect, Fault};
-use super::quote::unquote;
+use crate::ROW_BYTES_MAX;
+use crate::error::{Defect, Fault};
+use crate::quote::unquote;
 
 /// Reads one record after another.
 #[derive(Debug)]
-pub(super) struct Records<R> {
+pub(crate) struct Records<R> {
     input: R,
     delimiter: u8,
     /// The line that the next byte is on, and whether the last one was CR: an LF after it ends no second line.
     line: u64,
     after_cr: bool,
     record: Current,
+    /// Where a record stood when it turned out to be too long.
+    cut_at: Option<State>,
 }
 
 /// The record that is being read.
@@ -60,34 +62,34 @@ struct Field {
 
 /// One record as read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// As written, without the end of its line.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
     /// The line it begins on.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// How many fields it has.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     /// The end of its line; empty at the end of a file that ends without one.
-    pub(super) ending: &'static str,
+    pub(crate) ending: &'static str,
     fields: &'a [Field],
 }
 
 impl<'a> Record<'a> {
     /// The content of the field at `index`, from 0.
-    pub(super) fn field(&self, index: usize) -> Option<Cow<'a, str>> {
+    pub(crate) fn field(&self, index: usize) -> Option<Cow<'a, str>> {
         let field = self.fields.get(index)?;
         let raw = &self.text[field.raw.clone()];
         Some(if field.quoted { unquote(raw) } else { Cow::Borrowed(raw) })
     }
 
     /// The content of every field.
-    pub(super) fn fields(&self) -> impl Iterator<Item = Cow<'a, str>> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Cow<'a, str>> {
         let record = *self;
         (0..self.fields.len()).filter_map(move |index| record.field(index))
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     RecordStart,
     FieldStart,
@@ -101,12 +103,13 @@ enum State {
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, delimiter: u8) -> Self {
-        Self { input, delimiter, line: 1, after_cr: false, record: Current::default() }
+    pub(crate) fn new(input: R, delimiter: u8) -> Self {
+        let record = Current::default();
+        Self { input, delimiter, line: 1, after_cr: false, record, cut_at: None }
     }
 
     /// The next record, or nothing at the end of the input.
-    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>, Defect> {
+    pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, Defect> {
         let read = self.read();
         // What is not text is said first: it explains whatever else looks wrong.
         let record = &mut self.record;
@@ -114,11 +117,12 @@ impl<R: BufRead> Records<R> {
             Ok(text) => text,
             Err(error) => {
                 let cut_short = read.is_err() && error.utf8_error().error_len().is_none();
+                record.text = String::from_utf8_lossy(error.as_bytes()).into_owned();
                 if !cut_short {
                     let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
                     return Err(not_utf8(record.line, valid));
                 }
-                String::new()
+                std::mem::take(&mut record.text)
             }
         };
         if !read? {
@@ -128,10 +132,28 @@ impl<R: BufRead> Records<R> {
         Ok(Some(Record { text, line: *line, len: *fields_count, ending, fields }))
     }
 
+    /// What there is of the record that [`Records::next`] refused, and the line it begins on.
+    pub(crate) fn refused(&self) -> (&str, u64) {
+        (&self.record.text, self.record.line)
+    }
+
+    /// Goes on behind a record that was refused; false if that was the last one.
+    pub(crate) fn skip(&mut self) -> Result<bool, Defect> {
+        match self.cut_at.take() {
+            Some(state) => self.go_on(state, false),
+            None => Ok(true),
+        }
+    }
+
     /// Reads up to the end of a record; false if there is none left.
     fn read(&mut self) -> Result<bool, Defect> {
         self.record.clear();
-        let mut state = State::RecordStart;
+        self.cut_at = None;
+        self.go_on(State::RecordStart, true)
+    }
+
+    /// Reads on from `state` to the end of the record, which is kept or passed over.
+    fn go_on(&mut self, mut state: State, keep: bool) -> Result<bool, Defect> {
         while state != State::Done {
             let block = match self.input.fill_buf() {
                 Ok([]) => return self.end(state),
@@ -160,7 +182,13 @@ impl<R: BufRead> Records<R> {
                     }
                     state = next;
                 }
-                self.record.check_size()?;
+                if !keep {
+                    self.record.raw.clear();
+                } else if let Err(defect) = self.record.check_size() {
+                    self.input.consume(used);
+                    self.cut_at = Some(state);
+                    return Err(defect);
+                }
             }
             self.input.consume(used);
         }
