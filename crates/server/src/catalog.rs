@@ -7,6 +7,7 @@ mod field;
 mod http;
 mod providers;
 mod runs;
+mod schema;
 mod smart;
 mod tables;
 
@@ -21,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-pub(crate) use check::from_text;
+pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
 pub(crate) use crate::auth::Caller;

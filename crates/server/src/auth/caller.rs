@@ -63,6 +63,13 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whoever started this process, and may do everything.
+    #[must_use]
+    pub(crate) fn of_this_process(face: Face) -> Self {
+        let (key, scope) = (KeyId::Operator(0), KeyScope::Admin);
+        Self { key, name: "operator".into(), scope, address: None, face }
+    }
+
     /// The same, through another face.
     #[must_use]
     pub(crate) fn via(self, face: Face) -> Self {

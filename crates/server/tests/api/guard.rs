@@ -138,7 +138,7 @@ async fn a_column_whose_name_resolves_to_a_hostile_address_fails_its_cells_and_c
     let config = json!({"url": url});
     let body = json!({"name": "near", "type": "json", "kind": "http", "config": config});
     app.post("/api/tables/airports/smart-columns", body).await.ok();
-    let run = app.post("/api/tables/airports/columns/near/runs", json!({})).await;
+    let run = app.post("/api/tables/airports/columns/near/run", json!({})).await;
     app.settled(&run).await;
     let story = app.get("/api/tables/airports/columns/near/cells/1/attempts").await;
     assert!(story.body.to_string().contains("private addresses"), "{:#}", story.body);

@@ -9,6 +9,7 @@ mod errors;
 mod guard;
 mod keys;
 mod log;
+mod mcp;
 mod openapi;
 mod outside;
 mod promise;
