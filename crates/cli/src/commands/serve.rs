@@ -51,7 +51,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         clock,
         random,
         keys,
-        config: ServerConfig::default(),
+        config: ServerConfig { key_limit: Some(args.key_limit), ..ServerConfig::default() },
         dir: Some(args.data),
     });
     let stop = async move {
