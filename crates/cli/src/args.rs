@@ -205,6 +205,9 @@ pub(crate) struct ServeArgs {
     /// network as 10.1.0.0/16; may be given several times
     #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append)]
     pub(crate) allow_hosts: Vec<AllowedHost>,
+    /// Settings that differ from the defaults of `GET /api/limits`: a JSON object of names and numbers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) limits: Option<PathBuf>,
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,

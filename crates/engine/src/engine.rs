@@ -3,6 +3,7 @@
 mod columns;
 mod hex;
 mod launch;
+mod status;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +17,11 @@ use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
 use crate::runner::{RunContext, Stop};
+use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
+pub use status::ColumnBudget;
 
 /// The engine of one store. Clones share it.
 #[derive(Clone)]
@@ -34,6 +37,7 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
+    tally: Arc<Tally>,
     state: Mutex<State>,
 }
 
@@ -66,6 +70,7 @@ impl Engine {
                 config,
                 token,
                 fetcher: Fetcher::default(),
+                tally: Arc::default(),
                 state: Mutex::default(),
             }),
         }

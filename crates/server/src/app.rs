@@ -11,6 +11,7 @@ use paceline_engine::Engine;
 use paceline_model::limits;
 
 use crate::ApiKeys;
+use crate::vitals::Vitals;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -32,6 +33,7 @@ pub(crate) const FAULTS_TOLD_MAX: usize = 10;
 pub struct App {
     /// What it was made of.
     parts: Arc<AppParts>,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// What an [`App`] is made of.
@@ -55,7 +57,8 @@ impl App {
     /// An app of these parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        let vitals = Arc::new(Vitals::new(parts.clock.now()));
+        Self { parts: Arc::new(parts), vitals }
     }
 }
 

@@ -5,10 +5,12 @@ mod check;
 mod field;
 mod runs;
 mod smart;
+mod system;
 mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -64,7 +66,8 @@ pub struct Chapter {
 }
 
 /// Every operation, in the order of the documentation.
-pub static CATALOGUE: &[Chapter] = &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+pub static CATALOGUE: &[Chapter] =
+    &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER, system::CHAPTER];
 
 /// Every operation of [`CATALOGUE`].
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -199,7 +202,11 @@ impl Ask<'_> {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
+            let vitals = Arc::clone(&call.app.vitals);
             let mut outcome = operation(call.app, call.caller, input).await?;
+            if let Some(rows) = outcome.meta.get("rows_affected").and_then(Json::as_u64) {
+                vitals.metrics.rows(call.name, rows);
+            }
             outcome.meta.insert("operation".to_owned(), call.name.into());
             envelope::success(&outcome)
         }))

@@ -26,10 +26,12 @@ mod catalog;
 mod envelope;
 mod error;
 mod layers;
+mod metrics;
 mod openapi;
 mod ops;
 mod rest;
 mod serve;
+mod vitals;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

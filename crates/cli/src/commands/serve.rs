@@ -1,9 +1,12 @@
 //! `paceline serve`: the store, the engine and the server put together.
 
+mod settings;
+
 use std::path::Path;
 
 use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
+use paceline_governor::Ceilings;
 use paceline_model::Store;
 use paceline_server::{ApiKeys, App, AppParts, ServerConfig};
 
@@ -14,6 +17,7 @@ use crate::signals::Signals;
 use crate::{env, keys, output, store};
 
 pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
+    let limits = settings::read(args.limits.as_deref())?;
     let clock = Clock::system();
     let random = Random::system();
     let url = args.store.or_else(env::store);
@@ -21,6 +25,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let sealer = Sealer::new(&directory_key(&args.data, &random)?, random.clone());
     let (keys, shown) = api_keys(store.as_ref(), &random, args.new_key).await?;
     let config = EngineConfig {
+        ceilings: Ceilings {
+            concurrent_max: limits.column_concurrent_max,
+            rate_max: limits.column_rate_max,
+            rate_optional: false,
+        },
         outbound: OutboundGuard {
             allow_private: args.allow_private,
             allow: args.allow_hosts.into(),
@@ -51,7 +60,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         clock,
         random,
         keys,
-        config: ServerConfig::default(),
+        config: ServerConfig { limits, ..ServerConfig::default() },
         dir: Some(args.data),
     });
     let stop = async move {

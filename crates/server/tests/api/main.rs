@@ -14,4 +14,5 @@ mod runs;
 mod serve;
 mod sick_store;
 mod support;
+mod system;
 mod tables;
