@@ -3,6 +3,8 @@
 mod columns;
 mod hex;
 mod launch;
+mod schema;
+mod spec;
 mod status;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +23,7 @@ use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
+pub use schema::ColumnSpec;
 pub use status::ColumnBudget;
 
 /// The engine of one store. Clones share it.
@@ -38,6 +41,8 @@ struct Inner {
     token: i64,
     fetcher: Fetcher,
     tally: Arc<Tally>,
+    /// Held while columns are changed: what a template means is checked against the columns there are.
+    schema: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -71,6 +76,7 @@ impl Engine {
                 token,
                 fetcher: Fetcher::default(),
                 tally: Arc::default(),
+                schema: tokio::sync::Mutex::default(),
                 state: Mutex::default(),
             }),
         }
@@ -263,10 +269,6 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("active", &self.lock().active.len()).finish_non_exhaustive()
     }
-}
-
-fn place(table: &Table, column: &str) -> String {
-    format!("{}.{column}", table.name)
 }
 
 fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a SmartColumn)> {

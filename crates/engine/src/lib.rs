@@ -28,7 +28,7 @@ mod tally;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{ColumnBudget, Engine, Settle, SmartSpec};
+pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};

@@ -122,6 +122,16 @@ fixed! {
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// Groups of a filter inside one another; people nest two or three.
+    FILTER_DEPTH_MAX: usize = 16, "items", OURS;
+    /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
+    FILTER_TESTS_MAX: usize = 500, "items", OURS;
+    /// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
+    FILTER_VALUES_MAX: usize = 10_000, "items", OURS;
+    /// Keys of one order.
+    SORT_KEYS_MAX: usize = 16, "items", OURS;
+    /// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
+    CHANGE_ROWS_MAX: usize = 10_000, "rows", OURS;
     /// Bytes of the name of an item (a key, a webhook, a source) and of a log.
     ITEM_NAME_BYTES_MAX: usize = 256, "bytes", OURS;
     /// Items of one kind, those of deleted tables among them: all of them are read at once.
@@ -137,6 +147,8 @@ fixed! {
 }
 
 const _: () = {
+    assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
+    assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
