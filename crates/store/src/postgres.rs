@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in one order, so that no two transactions wait for each other: the column's, the run's row, the
 //! user's table, cells, and last the table's row, which numbers its changes ([`changes`]). Only what makes rows and runs
-//! takes the table's row earlier, and after the user's table.
+//! takes the table's row earlier, and after the user's table. After all of these come items, by their ids, and logs.
 
 mod attempts;
 mod budgets;
