@@ -9,6 +9,7 @@ mod providers;
 mod runs;
 mod schema;
 mod smart;
+mod system;
 mod tables;
 
 use std::future::Future;
@@ -82,6 +83,7 @@ pub static CATALOGUE: &[Chapter] = &[
     http::CHAPTER,
     providers::CHAPTER,
     access::CHAPTER,
+    system::CHAPTER,
 ];
 
 /// Every operation of [`CATALOGUE`].
@@ -236,7 +238,11 @@ impl Ask<'_> {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
+            let vitals = Arc::clone(&call.app.vitals);
             let mut outcome = operation(call.app, call.caller, input).await?;
+            if let Some(rows) = outcome.meta.get("rows_affected").and_then(Json::as_u64) {
+                vitals.metrics.rows(call.name, rows);
+            }
             outcome.meta.insert("operation".to_owned(), call.name.into());
             envelope::success(&outcome)
         }))

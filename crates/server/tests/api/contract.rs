@@ -103,6 +103,7 @@ fn every_field_reaches_its_operation() {
                 // The second one made the table "nowhere", which has one column of that name.
                 "add_smart_column" => &["COLUMN_ALREADY_EXISTS"],
                 "insert_rows" | "query_rows" => &["COLUMN_NOT_FOUND", "VALIDATION_ERROR"],
+                "get_limits" | "get_stats" | "list_budgets" => &["none"],
                 "get_table_schema" | "count_rows" | "list_runs" => &["none"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
                 "revoke_api_key" => &["NOT_FOUND"],

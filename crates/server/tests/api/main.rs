@@ -20,4 +20,5 @@ mod runs;
 mod serve;
 mod sick_store;
 mod support;
+mod system;
 mod tables;
