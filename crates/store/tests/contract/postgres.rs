@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paceline_clock::{Clock, SimClock};
-use paceline_model::{CellState, Column, Error, RowId, RunStatus, Scope, Store, Table, Value};
+use paceline_model::{
+    CellState, Column, ColumnChange, Error, NewItem, RowId, RunStatus, Scope, Store, Table,
+    TableChange, Value,
+};
 use paceline_store::{Access, PostgresStore};
 
 use crate::backends::Home;
@@ -142,6 +145,14 @@ async fn jostle(scene: Scene, city: Column, run: paceline_model::Run, token: i64
             rows.iter().rev().map(|row| finish(row.0, CellState::Completed, now)).collect()
         };
         store.record_intents(run.id, token, &rows).await.unwrap();
+        let described = format!("round {round} of {token}");
+        let change = TableChange { name: None, description: Some(described) };
+        let item = |name: &str| NewItem {
+            kind: "job",
+            table: Some(table),
+            name: format!("{name} {token} {round}"),
+            body: serde_json::json!(round),
+        };
         let (renewed, recorded, moved, added, inserted, refused, changed) = tokio::join!(
             store.renew_leases(lease(token)),
             store.record(run.id, token, reports()),
@@ -154,10 +165,29 @@ async fn jostle(scene: Scene, city: Column, run: paceline_model::Run, token: i64
         renewed.unwrap();
         recorded.unwrap();
         moved.unwrap();
-        added.unwrap();
+        let added_id = added.unwrap().id;
         inserted.unwrap();
         changed.unwrap();
         assert!(matches!(refused.unwrap_err(), Error::Conflict(_)));
+        let (described, made, logged, kept) = tokio::join!(
+            store.update_table(table, change),
+            store.create_item(item("a")),
+            store.append_entries("audit", vec![(0, serde_json::json!(1)); 3], 5),
+            store.delete_table(table),
+        );
+        described.unwrap();
+        made.unwrap();
+        logged.unwrap();
+        assert!(matches!(kept.unwrap_err(), Error::Conflict(_)), "its run is at work");
+        let renamed =
+            ColumnChange { name: Some(format!("d{token}_{round}")), ..Default::default() };
+        let (renamed, inserted) = tokio::join!(
+            store.update_column(added_id, renamed),
+            store.insert_rows(table, &[], vec![])
+        );
+        renamed.unwrap();
+        inserted.unwrap();
+        store.delete_column(added_id).await.unwrap();
     }
 }
 
@@ -181,6 +211,38 @@ fn verbs_that_meet_wait_for_each_other_and_never_in_a_circle() {
         assert_eq!(first.store.count_rows(table.id, None).await.unwrap(), 1_000 + 6 * 12);
     });
     // PostgreSQL breaks a circle after a second, so one that was broken would have failed its verb.
+}
+
+#[test]
+fn while_names_go_round_nothing_goes_to_another_table() {
+    let Some(home) = Home::postgres() else { return };
+    in_real_time(async {
+        let stores = [shared(&home), shared(&home)];
+        let table = leads(stores[0].as_ref()).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = stores
+            .iter()
+            .map(|store| tokio::spawn(insert_until(store.clone(), table.clone(), stop.clone())))
+            .collect();
+        let named = |name: &str| TableChange { name: Some(name.into()), description: None };
+        for _ in 0..40 {
+            // Its old name is another table's, which has the same columns, and then its own again.
+            stores[1].update_table(table.id, named("away")).await.unwrap();
+            let other = leads(stores[0].as_ref()).await;
+            pause(Duration::from_millis(2));
+            assert_eq!(stores[0].count_rows(other.id, None).await.unwrap(), 0);
+            stores[1].delete_table(other.id).await.unwrap();
+            stores[0].update_table(table.id, named("leads")).await.unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        let mut inserted = 0;
+        for writer in writers {
+            inserted += writer.await.unwrap();
+        }
+        assert!(inserted > 0);
+        assert_eq!(stores[0].count_rows(table.id, None).await.unwrap(), inserted);
+        assert_eq!(stores[0].deleted_tables().await.unwrap().len(), 40);
+    });
 }
 
 /// Inserts a row at a time until told to stop; answers how many were answered for.
