@@ -16,7 +16,7 @@ use crate::server::pause;
 use crate::support::{Scene, claimed, finish, leads, lease};
 
 /// A store for one of several processes, in real time.
-fn shared(home: &Home) -> Arc<dyn Store> {
+pub(crate) fn shared(home: &Home) -> Arc<dyn Store> {
     PostgresStore::open(&home.address, Clock::system(), Access::Shared).unwrap()
 }
 
@@ -26,7 +26,7 @@ fn scene(store: Arc<dyn Store>) -> Scene {
 }
 
 /// Runs real tasks side by side.
-fn in_real_time(case: impl Future<Output = ()>) {
+pub(crate) fn in_real_time(case: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(case);
 }
@@ -213,40 +213,12 @@ fn verbs_that_meet_wait_for_each_other_and_never_in_a_circle() {
     // PostgreSQL breaks a circle after a second, so one that was broken would have failed its verb.
 }
 
-#[test]
-fn while_names_go_round_nothing_goes_to_another_table() {
-    let Some(home) = Home::postgres() else { return };
-    in_real_time(async {
-        let stores = [shared(&home), shared(&home)];
-        let table = leads(stores[0].as_ref()).await;
-        let stop = Arc::new(AtomicBool::new(false));
-        let writers: Vec<_> = stores
-            .iter()
-            .map(|store| tokio::spawn(insert_until(store.clone(), table.clone(), stop.clone())))
-            .collect();
-        let named = |name: &str| TableChange { name: Some(name.into()), description: None };
-        for _ in 0..40 {
-            // Its old name is another table's, which has the same columns, and then its own again.
-            stores[1].update_table(table.id, named("away")).await.unwrap();
-            let other = leads(stores[0].as_ref()).await;
-            pause(Duration::from_millis(2));
-            assert_eq!(stores[0].count_rows(other.id, None).await.unwrap(), 0);
-            stores[1].delete_table(other.id).await.unwrap();
-            stores[0].update_table(table.id, named("leads")).await.unwrap();
-        }
-        stop.store(true, Ordering::Relaxed);
-        let mut inserted = 0;
-        for writer in writers {
-            inserted += writer.await.unwrap();
-        }
-        assert!(inserted > 0);
-        assert_eq!(stores[0].count_rows(table.id, None).await.unwrap(), inserted);
-        assert_eq!(stores[0].deleted_tables().await.unwrap().len(), 40);
-    });
-}
-
 /// Inserts a row at a time until told to stop; answers how many were answered for.
-async fn insert_until(store: Arc<dyn Store>, table: Table, stop: Arc<AtomicBool>) -> u64 {
+pub(crate) async fn insert_until(
+    store: Arc<dyn Store>,
+    table: Table,
+    stop: Arc<AtomicBool>,
+) -> u64 {
     let mut inserted = 0;
     while !stop.load(Ordering::Relaxed) {
         let row = vec![vec![Value::Null]];
