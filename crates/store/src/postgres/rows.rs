@@ -25,19 +25,18 @@ pub(super) async fn insert_rows(
     rows: &[Vec<Value>],
 ) -> Result<Option<(RowId, RowId)>> {
     rules::check_insert(rows.len())?;
-    let name = table_name(db, table).await?;
+    let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
     if rows.is_empty() {
         return Ok(None);
     }
-    // What does not fit is refused before anybody has to wait for it.
+    // What does not fit is refused before others who insert have to wait for it.
     let mut parts = Parts::default();
     for (index, row) in rows.iter().enumerate() {
         let encoded = encode_row(&places, row).map_err(|fault| rules::in_row(index + 1, fault))?;
         parts.add(signed(index), encoded);
     }
-    schema::lock(db, &name, "ROW EXCLUSIVE").await?;
     let first = last_row(db, table, &name).await? + 1;
     let last = first + signed(rows.len()) - 1;
     let sql = insert_sql(&name, &places);
