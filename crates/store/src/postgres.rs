@@ -12,7 +12,9 @@ mod changes;
 mod claims;
 mod config;
 mod db;
+mod edit;
 mod error;
+mod filter;
 mod lock;
 mod migrate;
 mod notes;
@@ -25,6 +27,7 @@ mod runs;
 mod schema;
 mod tables;
 mod text;
+mod upsert;
 mod value;
 mod verbs;
 

@@ -6,6 +6,8 @@ mod cells;
 mod changes;
 mod claims;
 mod connection;
+mod edit;
+mod filter;
 mod job;
 mod notes;
 mod reader;
@@ -16,6 +18,7 @@ mod rows;
 mod runs;
 mod schema;
 mod tables;
+mod upsert;
 mod verbs;
 mod writer;
 

@@ -5,12 +5,12 @@ use paceline_clock::Timestamp;
 use paceline_model::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Lease, NewColumn,
     NewRun, NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
-    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value, limits,
+    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
-    PostgresStore, attempts, budgets, cells, changes, claims, notes, records, recovery, rows, runs,
-    tables,
+    PostgresStore, attempts, budgets, cells, changes, claims, edit, notes, records, recovery, rows,
+    runs, tables, upsert,
 };
 use crate::rules;
 
@@ -55,6 +55,39 @@ impl Store for PostgresStore {
         let columns = columns.to_vec();
         self.write(move |db| async move { rows::insert_rows(&db, table, &columns, &rows).await })
             .await
+    }
+
+    async fn upsert_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(
+            move |db| async move { upsert::upsert_rows(&db, table, &key, &columns, &rows).await },
+        )
+        .await
+    }
+
+    async fn update_rows(
+        &self,
+        table: TableId,
+        filter: Filter,
+        columns: &[ColumnId],
+        values: Vec<Value>,
+    ) -> Result<u64> {
+        let columns = columns.to_vec();
+        self.write(move |db| async move {
+            edit::update_rows(&db, table, &filter, &columns, &values).await
+        })
+        .await
+    }
+
+    async fn delete_rows(&self, table: TableId, filter: Filter) -> Result<u64> {
+        self.write(move |db| async move { edit::delete_rows(&db, table, &filter).await }).await
     }
 
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {

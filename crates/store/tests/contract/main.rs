@@ -15,6 +15,7 @@ mod cells;
 mod changes;
 mod claims;
 mod crash;
+mod edits;
 mod interleaving;
 mod notes;
 mod peek;
