@@ -10,7 +10,7 @@ use paceline_model::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Entry, EntryQuery, Error,
     Filter, Item, Lease, NewColumn, NewItem, NewRun, NewTable, NotedCall, Recovery, Registry,
     Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
-    TableId, TaskReport, Value,
+    TableId, TaskReport, Upserted, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -142,6 +142,27 @@ impl Store for Sick {
         _: &[ColumnId],
         _: Vec<Vec<Value>>,
     ) -> Result<Option<(RowId, RowId)>> {
+        self.says().await
+    }
+    async fn upsert_rows(
+        &self,
+        _: TableId,
+        _: &[ColumnId],
+        _: &[ColumnId],
+        _: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        self.says().await
+    }
+    async fn update_rows(
+        &self,
+        _: TableId,
+        _: Filter,
+        _: &[ColumnId],
+        _: Vec<Value>,
+    ) -> Result<u64> {
+        self.says().await
+    }
+    async fn delete_rows(&self, _: TableId, _: Filter) -> Result<u64> {
         self.says().await
     }
     async fn rows(&self, _: RowQuery) -> Result<Vec<Row>> {

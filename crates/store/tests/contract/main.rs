@@ -16,6 +16,7 @@ mod changes;
 mod claims;
 mod crash;
 mod edits;
+mod filters;
 mod interleaving;
 mod notes;
 mod peek;
