@@ -68,8 +68,10 @@ impl Deref for App {
 }
 
 /// Limits of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ServerConfig {
+    /// The limits of the product that whoever operates this server has set.
+    pub limits: limits::Settings,
     /// From the head of a request to its reply; then it is answered with `TIMEOUT`.
     pub request_timeout: Duration,
     /// From the opening of a connection, or the end of a reply, to the next request's head.
@@ -83,17 +85,22 @@ pub struct ServerConfig {
     /// Bytes of the bodies of all requests at work together, at least `body_bytes_max`; further ones wait. As JSON in
     /// memory a body takes several times its bytes, up to twenty-five times in the worst case.
     pub bodies_bytes_max: usize,
+    /// Whether `/mcp` answers to the names of loopback alone (`localhost`, `127.0.0.1`, `::1`): for servers that listen
+    /// there, against names of others that lead to this machine.
+    pub loopback_hosts_only: bool,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
+            limits: limits::Settings::default(),
             request_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
             connections_max: 1_024,
             body_bytes_max: limits::API_BODY_BYTES_MAX,
             bodies_bytes_max: 2 * limits::API_BODY_BYTES_MAX,
+            loopback_hosts_only: true,
         }
     }
 }

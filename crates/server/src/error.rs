@@ -2,6 +2,7 @@
 //! what went wrong and what to do instead. What happened inside goes to the log only.
 
 use paceline_engine::OutboundError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::FAULTS_TOLD_MAX;
@@ -19,6 +20,9 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// Every one.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+
             pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -27,7 +31,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            fn fix(self) -> &'static str {
+            pub(crate) fn fix(self) -> &'static str {
                 match self { $(Self::$variant => $fix,)* }
             }
         }
@@ -42,6 +46,7 @@ codes! {
     RowNotFound 404 "ROW_NOT_FOUND" "query the rows, then use an _ht_id from there";
     RunNotFound 404 "RUN_NOT_FOUND" "list the runs of the table, then use an id from there";
     NotFound 404 "NOT_FOUND" "look it up again; it may have been removed";
+    ToolNotFound 404 "TOOL_NOT_FOUND" "list the tools, or call hypertab_call_operation without arguments to see every operation";
     NoSuchRoute 404 "ROUTE_NOT_FOUND" "check the path; every path of the API begins with /api";
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" "use a method from the Allow header";
     TableAlreadyExists 409 "TABLE_ALREADY_EXISTS" "choose another name";
@@ -56,6 +61,7 @@ codes! {
     InvalidJson 400 "INVALID_JSON" "send one JSON object as the body";
     BatchTooLarge 400 "BATCH_TOO_LARGE" "split it into several calls; nothing was inserted";
     BlockedUrl 400 "BLOCKED_URL" "call a public http or https address";
+    ReplyTooLarge 413 "REPLY_TOO_LARGE" "ask for less: fewer rows, or the columns you need; REST gives the whole";
     BodyTooLarge 413 "BODY_TOO_LARGE" "split it into several calls; nothing was changed";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "send JSON with the header `Content-Type: application/json`";
     Timeout 504 "TIMEOUT" "look whether it took effect before you send it again";
@@ -69,7 +75,7 @@ codes! {
 const DATABASE_WAIT_MS: u64 = 1_000;
 
 /// One fault of a request: a path into it, and what is wrong there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Detail {
     /// As in `rows[3].price` or `rate_limit.max_concurrent`.
     pub(crate) field: String,
@@ -82,9 +88,11 @@ pub(crate) struct Detail {
 pub(crate) struct ApiError(pub(crate) Box<Fault>);
 
 /// See [`ApiError`]. Serialised as the `error` of the envelope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error", deny_unknown_fields)]
 pub(crate) struct Fault {
     #[serde(serialize_with = "code_name")]
+    #[schemars(with = "String")]
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) attempted: String,

@@ -21,7 +21,10 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let sealer = Sealer::new(&directory_key(&args.data, &random)?, random.clone());
     let (keys, shown) = api_keys(store.as_ref(), &random, args.new_key).await?;
     let config = EngineConfig {
-        outbound: OutboundGuard { allow_private: args.allow_private },
+        outbound: OutboundGuard {
+            allow_private: args.allow_private,
+            allow: args.allow_hosts.into(),
+        },
         sealer: Some(sealer),
         ..EngineConfig::default()
     };

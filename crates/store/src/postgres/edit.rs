@@ -6,7 +6,7 @@ use paceline_model::{ChangeKind, ColumnId, Filter, RowId, TableId, Value};
 use super::db::Db;
 use super::param::{Param, params};
 use super::rows::{check_distinct, encode_row};
-use super::schema::{self, Place, places, table_name, table_ref};
+use super::schema::{self, Place, places, table_ref};
 use super::{changes, filter, lock};
 use crate::codec::signed;
 use crate::edit::Touched;
@@ -23,12 +23,11 @@ pub(super) async fn update_rows(
     columns: &[ColumnId],
     values: &[Value],
 ) -> Result<u64> {
-    let name = table_name(db, table).await?;
+    let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
     check_columns(places.len())?;
     let values = encode_row(&places, values)?;
-    schema::lock(db, &name, "ROW EXCLUSIVE").await?;
     let mut search = Search::of(db, table, &name, filter).await?;
     let sql = update_sql(&name, &places);
     let mut touched = Touched::default();
@@ -42,9 +41,8 @@ pub(super) async fn update_rows(
 }
 
 pub(super) async fn delete_rows(db: &Db, table: TableId, filter: &Filter) -> Result<u64> {
-    let name = table_name(db, table).await?;
     let records = Records::hold(db, table).await?;
-    schema::lock(db, &name, "ROW EXCLUSIVE").await?;
+    let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
     let mut search = Search::of(db, table, &name, filter).await?;
     let sql = format!(
         "-- paceline: delete_rows\nDELETE FROM {} WHERE _ht_id = ANY ($1)",

@@ -25,10 +25,9 @@ pub(super) async fn insert_rows(
     rows: &[Vec<Value>],
 ) -> Result<Option<(RowId, RowId)>> {
     rules::check_insert(rows.len())?;
-    let name = table_name(db, table).await?;
+    let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
-    // What does not fit is refused before anybody has to wait for it.
     let mut encoded = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let row = encode_row(&places, row).map_err(|fault| rules::in_row(index + 1, fault))?;
@@ -37,7 +36,6 @@ pub(super) async fn insert_rows(
     if encoded.is_empty() {
         return Ok(None);
     }
-    schema::lock(db, &name, "ROW EXCLUSIVE").await?;
     insert(db, table, &name, &places, encoded).await
 }
 

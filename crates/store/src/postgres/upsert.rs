@@ -7,7 +7,7 @@ use super::changes;
 use super::db::Db;
 use super::param::Param;
 use super::rows::{EncodedRow, Parts, check_distinct, encode_row, insert, values};
-use super::schema::{self, Place, places, select_list, table_name, table_ref};
+use super::schema::{self, Place, places, select_list, table_ref};
 use crate::error::Result;
 use crate::key::Keyed;
 use crate::rules;
@@ -20,7 +20,7 @@ pub(super) async fn upsert_rows(
     rows: &[Vec<Value>],
 ) -> Result<Upserted> {
     rules::check_insert(rows.len())?;
-    let name = table_name(db, table).await?;
+    let name = schema::hold(db, table, "SHARE ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
     for (index, row) in rows.iter().enumerate() {
@@ -28,7 +28,6 @@ pub(super) async fn upsert_rows(
     }
     let typed: Vec<_> = places.iter().map(|place| (place.id, place.kind)).collect();
     let keyed = Keyed::of(key, &typed, rows)?;
-    schema::lock(db, &name, "SHARE ROW EXCLUSIVE").await?;
     let there = there(db, &name, &places, &keyed).await?;
     let (mut known, mut new) = (Vec::new(), Vec::new());
     for (row, id) in keyed.rows.iter().zip(there) {
