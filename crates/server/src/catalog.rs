@@ -2,7 +2,9 @@
 //! that does it. Every face is drawn from this page.
 
 mod check;
+mod columns;
 mod field;
+mod rows;
 mod runs;
 mod smart;
 mod tables;
@@ -11,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,8 +52,23 @@ impl Verb {
     }
 }
 
-/// The envelope of an answer, or why there is none.
-type Reply = Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>;
+/// What is sent back, or why nothing is.
+type Reply = Pin<Box<dyn Future<Output = Result<Sent>> + Send>>;
+
+/// What is sent back for a call.
+pub(crate) enum Sent {
+    /// The envelope.
+    Whole(Bytes),
+    /// An answer that is made while it is sent. Only REST can do that.
+    Stream(Streamed),
+}
+
+/// See [`Sent`].
+pub(crate) struct Streamed {
+    pub(crate) content_type: &'static str,
+    /// An error ends it, and must be seen: the connection is cut.
+    pub(crate) body: BoxStream<'static, Result<Bytes>>,
+}
 
 /// Operations about one thing: a chapter of the documentation, and a toolset over MCP.
 #[derive(Debug)]
@@ -112,8 +130,21 @@ impl Operation {
         &'static self,
         app: App,
         caller: Caller,
-        mut arguments: Map<String, Json>,
+        arguments: Map<String, Json>,
     ) -> Result<Bytes> {
+        match self.answer(app, caller, arguments).await? {
+            Sent::Whole(envelope) => Ok(envelope),
+            Sent::Stream(_) => Err(ApiError::field("limit", "0 streams all rows, which only REST does; read page by page")),
+        }
+    }
+
+    /// As [`Operation::call`], for a face that can send a stream.
+    pub(crate) async fn answer(
+        &'static self,
+        app: App,
+        caller: Caller,
+        mut arguments: Map<String, Json>,
+    ) -> Result<Sent> {
         let attempted = self.attempt(&arguments);
         let answer = match check::arguments(self.fields, &mut arguments) {
             Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
@@ -172,14 +203,51 @@ struct Call {
     arguments: Map<String, Json>,
 }
 
+/// What an operation may answer: an envelope's content, or that or a stream of the same.
+trait Answering: Send {
+    /// Of its `data`.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+    fn sent(self, operation: &'static str) -> Result<Sent>;
+}
+
+impl<T: Serialize + JsonSchema + Send> Answering for Outcome<T> {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+
+    fn sent(mut self, operation: &'static str) -> Result<Sent> {
+        self.meta.insert("operation".to_owned(), operation.into());
+        envelope::success(&self).map(Sent::Whole)
+    }
+}
+
+/// An outcome, or the same as a stream.
+pub(crate) enum MaybeStream<T> {
+    Outcome(Outcome<T>),
+    Stream(Streamed),
+}
+
+impl<T: Serialize + JsonSchema + Send> Answering for MaybeStream<T> {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        <Outcome<T> as Answering>::schema(generator)
+    }
+
+    fn sent(self, operation: &'static str) -> Result<Sent> {
+        match self {
+            Self::Outcome(outcome) => outcome.sent(operation),
+            Self::Stream(stream) => Ok(Sent::Stream(stream)),
+        }
+    }
+}
+
 impl Ask<'_> {
     /// Ties the operation's types to the catalogue's: arguments in, envelope out. Its schema comes from the same types, so
     /// that the documentation cannot say anything else.
     fn of<I, O, F>(self, operation: fn(App, I) -> F) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + JsonSchema + Send,
-        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
     {
         self.by(move |app, _, input| operation(app, input))
     }
@@ -188,20 +256,18 @@ impl Ask<'_> {
     fn by<I, O, F>(self, operation: impl FnOnce(App, Caller, I) -> F + Send + 'static) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + JsonSchema + Send,
-        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
     {
         let call = match self {
-            Self::Schema(generator) => return Answer::Schema(generator.subschema_for::<O>()),
+            Self::Schema(generator) => return Answer::Schema(O::schema(generator)),
             Self::Call(call) => call,
         };
         Answer::Reply(Box::pin(async move {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-            let mut outcome = operation(call.app, call.caller, input).await?;
-            outcome.meta.insert("operation".to_owned(), call.name.into());
-            envelope::success(&outcome)
+            operation(call.app, call.caller, input).await?.sent(call.name)
         }))
     }
 }

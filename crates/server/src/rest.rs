@@ -102,7 +102,7 @@ async fn serve(
         let (arguments, held) = request::arguments(operation, &shared, &path, request).await?;
         // In a task of its own: a caller that hangs up, or has no more time, does not leave half of it done.
         let task = tokio::spawn(async move {
-            let answer = operation.call(shared.app.clone(), caller, arguments).await;
+            let answer = operation.answer(shared.app.clone(), caller, arguments).await;
             drop(held);
             answer
         });
@@ -111,7 +111,7 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        answer = work => answer.map(|envelope| answered(StatusCode::OK, envelope)),
+        answer = work => answer.map(reply::sent),
         () = deadline => {
             let message = format!("no answer within {} ms; it may still take effect", timeout.as_millis());
             Err(ApiError::new(Code::Timeout, message))
