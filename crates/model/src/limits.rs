@@ -72,6 +72,16 @@ fixed! {
     PAGE_ROWS_DEFAULT: usize = 25, "rows", HYPERTAB;
     /// Rows of one page of a query over REST.
     PAGE_ROWS_MAX: usize = 10_000, "rows", OURS;
+    /// Groups of a filter inside one another; people nest two or three.
+    FILTER_DEPTH_MAX: usize = 16, "groups", OURS;
+    /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
+    FILTER_TESTS_MAX: usize = 500, "tests", OURS;
+    /// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
+    FILTER_VALUES_MAX: usize = 10_000, "values", OURS;
+    /// Keys of one order.
+    SORT_KEYS_MAX: usize = 16, "keys", OURS;
+    /// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
+    CHANGE_ROWS_MAX: usize = 10_000, "rows", OURS;
     /// Bytes of one value of a row: more than any cell a person reads, little enough that a batch of rows fits in memory.
     VALUE_BYTES_MAX: usize = 1024 * 1024, "bytes", OURS;
     /// Bytes of one template as written.
@@ -139,6 +149,8 @@ fixed! {
 const _: () = {
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
+    assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
+    assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
     assert!(MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
     assert!(PROXY_REPLY_BYTES_MAX <= RESPONSE_BODY_BYTES_MAX);
