@@ -1,37 +1,39 @@
 //! From what stands in a file to the value of a column, and back to text.
 
-use paceline_model::{ColumnType, Value};
+use paceline_model::{Column, ColumnType, Value};
 use serde_json::Value as Json;
 
 /// The value of a column from what stands in a file. Text becomes what the column holds: `3.5` a number, `true` a boolean,
 /// `{"a":1}` JSON, `["a","b"]` or `a; b` a list of options. JSON of another kind than the column's is taken as the text
-/// that it is, so that a number may stand in a column of text and a text with a number in it in one of numbers. `options`
-/// are those of a select. An empty text of any column but of text is an empty cell.
+/// that it is, so that a number may stand in a column of text and a text with a number in it in one of numbers. An empty
+/// text of any column but of text is an empty cell.
 ///
 /// # Errors
 /// What the column takes, without the value.
 ///
 /// ```
 /// use paceline_files::typed;
-/// use paceline_model::{ColumnType, Value};
+/// use paceline_model::{Column, ColumnId, ColumnType, TableId, Value};
+/// let column = |kind| Column {
+///     id: ColumnId(1), table: TableId(1), name: "x".into(), title: None, kind, options: vec![], smart: None,
+/// };
 /// let text = |text: &str| Value::Text(text.to_owned());
-/// assert_eq!(typed(ColumnType::Number, &[], text(" 3.5")), Ok(Value::Number(3.5)));
-/// assert_eq!(typed(ColumnType::Boolean, &[], text("TRUE")), Ok(Value::Bool(true)));
-/// assert_eq!(typed(ColumnType::Text, &[], Value::Int(7)), Ok(text("7")));
-/// assert!(typed(ColumnType::Number, &[], text("three")).is_err());
+/// assert_eq!(typed(&column(ColumnType::Number), text(" 3.5")), Ok(Value::Number(3.5)));
+/// assert_eq!(typed(&column(ColumnType::Boolean), text("TRUE")), Ok(Value::Bool(true)));
+/// assert_eq!(typed(&column(ColumnType::Text), Value::Int(7)), Ok(text("7")));
+/// assert!(typed(&column(ColumnType::Number), text("three")).is_err());
 /// ```
-pub fn typed(kind: ColumnType, options: &[String], value: Value) -> Result<Value, String> {
-    let json = match (kind, value) {
+pub fn typed(column: &Column, value: Value) -> Result<Value, String> {
+    let json = match (column.kind, value) {
         (_, value) if value.is_null() => return Ok(Value::Null),
-        (kind, Value::Text(text)) => of_text(kind, options, text)?,
+        (_, Value::Text(text)) => of_text(column, text)?,
         (kind, Value::Json(Json::String(text))) if kind != ColumnType::Json => {
-            of_text(kind, options, text)?
+            of_text(column, text)?
         }
         (kind, other) if kind.is_text() => Json::String(other.to_text()),
         (_, other) => other.to_json(),
     };
-    check_options(kind, options, &json)?;
-    Value::from_json(kind, json).map_err(|error| error.to_string())
+    Value::of(column, json).map_err(|error| error.to_string())
 }
 
 /// A value as it stands in a text file, so that [`typed`] makes the same value of it again; nothing for an empty cell.
@@ -43,13 +45,10 @@ pub fn text_of(kind: ColumnType, value: &Value) -> String {
     }
 }
 
-fn of_text(kind: ColumnType, options: &[String], text: String) -> Result<Json, String> {
+fn of_text(column: &Column, text: String) -> Result<Json, String> {
+    let kind = column.kind;
     let trimmed = text.trim();
-    if kind == ColumnType::Text || (kind.is_text() && !trimmed.is_empty()) {
-        let meant = kind == ColumnType::Select && !options.contains(&text);
-        return Ok(Json::String(if meant { trimmed.to_owned() } else { text }));
-    }
-    if trimmed.is_empty() {
+    if trimmed.is_empty() && kind != ColumnType::Text {
         return Ok(Json::Null);
     }
     match kind {
@@ -57,8 +56,10 @@ fn of_text(kind: ColumnType, options: &[String], text: String) -> Result<Json, S
         ColumnType::Boolean => boolean(trimmed),
         ColumnType::Json => serde_json::from_str(trimmed)
             .map_err(|_| "a json column takes JSON; this text is none".to_owned()),
-        ColumnType::MultiSelect => Ok(list(options, trimmed)),
-        _ => Ok(Json::String(text)),
+        ColumnType::MultiSelect => Ok(list(&column.options, trimmed)),
+        ColumnType::Text => Ok(Json::String(text)),
+        ColumnType::Select if column.options.contains(&text) => Ok(Json::String(text)),
+        _ => Ok(Json::String(trimmed.to_owned())),
     }
 }
 
@@ -91,34 +92,4 @@ fn list(options: &[String], text: &str) -> Json {
     let separator = if text.contains(';') { ';' } else { ',' };
     let items = text.split(separator).map(str::trim).filter(|item| !item.is_empty());
     items.map(Json::from).collect()
-}
-
-fn check_options(kind: ColumnType, options: &[String], json: &Json) -> Result<(), String> {
-    let known = |json: &Json| match json {
-        Json::String(text) => options.iter().any(|option| option == text),
-        _ => false,
-    };
-    let well = match (kind, json) {
-        (_, Json::Null) => true,
-        (ColumnType::Select, json) => options.is_empty() || known(json),
-        (ColumnType::MultiSelect, Json::Array(items)) => {
-            items.iter().all(|item| item.is_string() && (options.is_empty() || known(item)))
-        }
-        (ColumnType::MultiSelect, _) => false,
-        _ => true,
-    };
-    if well {
-        return Ok(());
-    }
-    Err(format!("a {kind} column takes its options only: {}", told(options)))
-}
-
-/// The first few options.
-fn told(options: &[String]) -> String {
-    const TOLD_MAX: usize = 10;
-    let mut told: Vec<&str> = options.iter().take(TOLD_MAX).map(String::as_str).collect();
-    if options.len() > TOLD_MAX {
-        told.push("...");
-    }
-    told.join(", ")
 }

@@ -7,6 +7,8 @@ mod columns;
 mod contract;
 mod errors;
 mod log;
+mod openapi;
+mod promise;
 mod rows;
 mod runs;
 mod serve;
