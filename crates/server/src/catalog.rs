@@ -82,7 +82,8 @@ pub struct Chapter {
 }
 
 /// Every operation, in the order of the documentation.
-pub static CATALOGUE: &[Chapter] = &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+pub static CATALOGUE: &[Chapter] =
+    &[tables::CHAPTER, columns::CHAPTER, rows::CHAPTER, smart::CHAPTER, runs::CHAPTER];
 
 /// Every operation of [`CATALOGUE`].
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -134,7 +135,10 @@ impl Operation {
     ) -> Result<Bytes> {
         match self.answer(app, caller, arguments).await? {
             Sent::Whole(envelope) => Ok(envelope),
-            Sent::Stream(_) => Err(ApiError::field("limit", "0 streams all rows, which only REST does; read page by page")),
+            Sent::Stream(_) => Err(ApiError::field(
+                "limit",
+                "0 streams all rows, which only REST does; read page by page",
+            )),
         }
     }
 

@@ -175,3 +175,14 @@ pub(crate) fn failure(error: &ApiError) -> Bytes {
     // Texts and numbers only, which always are JSON.
     serde_json::to_vec(&envelope).map(Bytes::from).unwrap_or_default()
 }
+
+/// An error as the last line of a stream of lines.
+pub(crate) fn failure_line(error: &ApiError) -> Bytes {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        error: &'a crate::error::Fault,
+    }
+    let mut line = serde_json::to_vec(&Line { error: &error.0 }).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}

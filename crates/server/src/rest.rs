@@ -12,7 +12,6 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{MethodFilter, Router, get, on};
-use http::StatusCode;
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};

@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::rows::no_such_row;
 use super::{iso, smart_column, table};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
-use crate::error::{ApiError, Code, Result};
+use crate::error::Result;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ExplainCell {
@@ -53,9 +54,7 @@ pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<Cell
     };
     let found = store.rows(query).await?.into_iter().next().filter(|row| row.id == input.row);
     let Some(row) = found else {
-        let message = format!("table {:?} has no row {}", table.name, input.row);
-        let hint = Hint::new("query_rows", "see which rows there are").with("table", table.name);
-        return Err(ApiError::new(Code::RowNotFound, message).hint(hint));
+        return Err(no_such_row(&table, input.row));
     };
     let cell = store.cells(column.id, row.id, row.id).await?.into_iter().next();
     let attempts = store.attempts(column.id, row.id).await?;

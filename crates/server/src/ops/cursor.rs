@@ -23,10 +23,8 @@ pub(crate) struct Cursor {
 
 /// What was asked for, as far as a cursor is bound to it: filter and order as they were written.
 pub(crate) fn digest(filter: Option<&Json>, order: Option<&Json>) -> [u8; 8] {
-    let asked = Json::from(vec![
-        filter.cloned().unwrap_or_default(),
-        order.cloned().unwrap_or_default(),
-    ]);
+    let asked =
+        Json::from(vec![filter.cloned().unwrap_or_default(), order.cloned().unwrap_or_default()]);
     let hash = blake3::hash(asked.to_string().as_bytes());
     let mut digest = [0; 8];
     digest.copy_from_slice(&hash.as_bytes()[..8]);
@@ -36,7 +34,8 @@ pub(crate) fn digest(filter: Option<&Json>, order: Option<&Json>) -> [u8; 8] {
 pub(crate) fn encode(table: TableId, digest: [u8; 8], cursor: &Cursor) -> String {
     let keys = cursor.keys.as_deref().unwrap_or_default();
     let keys = Json::Array(keys.iter().map(Value::to_json).collect()).to_string();
-    let keys = if cursor.keys.is_some() && keys.len() <= KEYS_BYTES_MAX { keys } else { String::new() };
+    let keys =
+        if cursor.keys.is_some() && keys.len() <= KEYS_BYTES_MAX { keys } else { String::new() };
     let bytes = [
         [VERSION].as_slice(),
         &table.0.to_be_bytes(),

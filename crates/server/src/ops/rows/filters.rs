@@ -4,24 +4,32 @@ use paceline_model::{Filter, FilterError, Operator, Sort, Subject, Table, Test, 
 use serde_json::Value as Json;
 
 use crate::envelope::Hint;
-use crate::error::{ApiError, Code, Detail, Result};
+use crate::error::{ApiError, Code, Detail, Result, format_meant};
 use crate::ops::schema_hint;
 
 /// The filter, if there is one.
 pub(super) fn filter(table: &Table, given: Option<&Json>) -> Result<Option<Filter>> {
     let Some(given) = given else { return Ok(None) };
-    Filter::parse(table, &unpacked("where", given)?).map(Some).map_err(|error| refused(table, error))
+    Filter::parse(table, &unpacked("where", given)?)
+        .map(Some)
+        .map_err(|error| refused(table, "where", error))
 }
 
 /// The order; that of the ids if none is given.
 pub(super) fn order(table: &Table, given: Option<&Json>) -> Result<Vec<Sort>> {
     let Some(given) = given else { return Ok(Vec::new()) };
-    Sort::parse(table, given).map_err(|error| refused(table, error))
+    let written = given.as_str().is_some_and(|text| text.starts_with(['{', '[']));
+    let given = if written { unpacked("order_by", given)? } else { given.clone() };
+    Sort::parse(table, &given).map_err(|error| refused(table, "order_by", error))
 }
 
 /// Rows to change or delete: `where` or `ids`, one of them. A filter that means every row is said as such, so that a
 /// forgotten one does not mean it.
-pub(super) fn chosen(table: &Table, filter_given: Option<&Json>, ids: Option<&Json>) -> Result<Filter> {
+pub(super) fn chosen(
+    table: &Table,
+    filter_given: Option<&Json>,
+    ids: Option<&Json>,
+) -> Result<Filter> {
     match (filter(table, filter_given)?, ids) {
         (Some(filter), None) => Ok(filter),
         (None, Some(ids)) => of_ids(ids),
@@ -79,10 +87,16 @@ fn unpacked(field: &str, given: &Json) -> Result<Json> {
 }
 
 /// What is wrong with a filter or an order.
-fn refused(table: &Table, error: FilterError) -> ApiError {
-    let message = format!("{}: {}", error.field, error.problem);
+fn refused(table: &Table, argument: &str, error: FilterError) -> ApiError {
+    let field = match error.field.as_str() {
+        "" => argument.to_owned(),
+        at if at.starts_with('[') => format!("{argument}{at}"),
+        at => format!("{argument}.{at}"),
+    };
+    let meant = error.did_you_mean.as_deref().map_or_else(String::new, format_meant);
+    let message = format!("{field}: {}{meant}", error.problem);
     let mut told = ApiError::new(Code::InvalidFilter, message).meant_as_said(error.did_you_mean);
-    told.0.details = vec![Detail { field: error.field, problem: error.problem }];
+    told.0.details = vec![Detail { field, problem: error.problem }];
     told.hint(schema_hint(table)).hint(
         Hint::new("query_rows", "look at some rows without a filter")
             .with("table", table.name.as_str()),
