@@ -11,9 +11,11 @@ mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use paceline_model::Store;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +24,9 @@ use serde_json::{Map, Value as Json};
 pub(crate) use check::from_text;
 pub use field::{Field, Kind, Place};
 
-use crate::envelope::{self, Outcome};
+use crate::envelope::{self, Hint, Outcome};
 use crate::error::{ApiError, Result};
-use crate::{App, KeyScope};
+use crate::{App, KeyScope, ops};
 
 /// How an operation is asked for over REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,6 +152,8 @@ impl Operation {
         mut arguments: Map<String, Json>,
     ) -> Result<Sent> {
         let attempted = self.attempt(&arguments);
+        let subject = arguments.get("table").and_then(Json::as_str).map(str::to_owned);
+        let store = Arc::clone(app.engine.store());
         let answer = match check::arguments(self.fields, &mut arguments) {
             Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
             {
@@ -158,7 +162,12 @@ impl Operation {
             },
             Err(error) => Err(error),
         };
-        answer.map_err(|error| error.attempting(|| attempted))
+        match answer {
+            Ok(sent) => Ok(sent),
+            Err(error) => {
+                Err(hinted(error, &*store, subject.as_deref()).await.attempting(|| attempted))
+            }
+        }
     }
 
     /// What its `data` is when it succeeds.
@@ -183,6 +192,21 @@ impl Operation {
         }
         format!("{} ({})", self.name, subjects.join(", "))
     }
+}
+
+/// With a call that makes sense next, for a caller's mistake that brought none of its own.
+async fn hinted(error: ApiError, store: &dyn Store, table: Option<&str>) -> ApiError {
+    if !error.0.hints.is_empty() || !(400..500).contains(&error.0.code.status()) {
+        return error;
+    }
+    let found = match table {
+        Some(name) => store.table(name).await.ok().flatten(),
+        None => None,
+    };
+    error.hint(match found {
+        Some(table) => ops::schema_hint(&table),
+        None => Hint::new("list_tables", "see which tables there are"),
+    })
 }
 
 /// What the function of a row of the catalogue is asked for.
