@@ -31,7 +31,7 @@ pub use filter::{Filter, FilterError, Operator, PathStep, Sort, Subject, Test};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{Nearest, check_name, nearest, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};
-pub use registry::{Entry, EntryQuery, Item, NewItem, Registry};
+pub use registry::{Entry, EntryQuery, Item, NewItem, Note, Registry};
 pub use run::{
     Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
     TaskReport, TaskStep,

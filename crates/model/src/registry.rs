@@ -54,6 +54,31 @@ pub struct Entry {
     pub body: Json,
 }
 
+/// Something that is written along with something else, in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// As [`Registry::update_item`].
+    Item {
+        /// Its kind.
+        kind: &'static str,
+        /// Its id.
+        id: i64,
+        /// The version it is at.
+        version: i64,
+        /// Its new body.
+        body: Json,
+    },
+    /// As [`Registry::append_entries`].
+    Entries {
+        /// The log.
+        log: String,
+        /// Its new lines.
+        entries: Vec<(i64, Json)>,
+        /// How many lines it keeps.
+        keep: u64,
+    },
+}
+
 /// Which lines of a log to read: the newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryQuery {
@@ -92,4 +117,7 @@ pub trait Registry: Send + Sync {
 
     /// Lines of a log, the newest first; at most `limits::PAGE_ROWS_MAX`.
     async fn entries(&self, log: &str, query: EntryQuery) -> Result<Vec<Entry>>;
+
+    /// Writes all of these or none, items first and in the order of their ids: what belongs together cannot part.
+    async fn keep(&self, notes: Vec<Note>) -> Result<()>;
 }

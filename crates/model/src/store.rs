@@ -6,7 +6,7 @@ use paceline_clock::Timestamp;
 
 use crate::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Registry,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Registry,
     Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table,
     TableChange, TableId, TaskReport, Upserted, Value,
 };
@@ -82,6 +82,18 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     ) -> Result<Upserted> {
         Err(crate::Error::invalid("not built yet"))
     }
+
+    /// Rows that something brings, and its own word on how far it has come, in one transaction: as [`Store::upsert_rows`]
+    /// (as [`Store::insert_rows`] if `key` is empty) and [`Registry::keep`]. After a crash either both are there or
+    /// neither, so that nothing is brought twice and nothing left out.
+    async fn feed_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+        notes: Vec<Note>,
+    ) -> Result<Upserted>;
 
     /// Sets these columns to these values in every row that passes the filter; answers how many. Writes one
     /// `RowsUpdated` or `Reload` change.

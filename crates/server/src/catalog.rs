@@ -6,6 +6,7 @@ mod columns;
 mod field;
 mod rows;
 mod runs;
+mod schema;
 mod smart;
 mod tables;
 
@@ -21,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-pub(crate) use check::from_text;
+pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
 use crate::envelope::{self, Hint, Outcome};

@@ -46,6 +46,7 @@ codes! {
     RowNotFound 404 "ROW_NOT_FOUND" "query the rows, then use an _ht_id from there";
     RunNotFound 404 "RUN_NOT_FOUND" "list the runs of the table, then use an id from there";
     NotFound 404 "NOT_FOUND" "look it up again; it may have been removed";
+    ToolNotFound 404 "TOOL_NOT_FOUND" "list the tools, or call hypertab_call_operation without arguments to see every operation";
     NoSuchRoute 404 "ROUTE_NOT_FOUND" "check the path; every path of the API begins with /api";
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" "use a method from the Allow header";
     TableDeleted 410 "TABLE_DELETED" "restore the table; it is kept for 30 days";

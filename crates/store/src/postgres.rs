@@ -3,8 +3,9 @@
 //!
 //! Locks are taken in one order, so that no two transactions wait for each other: the column's, the run's row, the
 //! user's table, cells, and last the table's row, which numbers its changes ([`changes`]). Only what makes rows and runs
-//! takes the table's row earlier, and after the user's table. Whoever changes or deletes a table holds all of it, and
-//! whoever names it in a statement has held it first ([`schema::hold`]), so that a name means one table.
+//! takes the table's row earlier, and after the user's table. After all of these come items, by their ids, and logs.
+//! Whoever changes or deletes a table holds all of it, and whoever names it in a statement has held it first
+//! ([`schema::hold`]), so that a name means one table.
 
 mod attempts;
 mod budgets;

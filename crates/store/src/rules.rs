@@ -4,8 +4,8 @@ mod columns;
 mod items;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, RowId, Run, RunId,
-    RunStatus, Scope, SmartKind, TableId, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, Note, RowId, Run,
+    RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
@@ -221,6 +221,15 @@ pub(crate) fn parse_scope(name: &str) -> Result<Scope> {
 /// A stored status.
 pub(crate) fn parse_status(name: &str) -> Result<RunStatus> {
     RunStatus::parse(name).ok_or_else(|| unreadable("status of a run", name))
+}
+
+/// Notes in the order in which they are written: items first and by their ids, so that two writers take them in one order.
+pub(crate) fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by_key(|note| match note {
+        Note::Item { id, .. } => (0, *id),
+        Note::Entries { .. } => (1, 0),
+    });
+    notes
 }
 
 /// A stored cell state.

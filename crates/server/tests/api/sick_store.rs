@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId, DeletedTable, Entry, EntryQuery, Error,
-    Filter, Item, Lease, NewColumn, NewItem, NewRun, NewTable, NotedCall, Recovery, Registry,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
-    TableChange, TableId, TaskReport, Value,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, Entry, EntryQuery, Error, Filter, Item, Lease, NewColumn, NewItem, NewRun,
+    NewTable, Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId,
+    RunStatus, SavedBudget, SentRecord, Store, Table, TableChange, TableId, TaskReport, Upserted,
+    Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -114,6 +115,9 @@ impl Registry for Sick {
     async fn entries(&self, _: &str, _: EntryQuery) -> Result<Vec<Entry>> {
         self.says().await
     }
+    async fn keep(&self, _: Vec<Note>) -> Result<()> {
+        self.says().await
+    }
 }
 
 #[async_trait]
@@ -163,6 +167,16 @@ impl Store for Sick {
         _: &[ColumnId],
         _: Vec<Vec<Value>>,
     ) -> Result<Option<(RowId, RowId)>> {
+        self.says().await
+    }
+    async fn feed_rows(
+        &self,
+        _: TableId,
+        _: &[ColumnId],
+        _: &[ColumnId],
+        _: Vec<Vec<Value>>,
+        _: Vec<Note>,
+    ) -> Result<Upserted> {
         self.says().await
     }
     async fn rows(&self, _: RowQuery) -> Result<Vec<Row>> {

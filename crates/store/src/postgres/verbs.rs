@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Result, Row,
-    RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table, TableChange,
-    TableId, TaskReport, Value, limits,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
+    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    TableChange, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
     PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, notes, records,
-    recovery, rows, runs, tables,
+    recovery, registry, rows, runs, tables,
 };
 use crate::rules;
 
@@ -88,6 +88,29 @@ impl Store for PostgresStore {
         let columns = columns.to_vec();
         self.write(move |db| async move { rows::insert_rows(&db, table, &columns, &rows).await })
             .await
+    }
+
+    async fn feed_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+        notes: Vec<Note>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(move |db| async move {
+            let fed = if key.is_empty() {
+                let inserted = rows::insert_rows(&db, table, &columns, &rows).await?;
+                Upserted { inserted, updated: 0 }
+            } else {
+                return Err(paceline_model::Error::invalid("not built yet").into());
+            };
+            registry::keep(&db, notes).await?;
+            Ok(fed)
+        })
+        .await
     }
 
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {

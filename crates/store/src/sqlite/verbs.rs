@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Result, Row,
-    RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table, TableChange,
-    TableId, TaskReport, Value, limits,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
+    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    TableChange, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
     SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, notes, records,
-    recovery, rows, runs, tables,
+    recovery, registry, rows, runs, tables,
 };
 use crate::rules;
 
@@ -80,6 +80,29 @@ impl Store for SqliteStore {
         rules::check_insert(rows.len())?;
         let columns = columns.to_vec();
         self.write(move |db| rows::insert_rows(db, table, &columns, &rows)).await
+    }
+
+    async fn feed_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+        notes: Vec<Note>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(move |db| {
+            let fed = if key.is_empty() {
+                let inserted = rows::insert_rows(db, table, &columns, &rows)?;
+                Upserted { inserted, updated: 0 }
+            } else {
+                return Err(paceline_model::Error::invalid("not built yet").into());
+            };
+            registry::keep(db, notes)?;
+            Ok(fed)
+        })
+        .await
     }
 
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {
