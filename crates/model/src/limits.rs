@@ -72,16 +72,6 @@ fixed! {
     PAGE_ROWS_DEFAULT: usize = 25, "rows", HYPERTAB;
     /// Rows of one page of a query over REST.
     PAGE_ROWS_MAX: usize = 10_000, "rows", OURS;
-    /// Groups of a filter inside one another; people nest two or three.
-    FILTER_DEPTH_MAX: usize = 16, "groups", OURS;
-    /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
-    FILTER_TESTS_MAX: usize = 500, "tests", OURS;
-    /// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
-    FILTER_VALUES_MAX: usize = 10_000, "values", OURS;
-    /// Keys of one order.
-    SORT_KEYS_MAX: usize = 16, "keys", OURS;
-    /// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
-    CHANGE_ROWS_MAX: usize = 10_000, "rows", OURS;
     /// Bytes of one value of a row: more than any cell a person reads, little enough that a batch of rows fits in memory.
     VALUE_BYTES_MAX: usize = 1024 * 1024, "bytes", OURS;
     /// Bytes of one template as written.
@@ -106,6 +96,27 @@ fixed! {
     FETCHES_BYTES_MAX: usize = 128 * 1024 * 1024, "bytes", OURS;
     /// Redirects of such a call that are followed at the most.
     REDIRECTS_MAX: u8 = 5, "redirects", OURS;
+
+    /// Calls of one key in [`KEY_WINDOW`]: Hypertab's one paid plan. `paceline serve --key-limit` sets another.
+    KEY_CALLS_MAX: u32 = 2_000, "calls", HYPERTAB;
+    /// The window that calls of a key are counted in.
+    KEY_WINDOW: Duration = Duration::from_secs(60), "s", HYPERTAB;
+    /// Keys whose calls are counted at once.
+    LIMITED_KEYS_MAX: usize = 20_000, "keys", OURS;
+    /// Requests without a good key from one address in [`STRANGER_WINDOW`] that get a proper answer.
+    STRANGER_TRIES_MAX: u32 = 60, "requests", OURS;
+    /// The window that they are counted in.
+    STRANGER_WINDOW: Duration = Duration::from_secs(60), "s", OURS;
+    /// Addresses that are told apart for that.
+    STRANGERS_MAX: usize = 10_000, "addresses", OURS;
+    /// Lines of the audit log: what was done.
+    AUDIT_KEPT: u64 = 100_000, "lines", OURS;
+    /// Lines of the log of those who were not let in.
+    AUDIT_REFUSALS_KEPT: u64 = 10_000, "lines", OURS;
+    /// Lines of either that wait to be written; further ones are counted only.
+    AUDIT_QUEUE_MAX: usize = 10_000, "lines", OURS;
+    /// AI providers, each with a key.
+    PROVIDERS_MAX: usize = 1_000, "providers", OURS;
 
     /// Calls at once on the command line, where the person is the operator.
     CLI_CONCURRENT_MAX: u32 = 1_024, "calls", OURS;

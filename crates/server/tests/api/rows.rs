@@ -92,12 +92,7 @@ fn wrong_names_are_named_with_what_was_meant() {
         app.airports().await;
         app.near(json!("gentle")).await.ok();
         let cases = [
-            (
-                json!({"lt": 1}),
-                404,
-                "COLUMN_NOT_FOUND",
-                vec!["rows[1].lt", "no column"],
-            ),
+            (json!({"lt": 1}), 404, "COLUMN_NOT_FOUND", vec!["rows[1].lt", "no column"]),
             (json!({"zzzzzz": 1}), 404, "COLUMN_NOT_FOUND", vec!["rows[1].zzzzzz", "airports"]),
             (json!({"_ht_id": 1}), 400, "SYSTEM_COLUMN_IMMUTABLE", vec!["rows[1]._ht_id"]),
             (json!({"near": {}}), 400, "VALIDATION_ERROR", vec!["rows[1].near", "smart column"]),

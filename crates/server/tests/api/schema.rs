@@ -32,7 +32,9 @@ fn a_renamed_column_takes_its_templates_and_secrets_along() {
     app(|app| async move {
         app.airports().await;
         tagged(&app).await;
-        app.patch("/api/tables/airports/columns/iata", json!({"name": "code", "title": "Code"})).await.ok();
+        app.patch("/api/tables/airports/columns/iata", json!({"name": "code", "title": "Code"}))
+            .await
+            .ok();
         let table = app.get("/api/tables/airports").await;
         let smart = &table.ok()["columns"][3]["smart"];
         assert_eq!(smart["config"]["url"], "https://vendor.example/{{code}}?lat={{lat ?? 0}}");
@@ -98,7 +100,10 @@ fn a_column_that_a_smart_one_needs_stays() {
         }
         let unconfirmed = delete(&app, "/api/tables/airports/columns/lon").await;
         unconfirmed.refused(400, "CONFIRMATION_REQUIRED", &["lon", "3 rows"]);
-        assert_eq!(*delete(&app, "/api/tables/airports/columns/lon?confirm=true").await.ok(), json!({"deleted": "lon"}));
+        assert_eq!(
+            *delete(&app, "/api/tables/airports/columns/lon?confirm=true").await.ok(),
+            json!({"deleted": "lon"})
+        );
         delete(&app, "/api/tables/airports/columns/tagged?confirm=true").await.ok();
         delete(&app, "/api/tables/airports/columns/iata?confirm=true").await.ok();
         assert_eq!(columns(&app.get("/api/tables/airports").await), ["lat"]);
@@ -112,7 +117,8 @@ fn columns_are_added_with_options_that_rows_must_keep_to() {
     app(|app| async move {
         app.airports().await;
         let path = "/api/tables/airports/columns";
-        let stage = json!({"name": "stage", "type": "select", "config": {"options": ["lead", "customer"]}});
+        let stage =
+            json!({"name": "stage", "type": "select", "config": {"options": ["lead", "customer"]}});
         assert_eq!(app.post(path, stage.clone()).await.ok()["config"], stage["config"]);
         let rows = |value: &str| json!({"rows": [{"stage": value}]});
         app.post("/api/tables/airports/rows", rows("lead")).await.ok();
@@ -131,12 +137,27 @@ fn columns_are_added_with_options_that_rows_must_keep_to() {
 #[test]
 fn what_a_column_cannot_be_is_told_by_field() {
     let cases = [
-        (json!({"name": "a", "type": "text", "config": {"options": ["x"]}}), "config.options: belongs to select"),
+        (
+            json!({"name": "a", "type": "text", "config": {"options": ["x"]}}),
+            "config.options: belongs to select",
+        ),
         (json!({"name": "a", "type": "select"}), "config.options: is required"),
-        (json!({"name": "a", "type": "select", "config": {"options": []}}), "config.options: is not a list of 1 to 1000"),
-        (json!({"name": "a", "type": "select", "config": {"options": ["x", 1]}}), "config.options: item 1 is not text"),
-        (json!({"name": "a", "type": "multi_select", "config": {"options": ["x", "x"]}}), "\"x\" stands there twice"),
-        (json!({"name": "a", "type": "text", "config": {"url": "x"}}), "config.url: there is no such field"),
+        (
+            json!({"name": "a", "type": "select", "config": {"options": []}}),
+            "config.options: is not a list of 1 to 1000",
+        ),
+        (
+            json!({"name": "a", "type": "select", "config": {"options": ["x", 1]}}),
+            "config.options: item 1 is not text",
+        ),
+        (
+            json!({"name": "a", "type": "multi_select", "config": {"options": ["x", "x"]}}),
+            "\"x\" stands there twice",
+        ),
+        (
+            json!({"name": "a", "type": "text", "config": {"url": "x"}}),
+            "config.url: there is no such field",
+        ),
     ];
     app(|app| async move {
         app.airports().await;
@@ -199,10 +220,13 @@ fn static_and_smart_columns_are_made_together_or_not_at_all() {
 fn a_table_changes_its_description_and_its_name_and_nothing_else() {
     app(|app| async move {
         app.airports().await;
-        let changed = app.patch("/api/tables/airports", json!({"description": "where planes land"})).await;
+        let changed =
+            app.patch("/api/tables/airports", json!({"description": "where planes land"})).await;
         assert_eq!(changed.ok()["description"], "where planes land");
         assert_eq!(changed.data()["name"], "airports");
-        app.post("/api/tables", json!({"name": "t", "columns": [{"name": "a", "type": "text"}]})).await.ok();
+        app.post("/api/tables", json!({"name": "t", "columns": [{"name": "a", "type": "text"}]}))
+            .await
+            .ok();
         for (body, code) in [
             (json!({"name": "t"}), "TABLE_ALREADY_EXISTS"),
             (json!({"name": "T"}), "INVALID_TABLE_NAME"),
