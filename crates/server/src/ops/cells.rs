@@ -13,7 +13,7 @@ use super::rows::no_such_row;
 use super::{column, iso, table};
 use crate::App;
 use crate::app::RUNS_MAX;
-use crate::envelope::{Hint, Outcome};
+use crate::envelope::Outcome;
 use crate::error::Result;
 
 /// The state of a cell that no call fills.
