@@ -1,9 +1,13 @@
 //! One row per operation: what it is called, where it stands in REST, what it takes, who may call it, and the function
 //! that does it. Every face is drawn from this page.
 
+mod access;
+mod answer;
 mod check;
 mod columns;
 mod field;
+mod http;
+mod providers;
 mod rows;
 mod runs;
 mod schema;
@@ -13,21 +17,25 @@ mod tables;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use paceline_model::Store;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
+use answer::{Answering, hinted};
+pub(crate) use answer::{MaybeStream, Sent, Streamed};
 pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
-use crate::envelope::{self, Hint, Outcome};
-use crate::error::{ApiError, Result};
-use crate::{App, KeyScope, ops};
+pub(crate) use crate::auth::Caller;
+use crate::auth::audit::Draft;
+use crate::error::{ApiError, Code, Result};
+use crate::{App, KeyScope, ServerConfig};
+
+/// What is left to tell a caller that the call it asked for took too long.
+const PROXY_GRACE: Duration = Duration::from_secs(5);
 
 /// How an operation is asked for over REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,21 +66,6 @@ impl Verb {
 /// What is sent back, or why nothing is.
 type Reply = Pin<Box<dyn Future<Output = Result<Sent>> + Send>>;
 
-/// What is sent back for a call.
-pub(crate) enum Sent {
-    /// The envelope.
-    Whole(Bytes),
-    /// An answer that is made while it is sent. Only REST can do that.
-    Stream(Streamed),
-}
-
-/// See [`Sent`].
-pub(crate) struct Streamed {
-    pub(crate) content_type: &'static str,
-    /// An error ends it, and must be seen: the connection is cut.
-    pub(crate) body: BoxStream<'static, Result<Bytes>>,
-}
-
 /// Operations about one thing: a chapter of the documentation, and a toolset over MCP.
 #[derive(Debug)]
 pub struct Chapter {
@@ -85,8 +78,16 @@ pub struct Chapter {
 }
 
 /// Every operation, in the order of the documentation.
-pub static CATALOGUE: &[Chapter] =
-    &[tables::CHAPTER, columns::CHAPTER, rows::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+pub static CATALOGUE: &[Chapter] = &[
+    tables::CHAPTER,
+    columns::CHAPTER,
+    rows::CHAPTER,
+    smart::CHAPTER,
+    runs::CHAPTER,
+    http::CHAPTER,
+    providers::CHAPTER,
+    access::CHAPTER,
+];
 
 /// Every operation of [`CATALOGUE`].
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -116,20 +117,24 @@ pub struct Operation {
 /// Operations that every client of MCP gets: each costs its context. (hypertab.md c, 15)
 pub const DEFAULT_TOOLS_MAX: usize = 15;
 
-/// Who asks for an operation.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    /// What the key may do.
-    pub(crate) scope: KeyScope,
-}
-
 /// The operation of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Operation> {
     operations().find(|operation| operation.name == name)
 }
 
 impl Operation {
-    /// Checks the arguments and does it; answers the whole envelope.
+    /// Whether a caller may do this. Who may not is on record.
+    pub(crate) fn allow(&self, app: &App, caller: &Caller) -> Result<()> {
+        if caller.scope >= self.scope {
+            return Ok(());
+        }
+        app.access.audit.forbidden(caller, self.name);
+        let message =
+            format!("this key may not {}; that needs the scope {}", self.name, self.scope.as_str());
+        Err(ApiError::new(Code::Forbidden, message))
+    }
+
+    /// Checks the arguments and does it; answers the whole envelope. What it came to is on record.
     pub(crate) async fn call(
         &'static self,
         app: App,
@@ -155,6 +160,8 @@ impl Operation {
         let attempted = self.attempt(&arguments);
         let subject = arguments.get("table").and_then(Json::as_str).map(str::to_owned);
         let store = Arc::clone(app.engine.store());
+        self.allow(&app, &caller).map_err(|error| error.attempting(|| self.name.to_owned()))?;
+        let (draft, access) = (Draft::of(self, &caller, &arguments), Arc::clone(&app.access));
         let answer = match check::arguments(self.fields, &mut arguments) {
             Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
             {
@@ -163,11 +170,24 @@ impl Operation {
             },
             Err(error) => Err(error),
         };
+        if let Some(draft) = draft {
+            access.audit.ended(draft, answer.as_ref().err());
+        }
         match answer {
             Ok(sent) => Ok(sent),
             Err(error) => {
                 Err(hinted(error, &*store, subject.as_deref()).await.attempting(|| attempted))
             }
+        }
+    }
+
+    /// How long a request for it may take over REST. A call of the proxy ends by itself, and with a better word.
+    pub(crate) fn timeout(&self, config: &ServerConfig) -> Duration {
+        match self.name {
+            "http_request" => {
+                config.request_timeout.max(config.limits.proxy_timeout_max + PROXY_GRACE)
+            }
+            _ => config.request_timeout,
         }
     }
 
@@ -195,21 +215,6 @@ impl Operation {
     }
 }
 
-/// With a call that makes sense next, for a caller's mistake that brought none of its own.
-async fn hinted(error: ApiError, store: &dyn Store, table: Option<&str>) -> ApiError {
-    if !error.0.hints.is_empty() || !(400..500).contains(&error.0.code.status()) {
-        return error;
-    }
-    let found = match table {
-        Some(name) => store.table(name).await.ok().flatten(),
-        None => None,
-    };
-    error.hint(match found {
-        Some(table) => ops::schema_hint(&table),
-        None => Hint::new("list_tables", "see which tables there are"),
-    })
-}
-
 /// What the function of a row of the catalogue is asked for.
 enum Ask<'g> {
     /// To do it.
@@ -230,43 +235,6 @@ struct Call {
     app: App,
     caller: Caller,
     arguments: Map<String, Json>,
-}
-
-/// What an operation may answer: an envelope's content, or that or a stream of the same.
-trait Answering: Send {
-    /// Of its `data`.
-    fn schema(generator: &mut SchemaGenerator) -> Schema;
-    fn sent(self, operation: &'static str) -> Result<Sent>;
-}
-
-impl<T: Serialize + JsonSchema + Send> Answering for Outcome<T> {
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<T>()
-    }
-
-    fn sent(mut self, operation: &'static str) -> Result<Sent> {
-        self.meta.insert("operation".to_owned(), operation.into());
-        envelope::success(&self).map(Sent::Whole)
-    }
-}
-
-/// An outcome, or the same as a stream.
-pub(crate) enum MaybeStream<T> {
-    Outcome(Outcome<T>),
-    Stream(Streamed),
-}
-
-impl<T: Serialize + JsonSchema + Send> Answering for MaybeStream<T> {
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        <Outcome<T> as Answering>::schema(generator)
-    }
-
-    fn sent(self, operation: &'static str) -> Result<Sent> {
-        match self {
-            Self::Outcome(outcome) => outcome.sent(operation),
-            Self::Stream(stream) => Ok(Sent::Stream(stream)),
-        }
-    }
 }
 
 impl Ask<'_> {

@@ -39,6 +39,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         keys,
         config: ServerConfig {
             loopback_hosts_only: args.listen.ip().is_loopback(),
+            key_limit: Some(args.key_limit),
             ..ServerConfig::default()
         },
         dir: Some(args.data),

@@ -115,6 +115,9 @@ fn every_field_reaches_its_operation() {
                 }
                 "get_row" => &["COLUMN_NOT_FOUND"],
                 "get_table_schema" | "list_runs" => &["none"],
+                "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
+                "revoke_api_key" => &["NOT_FOUND"],
+                "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };
             assert!(wanted.contains(&code), "{}: {:#}", operation.name, answer.body);
