@@ -12,6 +12,7 @@ mod rows;
 mod runs;
 mod schema;
 mod smart;
+mod system;
 mod tables;
 
 use std::future::Future;
@@ -87,6 +88,7 @@ pub static CATALOGUE: &[Chapter] = &[
     http::CHAPTER,
     providers::CHAPTER,
     access::CHAPTER,
+    system::CHAPTER,
 ];
 
 /// Every operation of [`CATALOGUE`].
@@ -264,7 +266,12 @@ impl Ask<'_> {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-            operation(call.app, call.caller, input).await?.sent(call.name)
+            let vitals = Arc::clone(&call.app.vitals);
+            let answer = operation(call.app, call.caller, input).await?;
+            if let Some(rows) = answer.rows_affected() {
+                vitals.metrics.rows(call.name, rows);
+            }
+            answer.sent(call.name)
         }))
     }
 }

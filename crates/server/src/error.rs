@@ -74,6 +74,7 @@ codes! {
     UpstreamError 502 "UPSTREAM_ERROR" "check that the address is right and that its server is up, then send the request again";
     Timeout 504 "TIMEOUT" "look whether it took effect before you send it again";
     DatabaseBusy 503 "DATABASE_BUSY" "send the request again";
+    NotReady 503 "NOT_READY" "send it to another server, or wait until this one is ready";
     DatabaseError 500 "DATABASE_ERROR" "ask whoever operates the server to look for this request's id in its log";
     DataCorrupt 500 "DATA_CORRUPT" "ask whoever operates the server to look for this request's id in its log";
     InternalError 500 "INTERNAL_ERROR" "ask whoever operates the server to look for this request's id in its log";

@@ -48,11 +48,13 @@ pub fn router(app: App) -> Router {
     }
     guarded
         .merge(crate::mcp::routes())
+        .merge(crate::metrics::routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
         .merge(crate::openapi::routes(&shared.app.config.limits))
         .route("/healthz", get(health::health).fallback(wrong_method))
+        .route("/readyz", get(health::ready).fallback(wrong_method))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::frame))
         .with_state(shared)
 }

@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// stopping them is `Engine::shutdown`.
 /// A connection that fails ends alone, and a listener that cannot accept for the moment tries again.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
-    let (clock, config) = (app.clock.clone(), app.config);
+    let (clock, config, app_vitals) = (app.clock.clone(), app.config, Arc::clone(&app.vitals));
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
     let (router, access) = (router(app.clone()), Arc::clone(&app.access));
@@ -55,6 +55,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
             drop(place);
         });
     }
+    app_vitals.stop();
     drop(listener);
     tokio::select! {
         () = graceful.shutdown() => {}

@@ -29,12 +29,18 @@ pub(crate) struct Streamed {
 pub(super) trait Answering: Send {
     /// Of its `data`.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
+    /// Rows that were written, for the metrics.
+    fn rows_affected(&self) -> Option<u64>;
     fn sent(self, operation: &'static str) -> Result<Sent>;
 }
 
 impl<T: Serialize + JsonSchema + Send> Answering for Outcome<T> {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         generator.subschema_for::<T>()
+    }
+
+    fn rows_affected(&self) -> Option<u64> {
+        self.meta.get("rows_affected")?.as_u64()
     }
 
     fn sent(mut self, operation: &'static str) -> Result<Sent> {
@@ -52,6 +58,13 @@ pub(crate) enum MaybeStream<T> {
 impl<T: Serialize + JsonSchema + Send> Answering for MaybeStream<T> {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         <Outcome<T> as Answering>::schema(generator)
+    }
+
+    fn rows_affected(&self) -> Option<u64> {
+        match self {
+            Self::Outcome(outcome) => outcome.rows_affected(),
+            Self::Stream(_) => None,
+        }
     }
 
     fn sent(self, operation: &'static str) -> Result<Sent> {

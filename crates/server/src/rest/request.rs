@@ -40,9 +40,12 @@ pub(super) async fn arguments(
     let takes_body = operation.fields.iter().any(|field| field.place == Place::Body);
     let (given, held) = body_object(shared, &parts, body, takes_body).await?;
     for (name, value) in given {
-        // What stands in the path is not taken from the body as well: the two might differ.
+        // What stands elsewhere is not taken from the body as well: the two might differ.
         if field(&name, Place::Path).is_some() {
             return Err(ApiError::field(name, "belongs into the path, not into the body"));
+        }
+        if field(&name, Place::Query).is_some() {
+            return Err(ApiError::field(name, "belongs into the query, not into the body"));
         }
         arguments.insert(name, value);
     }

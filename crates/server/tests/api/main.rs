@@ -24,6 +24,7 @@ mod schema;
 mod serve;
 mod sick_store;
 mod support;
+mod system;
 mod tables;
 mod values;
 mod wrong_calls;
