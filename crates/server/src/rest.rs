@@ -12,7 +12,6 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{MethodFilter, Router, get, on};
-use http::StatusCode;
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
@@ -101,7 +100,7 @@ async fn serve(
         let (arguments, held) = request::arguments(operation, &shared, &path, request).await?;
         // In a task of its own: a caller that hangs up, or has no more time, does not leave half of it done.
         let task = tokio::spawn(async move {
-            let answer = operation.call(shared.app.clone(), caller, arguments).await;
+            let answer = operation.answer(shared.app.clone(), caller, arguments).await;
             drop(held);
             answer
         });
@@ -110,7 +109,7 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        answer = work => answer.map(|envelope| answered(StatusCode::OK, envelope)),
+        answer = work => answer.map(reply::sent),
         () = deadline => {
             let message = format!("no answer within {} ms; it may still take effect", timeout.as_millis());
             Err(ApiError::new(Code::Timeout, message))
