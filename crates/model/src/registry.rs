@@ -41,6 +41,19 @@ pub struct NewItem {
     pub body: Json,
 }
 
+/// An item's next state, given that it is still in the one that its owner knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemStep {
+    /// See [`Item::kind`].
+    pub kind: String,
+    /// See [`Item::id`].
+    pub id: i64,
+    /// The version that its owner knows.
+    pub version: i64,
+    /// The body from now on.
+    pub body: Json,
+}
+
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

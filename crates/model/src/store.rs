@@ -6,9 +6,9 @@ use paceline_clock::Timestamp;
 
 use crate::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Registry,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table,
-    TableChange, TableId, TaskReport, Upserted, Value,
+    DeletedTable, Filter, Item, ItemStep, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery,
+    Registry, Result, Row, RowBatch, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
+    SentRecord, Table, TableChange, TableId, TaskReport, Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -96,6 +96,13 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     ) -> Result<Upserted> {
         Err(crate::Error::invalid("not built yet"))
     }
+
+    /// Inserts a batch of rows, or upserts it if it names a key, and replaces the body of the item that stands for the work
+    /// it belongs to, in one transaction: after a crash the item says which batches are in the table. The numbers
+    /// `inserted` and `updated` of the body grow by what became of the rows. Fails with `Conflict` if the item has moved
+    /// on, with `Missing` if it or the table is gone; else as [`Store::insert_rows`] and [`Store::upsert_rows`]. Whatever
+    /// it fails with, neither rows nor item have changed.
+    async fn import_rows(&self, batch: RowBatch, step: ItemStep) -> Result<Item>;
 
     /// Sets these columns to these values in every row that passes the filter; answers how many. Writes one
     /// `RowsUpdated` or `Reload` change.

@@ -11,6 +11,7 @@ use paceline_engine::Engine;
 use paceline_model::limits;
 
 use crate::ApiKeys;
+use crate::jobs::{Jobs, Links};
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -32,6 +33,8 @@ pub(crate) const FAULTS_TOLD_MAX: usize = 10;
 pub struct App {
     /// What it was made of.
     parts: Arc<AppParts>,
+    /// Imports and exports.
+    pub(crate) jobs: Arc<Jobs>,
 }
 
 /// What an [`App`] is made of.
@@ -55,7 +58,14 @@ impl App {
     /// An app of these parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        let links = Links::new(parts.engine.sealer(), &parts.random);
+        Self { parts: Arc::new(parts), jobs: Arc::new(Jobs::new(links)) }
+    }
+
+    /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.
+    /// [`crate::serve`] does this too.
+    pub async fn work_on_jobs(&self) {
+        crate::jobs::work(self).await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod check;
 mod field;
+mod files;
 mod runs;
 mod smart;
 mod tables;
@@ -64,7 +65,8 @@ pub struct Chapter {
 }
 
 /// Every operation, in the order of the documentation.
-pub static CATALOGUE: &[Chapter] = &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+pub static CATALOGUE: &[Chapter] =
+    &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER, files::CHAPTER];
 
 /// Every operation of [`CATALOGUE`].
 pub fn operations() -> impl Iterator<Item = &'static Operation> {

@@ -3,6 +3,7 @@
 pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
+pub(crate) mod files;
 pub(crate) mod insert;
 pub(crate) mod rows;
 pub(crate) mod runs;
@@ -19,7 +20,7 @@ use crate::error::{ApiError, Code, Result};
 const SYSTEM_PREFIX: &str = "_ht_";
 
 /// The table of that name or id.
-async fn table(app: &App, name: &str) -> Result<Table> {
+pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
     if let Some(table) = app.engine.store().table(name).await? {
         return Ok(table);
     }
@@ -36,7 +37,7 @@ async fn table(app: &App, name: &str) -> Result<Table> {
 }
 
 /// The column of that name, or failing that of that title.
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+pub(crate) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
     table.column(name).ok_or_else(|| {
         let meant = suggest(name, table.columns.iter().map(|column| column.name.as_str()));
         let message = format!("table {:?} has no column {name:?}", table.name);
@@ -58,7 +59,7 @@ fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a Sma
     Ok((column, smart))
 }
 
-fn schema_hint(table: &Table) -> Hint {
+pub(crate) fn schema_hint(table: &Table) -> Hint {
     Hint::new("get_table_schema", "see the columns of the table").with("table", table.name.as_str())
 }
 
@@ -75,6 +76,21 @@ fn check_new_name(kind: &str, field: &str, name: &str) -> Result<()> {
 }
 
 /// A moment as ISO 8601, always to the microsecond so that moments sort as text; `None` if it lies beyond the year 9999.
-fn iso(at: Timestamp) -> Option<String> {
+pub(crate) fn iso(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(at.as_micros()).ok().map(|at| format!("{at:.6}"))
+}
+
+/// Which rows are meant.
+pub(crate) fn filter(table: &Table, json: &serde_json::Value) -> Result<paceline_model::Filter> {
+    let _ = (table, json);
+    Err(ApiError::field("where", "not built yet"))
+}
+
+/// The order that is meant.
+pub(crate) fn order(
+    table: &Table,
+    json: Option<&serde_json::Value>,
+) -> Result<Vec<paceline_model::Sort>> {
+    let _ = table;
+    json.map_or(Ok(Vec::new()), |_| Err(ApiError::field("order_by", "not built yet")))
 }

@@ -13,6 +13,7 @@ mod claims;
 mod config;
 mod db;
 mod error;
+mod imports;
 mod lock;
 mod migrate;
 mod notes;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use paceline_model::{
     Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewItem,
-    NewRun, RowId, Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name,
-    limits,
+    NewRun, RowId, Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, Upserted,
+    check_name, limits,
 };
 use serde_json::Value as Json;
 
@@ -291,6 +291,21 @@ pub(crate) fn parse_json(what: &str, text: &str) -> Result<Json> {
 /// A stored column type.
 pub(crate) fn parse_column_type(name: &str) -> Result<ColumnType> {
     ColumnType::parse(name).ok_or_else(|| unreadable("column type", name))
+}
+
+/// What became of rows that were all inserted.
+pub(crate) fn all_inserted(ids: Option<(RowId, RowId)>) -> Upserted {
+    Upserted { inserted: ids, updated: 0 }
+}
+
+/// Adds what became of a batch to the counts of the work it belongs to.
+pub(crate) fn count_rows(body: &mut Json, done: Upserted) {
+    let Json::Object(body) = body else { return };
+    let inserted = done.inserted.map_or(0, |(first, last)| last.0.abs_diff(first.0) + 1);
+    for (name, more) in [("inserted", inserted), ("updated", done.updated)] {
+        let before = body.get(name).and_then(Json::as_u64).unwrap_or(0);
+        body.insert(name.to_owned(), before.saturating_add(more).into());
+    }
 }
 
 /// A stored kind of a smart column.

@@ -6,6 +6,7 @@ mod cells;
 mod changes;
 mod claims;
 mod connection;
+mod imports;
 mod job;
 mod notes;
 mod reader;

@@ -101,7 +101,13 @@ async fn create(db: &Db, new: NewItem) -> Result<Item> {
     Ok(Item { kind, id, table, name, body, version, created_at, updated_at })
 }
 
-async fn update(db: &Db, kind: &str, id: i64, version: i64, body: &Json) -> Result<Item> {
+pub(super) async fn update(
+    db: &Db,
+    kind: &str,
+    id: i64,
+    version: i64,
+    body: &Json,
+) -> Result<Item> {
     let found = item(db, kind, id, "FOR UPDATE").await?;
     let found = found.ok_or_else(|| rules::missing_item(kind, id))?;
     if found.version != version {

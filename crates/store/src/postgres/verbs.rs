@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Lease, NewColumn,
-    NewRun, NewTable, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
-    SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Value, limits,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Item, ItemStep,
+    Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Result, Row, RowBatch, RowId,
+    RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table, TableId, TaskReport,
+    Value, limits,
 };
 
 use super::{
-    PostgresStore, attempts, budgets, cells, changes, claims, notes, records, recovery, rows, runs,
-    tables,
+    PostgresStore, attempts, budgets, cells, changes, claims, imports, notes, records, recovery,
+    rows, runs, tables,
 };
 use crate::rules;
 
@@ -55,6 +56,11 @@ impl Store for PostgresStore {
         let columns = columns.to_vec();
         self.write(move |db| async move { rows::insert_rows(&db, table, &columns, &rows).await })
             .await
+    }
+
+    async fn import_rows(&self, batch: RowBatch, step: ItemStep) -> Result<Item> {
+        rules::check_insert(batch.rows.len())?;
+        self.write(move |db| async move { imports::import_rows(&db, batch, step).await }).await
     }
 
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {

@@ -95,7 +95,7 @@ fn create(db: &Db<'_>, new: NewItem) -> Result<Item> {
     Ok(Item { kind, id, table, name, body, version, created_at, updated_at })
 }
 
-fn update(db: &Db<'_>, kind: &str, id: i64, version: i64, body: &Json) -> Result<Item> {
+pub(super) fn update(db: &Db<'_>, kind: &str, id: i64, version: i64, body: &Json) -> Result<Item> {
     let found = item(db, kind, id)?.ok_or_else(|| rules::missing_item(kind, id))?;
     if found.version != version {
         return Err(rules::item_moved_on(kind, id, version, found.version));
