@@ -3,6 +3,8 @@
 mod columns;
 mod hex;
 mod launch;
+mod schema;
+mod spec;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,7 @@ use crate::runner::{RunContext, Stop};
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
+pub use schema::ColumnSpec;
 
 /// The engine of one store. Clones share it.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
+    /// Held while columns are changed: what a template means is checked against the columns there are.
+    schema: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -66,6 +71,7 @@ impl Engine {
                 config,
                 token,
                 fetcher: Fetcher::default(),
+                schema: tokio::sync::Mutex::default(),
                 state: Mutex::default(),
             }),
         }
@@ -258,10 +264,6 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("active", &self.lock().active.len()).finish_non_exhaustive()
     }
-}
-
-fn place(table: &Table, column: &str) -> String {
-    format!("{}.{column}", table.name)
 }
 
 fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a SmartColumn)> {

@@ -27,7 +27,7 @@ mod secret;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{Engine, Settle, SmartSpec};
+pub use engine::{ColumnSpec, Engine, Settle, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};

@@ -30,7 +30,9 @@ pub(crate) fn unquote(raw: &str) -> Cow<'_, str> {
 /// `alone` says that it is the only field of its record, which an empty one must not leave blank.
 pub(crate) fn push_field(row: &mut Vec<u8>, text: &str, delimiter: u8, alone: bool) {
     let special = |byte: u8| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n');
-    let quoted = (alone && text.is_empty()) || text.bytes().any(special);
+    // At the beginning of a file a byte order mark would be taken off by the next reader.
+    let marked = text.starts_with('\u{feff}');
+    let quoted = (alone && text.is_empty()) || marked || text.bytes().any(special);
     if !quoted {
         row.extend_from_slice(text.as_bytes());
         return;

@@ -27,18 +27,18 @@ pub use cell::{Cell, CellError, CellState};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
-pub use filter::{Filter, Operator, PathStep, Sort, Subject, Test};
+pub use filter::{Filter, FilterError, Operator, PathStep, Sort, Subject, Test};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{Nearest, check_name, nearest, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};
-pub use registry::{Entry, EntryQuery, Item, ItemStep, NewItem, Registry};
+pub use registry::{Entry, EntryQuery, Item, NewItem, Note, Registry};
 pub use run::{
     Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
     TaskReport, TaskStep,
 };
 pub use store::Store;
 pub use table::{
-    ColumnChange, DeletedTable, NewTable, Row, RowBatch, RowQuery, Table, TableChange, Upserted,
+    ColumnChange, DeletedTable, NewTable, Row, RowQuery, Table, TableChange, Upserted,
 };
 pub use template::{BoundTemplate, Place, RenderError, Template, TemplateError};
 pub use value::Value;

@@ -123,16 +123,64 @@ fixed! {
     COMMIT_REPORTS_MAX: usize = 1_000, "reports", OURS;
     /// Attempts kept per cell; older ones are dropped.
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
+    /// Bytes of the body of one call of an incoming webhook.
+    HOOK_BODY_BYTES_MAX: usize = 10_000_000, "bytes", HYPERTAB;
+    /// Fields of one record of an incoming webhook, and of a field mapping.
+    HOOK_FIELDS_MAX: usize = 100, "fields", HYPERTAB;
+    /// Calls per second of one incoming webhook; further ones are told when to come again.
+    HOOK_CALLS_PER_SECOND_MAX: u32 = 100, "calls/s", OURS;
+    /// Ids of calls that an incoming webhook knows again when they are sent a second time.
+    HOOK_IDS_KEPT: usize = 4_096, "ids", OURS;
+    /// Rows of one delivery of an outgoing webhook.
+    DELIVERY_ROWS_MAX: usize = 100, "rows", OURS;
+    /// Bytes of one delivery of an outgoing webhook, unless one row alone has more.
+    DELIVERY_BYTES_MAX: usize = 1_000_000, "bytes", OURS;
+    /// Time for the answer to one delivery.
+    DELIVERY_TIMEOUT: Duration = Duration::from_secs(15), "s", OURS;
+    /// How often a delivery is tried before it is given up.
+    DELIVERY_TRIES_MAX: u32 = 5, "tries", OURS;
+    /// The longest wait before a delivery is tried again, whatever the receiver asks for.
+    DELIVERY_WAIT_MAX: Duration = Duration::from_secs(3_600), "s", OURS;
+    /// Deliveries given up one after the other that disable a webhook.
+    DELIVERIES_FAILED_MAX: u32 = 20, "deliveries", OURS;
+    /// How long nothing can be delivered before a webhook is disabled.
+    DELIVERY_OUTAGE_MAX: Duration = Duration::from_secs(72 * 3_600), "s", OURS;
+    /// Tries that the log of deliveries keeps, those of all webhooks together.
+    DELIVERIES_KEPT: u64 = 100_000, "tries", OURS;
+    /// Sources of all tables together; as many outgoing webhooks may be.
+    SOURCES_MAX: usize = 1_000, "sources", OURS;
+    /// Pages that one run of a source fetches.
+    SOURCE_PAGES_MAX: u32 = 100, "pages", OURS;
+    /// Bytes of one page that a source fetches.
+    SOURCE_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024, "bytes", OURS;
+    /// Bytes of the source text of a function.
+    FUNCTION_BYTES_MAX: usize = 256 * 1024, "bytes", OURS;
+    /// Versions of one function that are kept.
+    FUNCTION_VERSIONS_KEPT: u64 = 50, "versions", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// Bytes of one reply over MCP. Claude Code, for one, moves replies of over 50,000 characters out of its agent's sight.
+    MCP_REPLY_BYTES_MAX: usize = 48 * 1024, "bytes", OURS;
+    /// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call.
+    MCP_TOOL_LIST_BYTES_MAX: usize = 16 * 1024, "bytes", OURS;
+    /// Groups of a filter inside one another; people nest two or three.
+    FILTER_DEPTH_MAX: usize = 16, "levels", OURS;
+    /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
+    FILTER_TESTS_MAX: usize = 500, "tests", OURS;
+    /// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
+    FILTER_VALUES_MAX: usize = 10_000, "values", OURS;
+    /// Keys of one order.
+    SORT_KEYS_MAX: usize = 16, "keys", OURS;
+    /// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
+    CHANGE_ROWS_MAX: usize = 10_000, "rows", OURS;
     /// Bytes of the name of an item (a key, a webhook, a source) and of a log.
     ITEM_NAME_BYTES_MAX: usize = 256, "bytes", OURS;
     /// Items of one kind, those of deleted tables among them: all of them are read at once.
     ITEMS_PER_KIND_MAX: usize = 10_000, "items", OURS;
     /// Lines that one call may add to a log.
-    LOG_APPEND_MAX: usize = 10_000, "items", OURS;
+    LOG_APPEND_MAX: usize = 10_000, "lines", OURS;
     /// Lines that a log keeps at the most, whatever its owner asks for.
-    LOG_ENTRIES_MAX: u64 = 1_000_000, "items", OURS;
+    LOG_ENTRIES_MAX: u64 = 1_000_000, "lines", OURS;
     /// Bytes of one file that is uploaded for an import.
     UPLOAD_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024, "bytes", OURS;
     /// Bytes of all files of imports and exports together.
@@ -148,12 +196,15 @@ fixed! {
     /// How long the report of an import's bad rows is kept.
     IMPORT_REPORT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600), "s", OURS;
     /// Options of one select or multi_select column.
-    OPTIONS_MAX: usize = 1_000, "items", OURS;
+    OPTIONS_MAX: usize = 1_000, "options", OURS;
     /// Bytes of one option.
     OPTION_BYTES_MAX: usize = 256, "bytes", OURS;
 }
 
 const _: () = {
+    assert!(PAGE_ROWS_DEFAULT <= MCP_PAGE_ROWS_MAX && MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
+    assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
+    assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= INSERT_ROWS_MAX, "what was read in a page can be written in a call");
@@ -166,4 +217,8 @@ const _: () = {
     assert!(RESPONSE_BODY_BYTES_MAX <= FETCH_REPLY_BYTES_MAX);
     assert!(FETCH_REPLY_BYTES_MAX <= FETCHES_BYTES_MAX, "one reply has room");
     assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+    assert!(DELIVERY_TIMEOUT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+    assert!(DELIVERY_BYTES_MAX <= REQUEST_BODY_BYTES_MAX);
+    assert!(SOURCES_MAX <= ITEMS_PER_KIND_MAX);
+    assert!(FUNCTION_BYTES_MAX <= VALUE_BYTES_MAX);
 };

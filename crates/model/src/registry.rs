@@ -41,19 +41,6 @@ pub struct NewItem {
     pub body: Json,
 }
 
-/// An item's next state, given that it is still in the one that its owner knows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ItemStep {
-    /// See [`Item::kind`].
-    pub kind: String,
-    /// See [`Item::id`].
-    pub id: i64,
-    /// The version that its owner knows.
-    pub version: i64,
-    /// The body from now on.
-    pub body: Json,
-}
-
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -65,6 +52,31 @@ pub struct Entry {
     pub at: Timestamp,
     /// What happened.
     pub body: Json,
+}
+
+/// Something that is written along with something else, in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// As [`Registry::update_item`].
+    Item {
+        /// Its kind.
+        kind: &'static str,
+        /// Its id.
+        id: i64,
+        /// The version it is at.
+        version: i64,
+        /// Its new body.
+        body: Json,
+    },
+    /// As [`Registry::append_entries`].
+    Entries {
+        /// The log.
+        log: String,
+        /// Its new lines.
+        entries: Vec<(i64, Json)>,
+        /// How many lines it keeps.
+        keep: u64,
+    },
 }
 
 /// Which lines of a log to read: the newest first.
@@ -105,4 +117,7 @@ pub trait Registry: Send + Sync {
 
     /// Lines of a log, the newest first; at most `limits::PAGE_ROWS_MAX`.
     async fn entries(&self, log: &str, query: EntryQuery) -> Result<Vec<Entry>>;
+
+    /// Writes all of these or none, items first and in the order of their ids: what belongs together cannot part.
+    async fn keep(&self, notes: Vec<Note>) -> Result<()>;
 }

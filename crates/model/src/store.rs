@@ -6,9 +6,9 @@ use paceline_clock::Timestamp;
 
 use crate::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Item, ItemStep, Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery,
-    Registry, Result, Row, RowBatch, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
-    SentRecord, Table, TableChange, TableId, TaskReport, Upserted, Value,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Registry,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table,
+    TableChange, TableId, TaskReport, Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -97,12 +97,17 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         Err(crate::Error::invalid("not built yet"))
     }
 
-    /// Inserts a batch of rows, or upserts it if it names a key, and replaces the body of the item that stands for the work
-    /// it belongs to, in one transaction: after a crash the item says which batches are in the table. The numbers
-    /// `inserted` and `updated` of the body grow by what became of the rows. Fails with `Conflict` if the item has moved
-    /// on, with `Missing` if it or the table is gone; else as [`Store::insert_rows`] and [`Store::upsert_rows`]. Whatever
-    /// it fails with, neither rows nor item have changed.
-    async fn import_rows(&self, batch: RowBatch, step: ItemStep) -> Result<Item>;
+    /// Rows that something brings, and its own word on how far it has come, in one transaction: as [`Store::upsert_rows`]
+    /// (as [`Store::insert_rows`] if `key` is empty) and [`Registry::keep`]. After a crash either both are there or
+    /// neither, so that nothing is brought twice and nothing left out.
+    async fn feed_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+        notes: Vec<Note>,
+    ) -> Result<Upserted>;
 
     /// Sets these columns to these values in every row that passes the filter; answers how many. Writes one
     /// `RowsUpdated` or `Reload` change.

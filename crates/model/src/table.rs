@@ -95,19 +95,6 @@ pub struct Row {
     pub values: Vec<Value>,
 }
 
-/// Rows to be inserted or, with a key, upserted.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RowBatch {
-    /// The table.
-    pub table: TableId,
-    /// The columns by whose values a row is known for one that is there already; without any every row is new.
-    pub key: Vec<ColumnId>,
-    /// The columns of the values.
-    pub columns: Vec<ColumnId>,
-    /// The values of each row, in the order of `columns`.
-    pub rows: Vec<Vec<Value>>,
-}
-
 /// Which rows to read, and in which order.
 #[derive(Clone, Debug)]
 pub struct RowQuery {

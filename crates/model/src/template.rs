@@ -11,6 +11,7 @@ mod render;
 
 use serde_json::Value as Json;
 
+pub(crate) use parse::path;
 pub use render::RenderError;
 
 use crate::{Value, limits, suggest};
@@ -72,7 +73,7 @@ struct BoundReference {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Step {
+pub(crate) enum Step {
     Field(String),
     Index(usize),
 }

@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in one order, so that no two transactions wait for each other: the column's, the run's row, the
 //! user's table, cells, and last the table's row, which numbers its changes ([`changes`]). Only what makes rows and runs
-//! takes the table's row earlier, and after the user's table.
+//! takes the table's row earlier, and after the user's table. After all of these come items, by their ids, and logs.
 
 mod attempts;
 mod budgets;
@@ -13,7 +13,7 @@ mod claims;
 mod config;
 mod db;
 mod error;
-mod imports;
+mod listen;
 mod lock;
 mod migrate;
 mod notes;
@@ -46,6 +46,8 @@ use db::{Db, Mode, Server};
 use error::failed;
 use lock::Alone;
 
+use crate::wakeup::Wakeup;
+
 /// Connections at once; who comes later waits for one. A few are enough to keep the server's disk busy, and many
 /// processes fit into its hundred.
 const CONNECTIONS_MAX: usize = 8;
@@ -66,7 +68,7 @@ pub enum Access {
     /// transaction.
     Alone,
     /// Several processes claim tasks side by side. Their clocks decide when a lease has run out, so they must agree to
-    /// within seconds.
+    /// within seconds. [`paceline_model::Store::next_change`] hears of the others' changes within a second or so.
     Shared,
 }
 
@@ -163,7 +165,11 @@ impl PostgresStore {
             let late = server.patience.sleep(VERB_MAX);
             tokio::select! {
                 done = transaction(&server, mode, &clock, work) => done.map_err(|fault| fault.0),
-                () = late => Err(failed("the database did not answer in time; try again", true)),
+                () = late => {
+                    // It may have been committing.
+                    server.wakeup.ring();
+                    Err(failed("the database did not answer in time; try again", true))
+                }
             }
         });
         verb.await.map_err(|_| closed())?
@@ -247,11 +253,15 @@ async fn start(
         Access::Alone => Some(Alone::take(target, &patience).await?),
         Access::Shared => None,
     };
-    let server = Server { pool: pool(target)?, patience };
+    let server = Server { pool: pool(target)?, patience, wakeup: Wakeup::new() };
     let migrated = transaction(&server, Mode::Durable, clock, |db| async move {
         migrate::migrate(&db, migrate::MIGRATIONS).await
     });
     migrated.await?;
+    if access == Access::Shared {
+        // Ends with the runtime of this thread.
+        tokio::spawn(listen::serve(server.clone()));
+    }
     Ok((server, alone))
 }
 

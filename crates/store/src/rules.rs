@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use paceline_model::{
     Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewItem,
-    NewRun, RowId, Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, Upserted,
-    check_name, limits,
+    NewRun, Note, RowId, Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name,
+    limits,
 };
 use serde_json::Value as Json;
 
@@ -293,21 +293,6 @@ pub(crate) fn parse_column_type(name: &str) -> Result<ColumnType> {
     ColumnType::parse(name).ok_or_else(|| unreadable("column type", name))
 }
 
-/// What became of rows that were all inserted.
-pub(crate) fn all_inserted(ids: Option<(RowId, RowId)>) -> Upserted {
-    Upserted { inserted: ids, updated: 0 }
-}
-
-/// Adds what became of a batch to the counts of the work it belongs to.
-pub(crate) fn count_rows(body: &mut Json, done: Upserted) {
-    let Json::Object(body) = body else { return };
-    let inserted = done.inserted.map_or(0, |(first, last)| last.0.abs_diff(first.0) + 1);
-    for (name, more) in [("inserted", inserted), ("updated", done.updated)] {
-        let before = body.get(name).and_then(Json::as_u64).unwrap_or(0);
-        body.insert(name.to_owned(), before.saturating_add(more).into());
-    }
-}
-
 /// A stored kind of a smart column.
 pub(crate) fn parse_smart_kind(name: &str) -> Result<SmartKind> {
     SmartKind::parse(name).ok_or_else(|| unreadable("kind of a smart column", name))
@@ -321,6 +306,15 @@ pub(crate) fn parse_scope(name: &str) -> Result<Scope> {
 /// A stored status.
 pub(crate) fn parse_status(name: &str) -> Result<RunStatus> {
     RunStatus::parse(name).ok_or_else(|| unreadable("status of a run", name))
+}
+
+/// Notes in the order in which they are written: items first and by their ids, so that two writers take them in one order.
+pub(crate) fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by_key(|note| match note {
+        Note::Item { id, .. } => (0, *id),
+        Note::Entries { .. } => (1, 0),
+    });
+    notes
 }
 
 /// A stored cell state.

@@ -9,7 +9,8 @@ use paceline_model::{
 };
 
 use super::launch::Prepared;
-use super::{Engine, place, smart_column};
+use super::spec::Spec;
+use super::{Engine, smart_column};
 use crate::integration::{
     Fixed, HexWork, IntegrationColumn, Memories, ProviderWire, recall, spacing,
 };
@@ -114,8 +115,9 @@ impl Engine {
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let spec = IntegrationSpec::from_json(&smart.config)?
-            .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
+        let Spec::Integration(spec) = self.opened(table, column, smart)? else {
+            return Err(Error::config("kind", "is not integration"));
+        };
         let bound = IntegrationColumn::new(&spec, table, &column.name, &inner.config.outbound)?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let mut options = spec.options()?;

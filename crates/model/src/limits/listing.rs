@@ -59,7 +59,7 @@ macro_rules! whole {
     )*};
 }
 
-whole!(usize u8 u32 u64 i64);
+whole!(usize u64 u32 u8 i64);
 
 impl Measure for f64 {
     fn number(self) -> Number {

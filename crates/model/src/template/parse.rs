@@ -120,7 +120,7 @@ fn reference(text: &str, from: usize, to: usize, quoted: bool) -> Result<Referen
 }
 
 /// `name.field[0]["any name"]` into the column and the steps into its value.
-fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
+pub(crate) fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
     let mut steps = Vec::new();
     let (column, mut rest) = column(raw)?;
     while !rest.is_empty() {

@@ -59,9 +59,10 @@ pub(crate) struct Job {
     /// Records of the file that were read, or rows of the table.
     #[serde(default)]
     pub(crate) read: u64,
-    /// Rows that were inserted and updated; the store counts them.
+    /// Records that are rows of the table now.
     #[serde(default)]
-    pub(crate) inserted: u64,
+    pub(crate) written: u64,
+    /// Those of them that were there and were updated. Known a batch late: a kill may lose the count of one.
     #[serde(default)]
     pub(crate) updated: u64,
     /// Records that could not be taken.
@@ -110,7 +111,7 @@ impl Job {
             status: JobStatus::Queued,
             reason: None,
             read: 0,
-            inserted: 0,
+            written: 0,
             updated: 0,
             bad: 0,
             report_bytes: 0,

@@ -2,7 +2,7 @@
 
 use paceline_files::FileFormat;
 use paceline_model::{
-    Column, ColumnId, Error as StoreError, Item, ItemStep, RowBatch, Table, TableId, limits,
+    Column, ColumnId, Error as StoreError, Item, Note, Table, TableId, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -163,23 +163,22 @@ impl Import<'_> {
         let mut next = self.job.clone();
         next.read += u64::try_from(records.len()).unwrap_or_default();
         next.bad += bad;
+        next.written += u64::try_from(records.len()).unwrap_or_default() - bad;
         next.report_bytes = self.report.as_ref().map_or(0, Report::bytes);
-        let began = self.app.clock.now();
+        let (store, began) = (self.app.engine.store(), self.app.clock.now());
         loop {
-            let batch = RowBatch {
-                table: self.table,
-                key: self.key.clone(),
-                columns: self.columns.iter().map(|column| column.id).collect(),
-                rows: records
-                    .iter()
-                    .filter_map(|record| record.row.as_ref().ok().cloned())
-                    .collect(),
-            };
+            let columns: Vec<ColumnId> = self.columns.iter().map(|column| column.id).collect();
+            let rows: Vec<_> =
+                records.iter().filter_map(|record| record.row.as_ref().ok().cloned()).collect();
             let (id, version, body) = (self.item.id, self.item.version, next.to_json()?);
-            let step = ItemStep { kind: KIND.to_owned(), id, version, body };
-            let error = match self.app.engine.store().import_rows(batch, step).await {
-                Ok(item) => {
-                    self.adopt(item)?;
+            let note = Note::Item { kind: KIND, id, version, body };
+            let fed = store.feed_rows(self.table, &self.key, &columns, rows, vec![note]).await;
+            let error = match fed {
+                Ok(fed) => {
+                    self.item.version += 1;
+                    self.job = next;
+                    // Kept with the next batch, and with the end.
+                    self.job.updated += fed.updated;
                     return Ok(Committed::Well);
                 }
                 Err(error) => error,

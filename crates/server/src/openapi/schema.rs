@@ -57,14 +57,15 @@ pub(super) fn object(fields: &[&Field], settings: &Settings) -> Json {
 
 /// `null` counts as not given.
 fn or_null(mut schema: Json) -> Json {
-    if let Some(names) = schema["enum"].as_array_mut() {
+    if let Some(names) = schema.get_mut("enum").and_then(Json::as_array_mut) {
         names.push(Json::Null);
     }
-    match &schema["type"] {
-        Json::String(one) => schema["type"] = json!([one, "null"]),
-        // What names no type: a reference takes another form, and anything takes null already.
-        _ if schema.get("$ref").is_some() => schema = json!({"anyOf": [schema, {"type": "null"}]}),
-        _ => {}
+    if schema.get("$ref").is_some() {
+        return json!({"anyOf": [schema, {"type": "null"}]});
+    }
+    // What names no type takes null already.
+    if let Some(kind) = schema.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
     }
     schema
 }

@@ -262,10 +262,11 @@ impl JobView {
             let name = Files::export(item.id, format);
             file = Some(jobs::link(app, &name, ended + lifetime, Some(bytes)));
         }
+        let inserted = job.written.saturating_sub(job.updated);
         let reason = match (job.status, job.reason) {
             (JobStatus::Cancelled, Some(reason)) if is_import => Some(format!(
                 "{reason}; the {} rows inserted and {} updated until then stay",
-                job.inserted, job.updated
+                inserted, job.updated
             )),
             (_, reason) => reason,
         };
@@ -277,7 +278,7 @@ impl JobView {
             status: job.status,
             reason,
             rows_read: job.read,
-            rows_inserted: job.inserted,
+            rows_inserted: inserted,
             rows_updated: job.updated,
             rows_bad: job.bad,
             columns: match job.work {

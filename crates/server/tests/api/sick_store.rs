@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
     Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Entry, EntryQuery, Error,
-    Filter, Item, Lease, NewColumn, NewItem, NewRun, NewTable, NotedCall, Recovery, Registry,
+    Filter, Item, Lease, NewColumn, NewItem, NewRun, NewTable, Note, NotedCall, Recovery, Registry,
     Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
-    TableId, TaskReport, Value,
+    TableId, TaskReport, Upserted, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -114,6 +114,9 @@ impl Registry for Sick {
     async fn entries(&self, _: &str, _: EntryQuery) -> Result<Vec<Entry>> {
         self.says().await
     }
+    async fn keep(&self, _: Vec<Note>) -> Result<()> {
+        self.says().await
+    }
 }
 
 #[async_trait]
@@ -142,6 +145,16 @@ impl Store for Sick {
         _: &[ColumnId],
         _: Vec<Vec<Value>>,
     ) -> Result<Option<(RowId, RowId)>> {
+        self.says().await
+    }
+    async fn feed_rows(
+        &self,
+        _: TableId,
+        _: &[ColumnId],
+        _: &[ColumnId],
+        _: Vec<Vec<Value>>,
+        _: Vec<Note>,
+    ) -> Result<Upserted> {
         self.says().await
     }
     async fn rows(&self, _: RowQuery) -> Result<Vec<Row>> {

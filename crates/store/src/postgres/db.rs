@@ -13,6 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::error::{failed, from_pool};
 use super::param::{Found, Param};
 use crate::error::Result;
+use crate::wakeup::Wakeup;
 
 /// Of every transaction. A statement takes a minute at most, a lock is waited for a third of that, and a transaction
 /// that its program forgot ends. `SET LOCAL` and no connection parameters, because a proxy between passes only this on.
@@ -46,6 +47,8 @@ pub(super) struct Server {
     pub(super) pool: Pool,
     /// Real time, whatever time the store lives in: a network takes its own.
     pub(super) patience: Clock,
+    /// Who waits for changes.
+    pub(super) wakeup: Wakeup,
 }
 
 /// A transaction, and what its steps work with.
@@ -58,6 +61,7 @@ pub(super) struct Db {
     /// Its number, by which the server can be asked later what became of it. Reading ones have none.
     number: Option<String>,
     open: AtomicBool,
+    changed: AtomicBool,
 }
 
 impl Db {
@@ -65,7 +69,8 @@ impl Db {
     pub(super) async fn begin(pool: &Pool, mode: Mode, now: Timestamp) -> Result<Self> {
         let client = pool.get().await.map_err(|error| from_pool(&error))?;
         let open = AtomicBool::new(true);
-        let mut db = Self { client: Some(client), now, number: None, open };
+        let changed = AtomicBool::new(false);
+        let mut db = Self { client: Some(client), now, number: None, open, changed };
         let durable = if mode == Mode::Durable { DURABLE } else { "" };
         if mode == Mode::Read {
             db.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {WAITS}")).await?;
@@ -77,8 +82,22 @@ impl Db {
         Ok(db)
     }
 
+    /// Says that a change was written, so that those who wait for one are woken after the commit.
+    pub(super) fn set_changed(&self) {
+        self.changed.store(true, Ordering::Relaxed);
+    }
+
     /// Makes it last. An error says whether it may have lasted all the same.
     pub(super) async fn commit(&self, server: &Server) -> Result<()> {
+        let committed = self.try_commit(server).await;
+        // Whatever became of it: a commit of which nobody knows may have lasted, and who looks in vain loses nothing.
+        if self.changed.load(Ordering::Relaxed) {
+            server.wakeup.ring();
+        }
+        committed
+    }
+
+    async fn try_commit(&self, server: &Server) -> Result<()> {
         let client = self.client()?;
         match client.batch_execute("COMMIT").await {
             Ok(()) => {

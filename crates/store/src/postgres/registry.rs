@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use paceline_model::{
-    Entry, EntryQuery, Item, NewItem, Registry, Result as ModelResult, TableId, limits,
+    Entry, EntryQuery, Item, NewItem, Note, Registry, Result as ModelResult, TableId, limits,
 };
 use serde_json::Value as Json;
 
@@ -66,6 +66,25 @@ impl Registry for PostgresStore {
         let log = log.to_owned();
         self.read(move |db| async move { entries(&db, &log, query).await }).await
     }
+
+    async fn keep(&self, notes: Vec<Note>) -> ModelResult<()> {
+        self.write(move |db| async move { keep(&db, notes).await }).await
+    }
+}
+
+/// What is written along with something else.
+pub(super) async fn keep(db: &Db, notes: Vec<Note>) -> Result<()> {
+    for note in rules::in_order(notes) {
+        match note {
+            Note::Item { kind, id, version, body } => {
+                update(db, kind, id, version, &body).await?;
+            }
+            Note::Entries { log, entries, keep } => {
+                append(db, &log, &entries, keep).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn create(db: &Db, new: NewItem) -> Result<Item> {
@@ -101,13 +120,7 @@ async fn create(db: &Db, new: NewItem) -> Result<Item> {
     Ok(Item { kind, id, table, name, body, version, created_at, updated_at })
 }
 
-pub(super) async fn update(
-    db: &Db,
-    kind: &str,
-    id: i64,
-    version: i64,
-    body: &Json,
-) -> Result<Item> {
+async fn update(db: &Db, kind: &str, id: i64, version: i64, body: &Json) -> Result<Item> {
     let found = item(db, kind, id, "FOR UPDATE").await?;
     let found = found.ok_or_else(|| rules::missing_item(kind, id))?;
     if found.version != version {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Entry, EntryQuery, Item, NewItem, Registry, Result as ModelResult, TableId, limits,
+    Entry, EntryQuery, Item, NewItem, Note, Registry, Result as ModelResult, TableId, limits,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 use serde_json::Value as Json;
@@ -65,6 +65,25 @@ impl Registry for SqliteStore {
         let log = log.to_owned();
         self.read(move |db| entries(db, &log, query)).await
     }
+
+    async fn keep(&self, notes: Vec<Note>) -> ModelResult<()> {
+        self.write(move |db| keep(db, notes)).await
+    }
+}
+
+/// What is written along with something else.
+pub(super) fn keep(db: &Db<'_>, notes: Vec<Note>) -> Result<()> {
+    for note in rules::in_order(notes) {
+        match note {
+            Note::Item { kind, id, version, body } => {
+                update(db, kind, id, version, &body)?;
+            }
+            Note::Entries { log, entries, keep } => {
+                append(db, &log, &entries, keep)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn create(db: &Db<'_>, new: NewItem) -> Result<Item> {
@@ -95,7 +114,7 @@ fn create(db: &Db<'_>, new: NewItem) -> Result<Item> {
     Ok(Item { kind, id, table, name, body, version, created_at, updated_at })
 }
 
-pub(super) fn update(db: &Db<'_>, kind: &str, id: i64, version: i64, body: &Json) -> Result<Item> {
+fn update(db: &Db<'_>, kind: &str, id: i64, version: i64, body: &Json) -> Result<Item> {
     let found = item(db, kind, id)?.ok_or_else(|| rules::missing_item(kind, id))?;
     if found.version != version {
         return Err(rules::item_moved_on(kind, id, version, found.version));

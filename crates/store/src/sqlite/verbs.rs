@@ -3,14 +3,13 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Item, ItemStep,
-    Lease, NewColumn, NewRun, NewTable, NotedCall, Recovery, Result, Row, RowBatch, RowId,
-    RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table, TableId, TaskReport,
-    Value, limits,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Lease, NewColumn,
+    NewRun, NewTable, Note, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId,
+    RunStatus, SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
-    SqliteStore, attempts, budgets, cells, changes, claims, imports, notes, records, recovery,
+    SqliteStore, attempts, budgets, cells, changes, claims, notes, records, recovery, registry,
     rows, runs, tables,
 };
 use crate::rules;
@@ -54,9 +53,27 @@ impl Store for SqliteStore {
         self.write(move |db| rows::insert_rows(db, table, &columns, &rows)).await
     }
 
-    async fn import_rows(&self, batch: RowBatch, step: ItemStep) -> Result<Item> {
-        rules::check_insert(batch.rows.len())?;
-        self.write(move |db| imports::import_rows(db, &batch, step)).await
+    async fn feed_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+        notes: Vec<Note>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(move |db| {
+            let fed = if key.is_empty() {
+                let inserted = rows::insert_rows(db, table, &columns, &rows)?;
+                Upserted { inserted, updated: 0 }
+            } else {
+                return Err(paceline_model::Error::invalid("not built yet").into());
+            };
+            registry::keep(db, notes)?;
+            Ok(fed)
+        })
+        .await
     }
 
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>> {
@@ -182,8 +199,8 @@ impl Store for SqliteStore {
         self.read(move |db| changes::changes_after(db, table, sequence, max)).await
     }
 
-    async fn next_change(&self, _seen: u64) -> u64 {
-        std::future::pending().await
+    async fn next_change(&self, seen: u64) -> u64 {
+        self.wakeup.after(seen).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>> {

@@ -29,3 +29,4 @@ mod server;
 mod support;
 mod tables;
 mod time;
+mod wakeup;

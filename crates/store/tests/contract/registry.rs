@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use paceline_model::{Entry, EntryQuery, Error, Item, NewItem, TableId, limits};
+use paceline_model::{
+    Entry, EntryQuery, Error, Item, NewItem, Note, RowId, TableId, Upserted, Value, limits,
+};
 use serde_json::{Value as Json, json};
 
 use crate::backends::Home;
@@ -186,5 +188,31 @@ fn a_log_keeps_its_newest_lines_and_no_other_logs_are_touched() {
         assert!(next > last, "no number comes twice");
         assert_eq!(numbers(&scene.log("audit", None, None).await), [1]);
         assert_eq!(numbers(&scene.log("delivery", None, None).await), [5, 4, 3, 2, 1]);
+    });
+}
+
+#[test]
+fn rows_and_how_far_their_source_has_come_are_written_together_or_not_at_all() {
+    each(|scene| async move {
+        let leads = leads(&*scene.store).await;
+        let (table, column) = (leads.id, leads.columns[0].id);
+        let state = scene.item("source", Some(table), "crm").await;
+        let row = |text: &str| vec![vec![Value::Text(text.into())]];
+        let note = |version| {
+            let item = Note::Item { kind: "source", id: state.id, version, body: json!({"at": 7}) };
+            vec![Note::Entries { log: "hooks".into(), entries: lines(1), keep: 10 }, item]
+        };
+        let fed =
+            scene.store.feed_rows(table, &[], &[column], row("a@b.c"), note(1)).await.unwrap();
+        assert_eq!(fed, Upserted { inserted: Some((RowId(1), RowId(1))), updated: 0 });
+        assert_eq!(scene.store.item("source", state.id).await.unwrap().unwrap().version, 2);
+        assert_eq!(numbers(&scene.log("hooks", None, None).await), [1]);
+
+        let late = scene.store.feed_rows(table, &[], &[column], row("b@b.c"), note(1)).await;
+        assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
+        let late = scene.store.keep(note(1)).await;
+        assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
+        assert_eq!(scene.store.count_rows(table, None).await.unwrap(), 1, "not without its word");
+        assert_eq!(numbers(&scene.log("hooks", None, None).await), [1]);
     });
 }

@@ -112,6 +112,7 @@ impl Job {
             name: COLUMN.to_owned(),
             title: Some(request.column.clone()),
             kind: ColumnType::Json,
+            options: Vec::new(),
             smart: SmartKind::Http,
             config: request.spec.to_json(),
             rate_limit: request.rate_json.clone(),
