@@ -82,8 +82,7 @@ pub(crate) fn iso(at: Timestamp) -> Option<String> {
 
 /// Which rows are meant.
 pub(crate) fn filter(table: &Table, json: &serde_json::Value) -> Result<paceline_model::Filter> {
-    let _ = (table, json);
-    Err(ApiError::field("where", "not built yet"))
+    paceline_model::Filter::parse(table, json).map_err(|error| refused("where", error))
 }
 
 /// The order that is meant.
@@ -91,6 +90,12 @@ pub(crate) fn order(
     table: &Table,
     json: Option<&serde_json::Value>,
 ) -> Result<Vec<paceline_model::Sort>> {
-    let _ = table;
-    json.map_or(Ok(Vec::new()), |_| Err(ApiError::field("order_by", "not built yet")))
+    let Some(json) = json else { return Ok(Vec::new()) };
+    paceline_model::Sort::parse(table, json).map_err(|error| refused("order_by", error))
+}
+
+fn refused(argument: &str, error: paceline_model::FilterError) -> ApiError {
+    let paceline_model::FilterError { field, problem, did_you_mean } = error;
+    let at = if field.is_empty() { argument.to_owned() } else { format!("{argument}.{field}") };
+    ApiError::field(at, problem).meant(did_you_mean.as_deref())
 }

@@ -1,9 +1,7 @@
 //! An import at work: records out of a file, batch by batch, each with how far it has come in one transaction.
 
 use paceline_files::FileFormat;
-use paceline_model::{
-    Column, ColumnId, Error as StoreError, Item, Note, Table, TableId, limits,
-};
+use paceline_model::{Column, ColumnId, Error as StoreError, Item, Note, Table, TableId, limits};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, End, Record, Report, report_as_csv, report_lines};
