@@ -58,7 +58,9 @@ pub(crate) async fn run(app: &App, files: &Files, item: Item, plan: ImportPlan) 
     let bad = import.job.bad > 0;
     blocking(app, move || {
         files.remove(&name);
-        if bad && let Err(error) = report_as_csv(&files, id) {
+        if !bad {
+            files.remove(&Files::report(id, FileFormat::Jsonl));
+        } else if let Err(error) = report_as_csv(&files, id) {
             tracing::warn!(job = id, %error, "the report of bad rows cannot be written as CSV");
         }
     })

@@ -101,10 +101,11 @@ fn airports_come_out_of_every_format_as_they_went_in() {
         };
         let wanted: Vec<Vec<String>> = read(AIRPORTS.as_bytes());
         assert_eq!(read(&csv), wanted);
-        for (format, typed) in
-            [("jsonl", "application/x-ndjson"), ("parquet", "application/vnd.apache.parquet")]
+        let jsonl = app.export("format=jsonl").await;
+        let parquet = app.export("format=parquet").await;
+        for (file, typed) in
+            [(jsonl, "application/x-ndjson"), (parquet, "application/vnd.apache.parquet")]
         {
-            let file = app.export(&format!("format={format}")).await;
             let path = "/api/tables/t/imports/upload";
             let (status, body) = app.raw(Method::POST, path, KEY, typed, file).await;
             let body: Json = serde_json::from_slice(&body).unwrap();
@@ -168,7 +169,7 @@ fn columns_are_found_by_name_and_what_became_of_them_is_told() {
         assert_eq!(job["columns"]["corrected"].as_array().unwrap().len(), 3, "{job}");
         assert_eq!(job["columns"]["unmapped"], json!(["Other"]));
         let job = app.import(json!({"data": data, "create_columns": true})).await;
-        assert_eq!(job["columns"]["created"], json!(["e_mail", "other"]), "{job}");
+        assert_eq!(job["columns"]["created"], json!(["other"]), "{job}");
         let cases = [
             (json!({"data": "z\n1\n"}), "COLUMN_NOT_FOUND"),
             (json!({"data": "email\n1\n", "mapping": {"emial": "email"}}), "VALIDATION_ERROR"),
