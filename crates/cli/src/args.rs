@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use paceline_engine::AllowedHost;
 use paceline_governor::{Limit, LimitError, Unit};
 
 use crate::exit::Exit;
@@ -198,9 +199,14 @@ pub(crate) struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7223")]
     pub(crate) listen: SocketAddr,
-    /// Allow columns to call addresses inside this machine and its network
+    /// Allow calls to all addresses inside this machine and its network, but for those where a cloud hands out the
+    /// machine's own credentials
     #[arg(long)]
     pub(crate) allow_private: bool,
+    /// Allow calls to this private host and no other: a name or an address, with a port to open only that one, or a
+    /// network as 10.1.0.0/16; may be given several times
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append)]
+    pub(crate) allow_hosts: Vec<AllowedHost>,
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,
@@ -221,6 +227,9 @@ pub(crate) struct McpArgs {
     /// Allow columns to call addresses inside this machine and its network
     #[arg(long, requires = "data")]
     pub(crate) allow_private: bool,
+    /// As of `paceline serve`: allow this host, and no other inside
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append, requires = "data")]
+    pub(crate) allow_hosts: Vec<AllowedHost>,
     /// Use the tables of this server instead; or set PACELINE_URL
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,

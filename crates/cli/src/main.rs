@@ -4,7 +4,6 @@ mod args;
 mod commands;
 mod env;
 mod exit;
-mod files;
 mod keys;
 mod output;
 mod patience;

@@ -3,6 +3,8 @@
 mod columns;
 mod hex;
 mod launch;
+mod schema;
+mod spec;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +16,12 @@ use paceline_model::{
 };
 use tokio::sync::watch;
 
+use crate::fetch::Fetcher;
 use crate::runner::{RunContext, Stop};
-use crate::{EngineConfig, Error, Progress, Result};
+use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
+pub use schema::ColumnSpec;
 
 /// The engine of one store. Clones share it.
 #[derive(Clone)]
@@ -32,6 +36,9 @@ struct Inner {
     config: EngineConfig,
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
+    fetcher: Fetcher,
+    /// Held while columns are changed: what a template means is checked against the columns there are.
+    schema: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -57,7 +64,16 @@ impl Engine {
     pub fn new(store: Arc<dyn Store>, clock: Clock, random: Random, config: EngineConfig) -> Self {
         let token = (random.next_u64() >> 1) as i64;
         Self {
-            inner: Arc::new(Inner { store, clock, random, config, token, state: Mutex::default() }),
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                random,
+                config,
+                token,
+                fetcher: Fetcher::default(),
+                schema: tokio::sync::Mutex::default(),
+                state: Mutex::default(),
+            }),
         }
     }
 
@@ -65,6 +81,26 @@ impl Engine {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// What seals the secrets that the store keeps; none if it is to keep none.
+    #[must_use]
+    pub fn sealer(&self) -> Option<&Sealer> {
+        self.inner.config.sealer.as_ref()
+    }
+
+    /// Which addresses may be called.
+    #[must_use]
+    pub fn outbound(&self) -> &OutboundGuard {
+        &self.inner.config.outbound
+    }
+
+    pub(crate) fn outside(&self) -> (&EngineConfig, &Clock) {
+        (&self.inner.config, &self.inner.clock)
+    }
+
+    pub(crate) fn fetcher(&self) -> &Fetcher {
+        &self.inner.fetcher
     }
 
     /// Makes a run and sets it to work.
@@ -228,10 +264,6 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("active", &self.lock().active.len()).finish_non_exhaustive()
     }
-}
-
-fn place(table: &Table, column: &str) -> String {
-    format!("{}.{column}", table.name)
 }
 
 fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a SmartColumn)> {

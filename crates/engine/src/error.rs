@@ -22,6 +22,14 @@ pub enum Error {
         /// What was probably meant.
         did_you_mean: Option<String>,
     },
+    /// One of several columns to be made at once is wrong.
+    #[error("columns[{index}]: {error}")]
+    InColumn {
+        /// Its place among them, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
     /// The rate is wrong: every fault at once.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Rate(Vec<RateError>),
@@ -49,6 +57,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store(error) => error.code(),
+            Self::InColumn { error, .. } => error.code(),
             Self::Config { .. } | Self::Rate(_) => "VALIDATION_ERROR",
             Self::Outbound(_) => "BLOCKED_URL",
             Self::Missing(_) => "NOT_FOUND",

@@ -55,7 +55,7 @@ fn typed(json: Json, column: &Column) -> Result<Value, CellError> {
         }
         json => json,
     };
-    Value::from_json(column.kind, json).map_err(|error| {
+    Value::of(column, json).map_err(|error| {
         cell_error(
             "TYPE_MISMATCH",
             format!("the reply does not fit column {}: {error}", column.label()),

@@ -43,7 +43,7 @@ impl HttpColumn {
     ///
     /// # Errors
     /// [`Error::Config`] and [`Error::Outbound`], with the field and the remedy.
-    pub fn new(spec: &HttpSpec, table: &Table, own: &str, guard: OutboundGuard) -> Result<Self> {
+    pub fn new(spec: &HttpSpec, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Self> {
         let method = method(spec.method.as_deref())?;
         let url = template("config.url", &spec.url, Place::Url)?;
         check_address(&url, guard)?;
@@ -87,7 +87,7 @@ impl HttpColumn {
             repeatable: spec.repeatable.unwrap_or(repeatable_method || sends_own_key),
             sends_own_key,
             method,
-            guard,
+            guard: guard.clone(),
             inputs: used.iter().map(|index| labels.columns[*index]).collect(),
         })
     }
@@ -234,7 +234,7 @@ fn timeout(millis: Option<u64>) -> Result<Duration> {
 }
 
 /// Checks the address as far as it is known before any row is: scheme, and host if no value is part of it.
-fn check_address(url: &Template, guard: OutboundGuard) -> Result<()> {
+fn check_address(url: &Template, guard: &OutboundGuard) -> Result<()> {
     let prefix = url.literal_prefix();
     let Some((_, after_scheme)) = prefix.split_once("://") else {
         // Only a value at the very beginning may bring the address with it.

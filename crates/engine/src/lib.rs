@@ -14,6 +14,7 @@ mod config;
 mod engine;
 mod error;
 mod extract;
+mod fetch;
 mod http_column;
 mod integration;
 mod labels;
@@ -26,14 +27,16 @@ mod secret;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{Engine, Settle, SmartSpec};
+pub use engine::{ColumnSpec, Engine, Settle, SmartSpec};
 pub use error::{Error, Result};
+pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};
 pub use integration::{IntegrationSpec, hex_session};
-pub use outbound::{OutboundError, OutboundGuard};
+pub use outbound::{AllowError, AllowedHost, OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{
-    CallError, CallEvents, ConnectHook, Provider, ProviderFactory, Reply, Request, http_provider,
+    CallError, CallEvents, ConnectHook, NameResolver, Provider, ProviderFactory, Reply, Request,
+    http_provider,
 };
 pub use runner::Stop;
 pub use secret::Sealer;

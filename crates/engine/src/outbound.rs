@@ -1,15 +1,35 @@
 //! The outbound guard (spec S2): which addresses may be called. Checked on the URL as it is rendered, and again on every
 //! address a name resolves to; the connection goes to the very address that was checked.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod allow;
+mod public;
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
-/// Which addresses may be called. By default only public ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub use allow::{AllowError, AllowedHost};
+
+/// Which addresses may be called. By default only public ones. Cheap to clone.
+///
+/// ```
+/// use paceline_engine::OutboundGuard;
+/// let guard = OutboundGuard::default();
+/// assert!(guard.check_url("https://api.example.com/").is_ok());
+/// assert!(guard.check_url("http://127.0.0.1:8080/").is_err());
+///
+/// let guard = OutboundGuard { allow: ["127.0.0.1:8080".parse().unwrap()].into(), ..guard };
+/// assert!(guard.check_url("http://127.0.0.1:8080/").is_ok());
+/// assert!(guard.check_url("http://127.0.0.1:8081/").is_err());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboundGuard {
-    /// Private, loopback and link-local addresses too: the operator wants to call into this network.
+    /// Private, loopback and link-local addresses too: the operator wants to call into this network. Not those where a
+    /// cloud hands out the machine's own credentials; these are opened by name only.
     pub allow_private: bool,
+    /// What may be called besides, one by one.
+    pub allow: Arc<[AllowedHost]>,
 }
 
 /// An address that may not be called. The text names the host, never the whole URL.
@@ -21,17 +41,34 @@ pub enum OutboundError {
     /// Only http and https are spoken.
     #[error("the URL begins with {0}:, and only http: and https: are called")]
     Scheme(String),
+    /// A user name or password stands in it, which would be stored and shown as part of the URL.
+    #[error(
+        "the URL of {0} carries a user name or password; leave them out and send an Authorization header instead"
+    )]
+    Credentials(String),
     /// The address is inside this machine or its network.
     #[error(
         "{0} is a private address (this machine or its network); calling it must be allowed by whoever operates \
-         paceline (--allow-private)"
+         paceline (--allow-host {0}, or --allow-private)"
     )]
     Private(String),
+    /// The address is where a cloud hands out the machine's own credentials.
+    #[error(
+        "{0} is where a cloud hands out the credentials of this machine; only whoever operates paceline can open it, by \
+         its name (--allow-host {0})"
+    )]
+    Metadata(String),
 }
 
 impl OutboundGuard {
-    /// Checks a URL as far as that is possible without resolving names: its form, its scheme, and an address given as
-    /// a number in any notation.
+    /// Private addresses too, or only public ones; nothing else opened.
+    #[must_use]
+    pub fn private(allow_private: bool) -> Self {
+        Self { allow_private, ..Self::default() }
+    }
+
+    /// Checks a URL as far as that is possible without resolving names: its form, its scheme, credentials in it, and an
+    /// address given as a number in any notation.
     ///
     /// # Errors
     /// [`OutboundError`].
@@ -40,123 +77,74 @@ impl OutboundGuard {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(OutboundError::Scheme(url.scheme().to_owned()));
         }
-        let private = match url.host() {
-            None => return Err(OutboundError::NotAUrl("it names no host".to_owned())),
-            Some(Host::Ipv4(address)) => !is_public(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => !is_public(IpAddr::V6(address)),
-            Some(Host::Domain(name)) => is_local_name(name),
+        let Some(host) = url.host() else {
+            return Err(OutboundError::NotAUrl("it names no host".to_owned()));
         };
-        if private && !self.allow_private {
-            return Err(OutboundError::Private(url.host_str().unwrap_or_default().to_owned()));
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(OutboundError::Credentials(host.to_string()));
+        }
+        let port = url.port_or_known_default();
+        match host {
+            Host::Ipv4(address) => self.check_address(IpAddr::V4(address), port)?,
+            Host::Ipv6(address) => self.check_address(IpAddr::V6(address), port)?,
+            Host::Domain(name) => self.check_name(name, port)?,
         }
         Ok(url)
     }
 
-    /// Whether a resolved address may be called.
-    #[must_use]
-    pub fn allows(&self, address: IpAddr) -> bool {
-        self.allow_private || is_public(address)
+    /// Whether an address that `host` resolved to may be called. `port` is the port of the call if any rule names it: a
+    /// rule with a port opens nothing where the port is not known.
+    pub(crate) fn admits(&self, host: &str, address: IpAddr, port: Option<u16>) -> bool {
+        self.check_address(address, port).is_ok() || self.opens_name(host, port)
+    }
+
+    /// The ports that the rules name.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        self.allow.iter().filter_map(AllowedHost::port)
+    }
+
+    fn check_address(&self, address: IpAddr, port: Option<u16>) -> Result<(), OutboundError> {
+        if self.allow.iter().any(|rule| rule.opens_address(address, port)) {
+            return Ok(());
+        }
+        // As it stands in a URL.
+        let shown = || match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        if public::is_metadata(address) {
+            return Err(OutboundError::Metadata(shown()));
+        }
+        if self.allow_private || public::is_public(address) {
+            return Ok(());
+        }
+        Err(OutboundError::Private(shown()))
+    }
+
+    fn check_name(&self, name: &str, port: Option<u16>) -> Result<(), OutboundError> {
+        if self.opens_name(name, port) {
+            return Ok(());
+        }
+        let plain = plain_name(name);
+        if public::METADATA_NAMES.contains(&plain.as_str()) {
+            return Err(OutboundError::Metadata(plain));
+        }
+        if !self.allow_private && public::is_local_name(&plain) {
+            return Err(OutboundError::Private(plain));
+        }
+        Ok(())
+    }
+
+    fn opens_name(&self, name: &str, port: Option<u16>) -> bool {
+        let name = plain_name(name);
+        self.allow.iter().any(|rule| rule.opens_name(&name, port))
     }
 }
 
-fn is_local_name(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
-}
-
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_broadcast()
-        || address.is_documentation()
-        || address.is_multicast()
-        || a == 0
-        || a >= 240
-        // Carrier-grade NAT, protocol assignments, benchmarking.
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19));
-    !special
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    let [a, b, ..] = segments;
-    let embedded = |high: u16, low: u16| {
-        is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-    };
-    if let Some(v4) = address.to_ipv4_mapped() {
-        return is_public_v4(v4);
-    }
-    match (a, b) {
-        // NAT64 and 6to4 carry an IPv4 address that is what gets called in the end.
-        (0x64, 0xff9b) => segments[2..6] == [0; 4] && embedded(segments[6], segments[7]),
-        (0x2002, high) => embedded(high, segments[2]),
-        // Teredo hides it; documentation is nobody's.
-        (0x2001, 0 | 0xdb8) => false,
-        // Only 2000::/3 is given out: unspecified, loopback, local, link-local and multicast lie outside.
-        _ => a & 0xe000 == 0x2000,
-    }
+/// A name as it is compared: in small letters, without the dot at its end.
+fn plain_name(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_notation_of_an_inside_address_is_refused() {
-        let guard = OutboundGuard::default();
-        let refused = [
-            "http://127.0.0.1/",
-            "http://localhost:8080/x",
-            "http://LOCALHOST./",
-            "http://a.localhost/",
-            "http://0x7f.1/",
-            "http://2130706433/",
-            "http://0177.0.0.1/",
-            "http://127.1/",
-            "http://0.0.0.0/",
-            "http://10.1.2.3/",
-            "http://172.16.0.1/",
-            "http://192.168.1.1/",
-            "http://169.254.169.254/latest",
-            "http://100.64.0.1/",
-            "http://198.18.0.1/",
-            "http://[::1]/",
-            "http://[::]/",
-            "http://[::ffff:169.254.169.254]/",
-            "http://[fd00::1]/",
-            "http://[fe80::1]/",
-            "http://[64:ff9b::7f00:1]/",
-            "http://[2002:7f00:1::]/",
-            "http://[2001:db8::1]/",
-            "http://255.255.255.255/",
-            "http://224.0.0.1/",
-        ];
-        for url in refused {
-            assert!(matches!(guard.check_url(url), Err(OutboundError::Private(_))), "{url}");
-            assert!(OutboundGuard { allow_private: true }.check_url(url).is_ok(), "{url}");
-        }
-    }
-
-    #[test]
-    fn public_addresses_pass_and_nonsense_is_named() {
-        let guard = OutboundGuard::default();
-        for url in ["https://api.example.com/x?y=1", "http://8.8.8.8/", "http://[2606:4700::1111]/"]
-        {
-            assert!(guard.check_url(url).is_ok(), "{url}");
-        }
-        assert!(matches!(guard.check_url("file:///etc/passwd"), Err(OutboundError::Scheme(_))));
-        assert!(matches!(guard.check_url("api.example.com/x"), Err(OutboundError::NotAUrl(_))));
-        assert!(matches!(guard.check_url("http://"), Err(OutboundError::NotAUrl(_))));
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! What makes the calls: one trait, the real HTTP client behind it, and whatever a test puts in its place.
 
+mod body;
 mod http;
+mod resolve;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +15,9 @@ use paceline_clock::Clock;
 use paceline_governor::Transport;
 use url::Url;
 
-pub(crate) use self::http::HttpProvider;
+use self::http::HttpProvider;
+pub use self::resolve::NameResolver;
+use self::resolve::SystemResolver;
 use crate::OutboundGuard;
 
 /// One call to make.
@@ -101,6 +105,20 @@ pub trait Provider: Send + Sync {
     /// given for.
     async fn call(&self, request: Request, events: &mut dyn CallEvents)
     -> Result<Reply, CallError>;
+
+    /// As [`Provider::call`], but of a longer reply the beginning is kept; also answers whether it was cut.
+    async fn call_and_cut(
+        &self,
+        request: Request,
+        events: &mut dyn CallEvents,
+    ) -> Result<(Reply, bool), CallError> {
+        let bytes_max = request.reply_bytes_max;
+        let whole = Request { reply_bytes_max: usize::MAX, ..request };
+        let mut reply = self.call(whole, events).await?;
+        let cut = reply.body.len() > bytes_max;
+        reply.body.truncate(bytes_max);
+        Ok((reply, cut))
+    }
 }
 
 /// What gets told how long connections take to make.
@@ -111,6 +129,8 @@ pub(crate) type NetworkObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 pub enum ProviderFactory {
     /// Real HTTP.
     Http,
+    /// Real HTTP, with names looked up by this: tests of what a name may lead to.
+    HttpWith(Arc<dyn NameResolver>),
     /// This one for every column: tests and simulations.
     Fixed(Arc<dyn Provider>),
 }
@@ -120,21 +140,23 @@ pub enum ProviderFactory {
 ///
 /// # Errors
 /// If TLS cannot be set up.
-pub fn http_provider(guard: OutboundGuard, clock: &Clock) -> crate::Result<Arc<dyn Provider>> {
+pub fn http_provider(guard: &OutboundGuard, clock: &Clock) -> crate::Result<Arc<dyn Provider>> {
     ProviderFactory::Http.make(guard, clock, None)
 }
 
 impl ProviderFactory {
     pub(crate) fn make(
         &self,
-        guard: OutboundGuard,
+        guard: &OutboundGuard,
         clock: &Clock,
         observer: Option<NetworkObserver>,
     ) -> crate::Result<Arc<dyn Provider>> {
-        match self {
-            Self::Http => Ok(Arc::new(HttpProvider::new(guard, clock.clone(), observer)?)),
-            Self::Fixed(provider) => Ok(Arc::clone(provider)),
-        }
+        let names: Arc<dyn NameResolver> = match self {
+            Self::Http => Arc::new(SystemResolver),
+            Self::HttpWith(names) => Arc::clone(names),
+            Self::Fixed(provider) => return Ok(Arc::clone(provider)),
+        };
+        Ok(Arc::new(HttpProvider::new(guard, &names, clock.clone(), observer)?))
     }
 }
 
@@ -142,6 +164,7 @@ impl fmt::Debug for ProviderFactory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Http => "Http",
+            Self::HttpWith(_) => "HttpWith(..)",
             Self::Fixed(_) => "Fixed(..)",
         })
     }

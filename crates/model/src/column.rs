@@ -102,10 +102,12 @@ impl ColumnType {
     pub(crate) fn takes(self) -> &'static str {
         match self {
             Self::Number | Self::Currency => "a number",
-            Self::Relation => "the number of a row",
+            Self::Relation => "the number of a row (from 1)",
             Self::Boolean => "true or false",
             Self::Json => "any JSON",
             Self::MultiSelect => "a list of options",
+            Self::Select => "one of its options as text",
+            Self::Datetime => "a moment as text",
             _ => "text",
         }
     }

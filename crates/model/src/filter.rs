@@ -1,4 +1,18 @@
 //! Which rows: a filter as a tree of tests, and the order they come in (hypertab.md a5, with `or` groups and JSON paths).
+//! What stands here is the same on every store: text is compared by code points, numbers as numbers (3 is 3.0), false
+//! comes before true, a JSON value is compared as the text it was written as.
+
+mod moment;
+mod operator;
+mod parse;
+mod show;
+mod sort;
+mod target;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fmt;
 
 use crate::{CellState, ColumnId, Value};
 
@@ -69,7 +83,8 @@ pub enum Operator {
     Lt(Value),
     /// Less or the same.
     Lte(Value),
-    /// Has this text somewhere in it, in capitals or not; of a list of options, is one of its items to the letter.
+    /// Has this text somewhere in it, the letters a-z in capitals or not, all others as they are; of a list of options,
+    /// is one of its items to the letter.
     Contains(String),
     /// Begins with this text, to the letter.
     StartsWith(String),
@@ -88,4 +103,40 @@ pub struct Sort {
     pub subject: Subject,
     /// The greatest first.
     pub descending: bool,
+}
+
+/// Why JSON is no filter or no order: what is wrong where, and what was probably meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterError {
+    /// The place in the JSON, as in `or[1].price.gt`; empty for the whole.
+    pub field: String,
+    /// What is wrong with it and what it takes; never a value of it.
+    pub problem: String,
+    /// The name that was probably meant.
+    pub did_you_mean: Option<String>,
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.problem)?;
+        match &self.did_you_mean {
+            Some(meant) => write!(f, "; did you mean {meant:?}?"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for FilterError {}
+
+impl FilterError {
+    fn new(field: &str, problem: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), problem: problem.into(), did_you_mean: None }
+    }
+
+    fn meant(self, did_you_mean: Option<&str>) -> Self {
+        Self { did_you_mean: did_you_mean.map(str::to_owned), ..self }
+    }
 }

@@ -27,11 +27,11 @@ pub use cell::{Cell, CellError, CellState};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
-pub use filter::{Filter, Operator, PathStep, Sort, Subject, Test};
+pub use filter::{Filter, FilterError, Operator, PathStep, Sort, Subject, Test};
 pub use id::{ColumnId, RowId, RunId, TableId};
-pub use name::{check_name, suggest};
+pub use name::{Nearest, check_name, nearest, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};
-pub use registry::{Entry, EntryQuery, Item, NewItem, Registry};
+pub use registry::{Entry, EntryQuery, Item, NewItem, Note, Registry};
 pub use run::{
     Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
     TaskReport, TaskStep,

@@ -56,6 +56,56 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.filter(|(distance, _)| *distance <= allowed && !tied).map(|(_, candidate)| candidate)
 }
 
+/// What a misspelt name stands for; see [`nearest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nearest<'a> {
+    /// This one, beyond doubt.
+    One(&'a str),
+    /// Any of these: they are equally near.
+    Tie(Vec<&'a str>),
+    /// None is near enough.
+    None,
+}
+
+/// The candidate that a name stands for, to be taken instead of it without asking; stricter than [`suggest`], which only
+/// asks. Up to 2 edits (hypertab.md a4), of which a short name gets fewer: none with 1 or 2 characters, where another
+/// name is never far (a9, hole 9), and one with 3 to 5. Two neighbours swapped are one edit.
+///
+/// ```
+/// use paceline_model::{Nearest, nearest};
+/// assert_eq!(nearest("emial", ["email", "name"]), Nearest::One("email"));
+/// assert_eq!(nearest("price_x", ["price_a", "price_b"]), Nearest::Tie(vec!["price_a", "price_b"]));
+/// assert_eq!(nearest("ln", ["lon", "lat"]), Nearest::None);
+/// ```
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Nearest<'a> {
+    let edits_max = match name.chars().count() {
+        0..=2 => return Nearest::None,
+        3..=5 => 1,
+        _ => 2,
+    };
+    let wanted = name.to_lowercase();
+    let (mut least, mut found) = (edits_max, Vec::new());
+    for candidate in candidates {
+        // Far too long or short: not worth the table that the distance takes.
+        if candidate.len().abs_diff(wanted.len()) > 4 * edits_max {
+            continue;
+        }
+        let edits = strsim::osa_distance(&wanted, &candidate.to_lowercase());
+        if edits < least {
+            found.clear();
+            least = edits;
+        }
+        if edits == least && !found.contains(&candidate) {
+            found.push(candidate);
+        }
+    }
+    match found.as_slice() {
+        [] => Nearest::None,
+        [one] => Nearest::One(one),
+        _ => Nearest::Tie(found),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +137,24 @@ mod tests {
         assert_eq!(suggest("contry", ["country", "city"]), Some("country"));
         assert_eq!(suggest("zzz", ["country"]), None);
         assert_eq!(suggest("Latitude", ["latitude"]), Some("latitude"));
+    }
+
+    #[test]
+    fn corrections_scale_with_the_length_and_refuse_ties() {
+        let one = |name| Nearest::One(name);
+        let cases: [(&str, &[&str], Nearest<'_>); 9] = [
+            ("emial", &["email", "name"], one("email")),
+            ("Email", &["email"], one("email")),
+            ("compnay_nmae", &["company_name"], one("company_name")),
+            ("copnay_nmea", &["company_name"], Nearest::None),
+            ("lta", &["lat", "lon"], one("lat")),
+            ("cty", &["country", "city"], one("city")),
+            ("nm", &["name", "nam", "n"], Nearest::None),
+            ("price_c", &["price_a", "price_b"], Nearest::Tie(vec!["price_a", "price_b"])),
+            ("price_aa", &["price_a", "price_b"], one("price_a")),
+        ];
+        for (name, candidates, wanted) in cases {
+            assert_eq!(nearest(name, candidates.iter().copied()), wanted, "{name}");
+        }
     }
 }

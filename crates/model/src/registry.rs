@@ -35,7 +35,7 @@ pub struct NewItem {
     pub kind: &'static str,
     /// See [`Item::table`].
     pub table: Option<TableId>,
-    /// See [`Item::name`].
+    /// See [`Item::name`]; at most `limits::ITEM_NAME_BYTES_MAX` bytes, as is the kind.
     pub name: String,
     /// See [`Item::body`]; at most `limits::VALUE_BYTES_MAX` bytes as text.
     pub body: Json,
@@ -54,6 +54,31 @@ pub struct Entry {
     pub body: Json,
 }
 
+/// Something that is written along with something else, in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// As [`Registry::update_item`].
+    Item {
+        /// Its kind.
+        kind: &'static str,
+        /// Its id.
+        id: i64,
+        /// The version it is at.
+        version: i64,
+        /// Its new body.
+        body: Json,
+    },
+    /// As [`Registry::append_entries`].
+    Entries {
+        /// The log.
+        log: String,
+        /// Its new lines.
+        entries: Vec<(i64, Json)>,
+        /// How many lines it keeps.
+        keep: u64,
+    },
+}
+
 /// Which lines of a log to read: the newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryQuery {
@@ -68,7 +93,8 @@ pub struct EntryQuery {
 /// Keeps items and logs. One method is one transaction.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// Makes an item. Fails with `Exists` if its kind and table have one of that name, and with `Missing` without the table.
+    /// Makes an item. Fails with `Exists` if its kind and table have one of that name, with `Missing` without the table, and
+    /// with `Conflict` if its kind has `limits::ITEMS_PER_KIND_MAX` already.
     async fn create_item(&self, new: NewItem) -> Result<Item>;
 
     /// Replaces the body of an item that is at `version`. Fails with `Conflict` if it has moved on, with `Missing` if it is
@@ -84,10 +110,14 @@ pub trait Registry: Send + Sync {
     /// Deletes an item; false if there was none.
     async fn delete_item(&self, kind: &str, id: i64) -> Result<bool>;
 
-    /// Adds lines to a log, each with what it is about, and drops the oldest of that log if there are more than `keep`.
-    /// Answers the last sequence.
+    /// Adds lines to a log, each with what it is about, and drops the oldest of that log if there are more than `keep`;
+    /// 0 empties it. Answers the last sequence. At most `limits::LOG_APPEND_MAX` lines of `limits::VALUE_BYTES_MAX` bytes
+    /// of text each; no log keeps more than `limits::LOG_ENTRIES_MAX`.
     async fn append_entries(&self, log: &str, entries: Vec<(i64, Json)>, keep: u64) -> Result<i64>;
 
-    /// Lines of a log.
+    /// Lines of a log, the newest first; at most `limits::PAGE_ROWS_MAX`.
     async fn entries(&self, log: &str, query: EntryQuery) -> Result<Vec<Entry>>;
+
+    /// Writes all of these or none, items first and in the order of their ids: what belongs together cannot part.
+    async fn keep(&self, notes: Vec<Note>) -> Result<()>;
 }

@@ -11,6 +11,7 @@ mod render;
 
 use serde_json::Value as Json;
 
+pub(crate) use parse::path;
 pub use render::RenderError;
 
 use crate::{Value, limits, suggest};
@@ -72,7 +73,7 @@ struct BoundReference {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Step {
+pub(crate) enum Step {
     Field(String),
     Index(usize),
 }
@@ -141,6 +142,34 @@ impl Template {
             }
         }
         names
+    }
+
+    /// `text` with every reference to the column at `at` of `labels` (as [`Template::bind`] takes them) written with its
+    /// `new` name instead; all else stays to the letter. A reference that binds to nothing stays, too.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    ///
+    /// ```
+    /// use paceline_model::Template;
+    /// let text = "{{ City ?? \"{{City}}\" }}/{{City.parts[0]}}/{{[\"City\"]}}/{{country}}";
+    /// let renamed = Template::renamed(text, &["City", "country"], &[0], "town").unwrap();
+    /// assert_eq!(renamed, "{{ town ?? \"{{City}}\" }}/{{town.parts[0]}}/{{town}}/{{country}}");
+    /// ```
+    pub fn renamed(
+        text: &str,
+        labels: &[&str],
+        at: &[usize],
+        new: &str,
+    ) -> Result<String, TemplateError> {
+        use parse::Renamed;
+        let is = |label: &str| labels.iter().position(|known| *known == label);
+        // In the order in which a reference binds: the whole of it first.
+        parse::renamed(text, &|raw, column| match (is(raw), is(column)) {
+            (Some(found), _) if at.contains(&found) => Renamed::Whole(new.to_owned()),
+            (None, Some(found)) if at.contains(&found) => Renamed::Column(new.to_owned()),
+            _ => Renamed::Stays,
+        })
     }
 
     /// The text before the first reference: what is known of it before any row is.

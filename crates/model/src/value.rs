@@ -1,8 +1,13 @@
 //! The value of a cell, and how it is checked against the type of its column.
 
+mod formats;
+
 use serde_json::Value as Json;
 
-use crate::{ColumnType, Error, Result, limits};
+use crate::{Column, ColumnType, Error, Result, limits, suggest};
+
+/// Options of a column that a message lists.
+const OPTIONS_TOLD_MAX: usize = 20;
 
 /// One value of a row. `Null` is an empty cell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +28,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// Checks `json` against a column type.
+    /// Checks `json` against a column type. A moment becomes UTC with six decimals, so that moments sort as text.
     ///
     /// # Errors
     /// [`Error::Invalid`] says what the type takes and what was given (its kind, never the value).
@@ -37,24 +42,48 @@ impl Value {
     pub fn from_json(kind: ColumnType, json: Json) -> Result<Self> {
         let value = match (kind, json) {
             (_, Json::Null) => Self::Null,
-            (ColumnType::Json | ColumnType::MultiSelect, json) => {
+            (ColumnType::Json, json) => {
                 check_depth(&json)?;
                 Self::Json(json)
             }
+            (ColumnType::MultiSelect, Json::Array(items)) if items.iter().all(Json::is_string) => {
+                Self::Json(Json::Array(items))
+            }
             (ColumnType::Boolean, Json::Bool(b)) => Self::Bool(b),
-            (ColumnType::Number | ColumnType::Currency | ColumnType::Relation, Json::Number(n)) => {
+            (ColumnType::Number | ColumnType::Currency, Json::Number(n)) => number(&n)?,
+            (ColumnType::Relation, Json::Number(n)) if n.as_i64().is_some_and(|id| id > 0) => {
                 number(&n)?
             }
-            (kind, Json::String(text)) if kind.is_text() => Self::Text(text),
-            (kind, other) => {
-                return Err(Error::invalid(format!(
-                    "a {kind} column takes {}, not {}",
-                    kind.takes(),
-                    kind_of(&other)
-                )));
-            }
+            (kind, Json::String(text)) if kind.is_text() => Self::Text(formed(kind, text)?),
+            (kind, other) => return Err(wrong_kind(kind, &other)),
         };
         value.check_size()?;
+        Ok(value)
+    }
+
+    /// Checks `json` against a column: its type and, of a select, its options.
+    ///
+    /// # Errors
+    /// As [`Value::from_json`]; what is no option is told with the option that was probably meant.
+    pub fn of(column: &Column, json: Json) -> Result<Self> {
+        let value = Self::from_json(column.kind, json)?;
+        let options = column.options.as_slice();
+        // Columns made before there were options have none, and take any.
+        if options.is_empty() {
+            return Ok(value);
+        }
+        match &value {
+            Self::Text(text) if column.kind == ColumnType::Select => is_option(text, options)?,
+            Self::Json(Json::Array(items)) if column.kind == ColumnType::MultiSelect => {
+                for (index, item) in items.iter().enumerate() {
+                    is_option(item.as_str().unwrap_or_default(), options)?;
+                    if items[..index].contains(item) {
+                        return Err(Error::invalid("an option stands in the list twice"));
+                    }
+                }
+            }
+            _ => {}
+        }
         Ok(value)
     }
 
@@ -131,6 +160,46 @@ fn number(n: &serde_json::Number) -> Result<Value> {
     }
 }
 
+/// Text of a type that wants a form, as it is kept.
+fn formed(kind: ColumnType, text: String) -> Result<String> {
+    match kind {
+        ColumnType::Email => formats::email(&text)?,
+        ColumnType::Url | ColumnType::ImageUrl => formats::url(&text)?,
+        ColumnType::Phone => formats::phone(&text)?,
+        ColumnType::Datetime => return formats::datetime(&text),
+        _ => {}
+    }
+    Ok(text)
+}
+
+fn wrong_kind(kind: ColumnType, given: &Json) -> Error {
+    let advice = match given {
+        Json::String(text) if !kind.is_text() => match serde_json::from_str(text) {
+            Ok(Json::Number(_) | Json::Bool(_)) => "; send it without quotes",
+            _ if kind == ColumnType::MultiSelect => "; put it into a list, as in [\"a\"]",
+            _ => "",
+        },
+        Json::Number(_) | Json::Bool(_) if kind.is_text() => "; send it in quotes",
+        _ => "",
+    };
+    let (takes, is) = (kind.takes(), kind_of(given));
+    Error::invalid(format!("a {kind} column takes {takes}, not {is}{advice}"))
+}
+
+fn is_option(text: &str, options: &[String]) -> Result<()> {
+    if options.iter().any(|option| option == text) {
+        return Ok(());
+    }
+    let names = || options.iter().map(String::as_str);
+    let meant = suggest(text, names())
+        .map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+    let mut told = names().take(OPTIONS_TOLD_MAX).collect::<Vec<_>>().join(", ");
+    if options.len() > OPTIONS_TOLD_MAX {
+        told.push_str(", ...");
+    }
+    Err(Error::invalid(format!("is not one of the column's options ({told}){meant}")))
+}
+
 fn kind_of(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
@@ -162,37 +231,4 @@ fn check_depth(json: &Json) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn types_take_what_they_say() {
-        let cases = [
-            (ColumnType::Text, json!("x"), Some(Value::Text("x".into()))),
-            (ColumnType::Text, json!(1), None),
-            (ColumnType::Number, json!(1), Some(Value::Int(1))),
-            (ColumnType::Number, json!(1.5), Some(Value::Number(1.5))),
-            (ColumnType::Number, json!("1"), None),
-            (ColumnType::Boolean, json!(true), Some(Value::Bool(true))),
-            (ColumnType::Boolean, json!("true"), None),
-            (ColumnType::Json, json!({"a": 1}), Some(Value::Json(json!({"a": 1})))),
-            (ColumnType::Json, json!(null), Some(Value::Null)),
-            (ColumnType::Email, json!(["a"]), None),
-        ];
-        for (kind, given, wanted) in cases {
-            assert_eq!(Value::from_json(kind, given.clone()).ok(), wanted, "{kind} {given}");
-        }
-    }
-
-    #[test]
-    fn depth_and_size_are_bounded() {
-        let mut deep = json!(1);
-        for _ in 0..limits::JSON_DEPTH_MAX + 1 {
-            deep = json!([deep]);
-        }
-        assert!(Value::from_json(ColumnType::Json, deep).is_err());
-        let long = "x".repeat(limits::VALUE_BYTES_MAX + 1);
-        assert!(Value::from_json(ColumnType::Text, json!(long)).is_err());
-    }
-}
+mod tests;

@@ -68,8 +68,10 @@ impl Deref for App {
 }
 
 /// Limits of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ServerConfig {
+    /// The limits of the product that whoever operates this server has set.
+    pub limits: limits::Settings,
     /// From the head of a request to its reply; then it is answered with `TIMEOUT`.
     pub request_timeout: Duration,
     /// From the opening of a connection, or the end of a reply, to the next request's head.
@@ -91,6 +93,7 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
+            limits: limits::Settings::default(),
             request_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),

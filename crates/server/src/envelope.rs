@@ -1,7 +1,10 @@
 //! The one shape of every reply: `{success: true, data, meta, hints?}` or `{success: false, error, hints}`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value as Json};
@@ -111,6 +114,29 @@ impl Serialize for Hint {
             }
         }
         map.end()
+    }
+}
+
+impl JsonSchema for Hint {
+    fn schema_name() -> Cow<'static, str> {
+        "Hint".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "a call that makes sense next, valid as it stands",
+            "type": "object",
+            "properties": {
+                "why": {"type": "string"},
+                "operation": {"type": "string"},
+                "arguments": {"type": "object"},
+                "method": {"type": "string"},
+                "path": {"type": "string", "description": "with its query"},
+                "body": {"type": "object"},
+            },
+            "required": ["why", "operation", "arguments"],
+            "additionalProperties": false,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! what went wrong and what to do instead. What happened inside goes to the log only.
 
 use paceline_engine::OutboundError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::FAULTS_TOLD_MAX;
@@ -19,6 +20,9 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// Every one.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+
             pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -27,7 +31,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            fn fix(self) -> &'static str {
+            pub(crate) fn fix(self) -> &'static str {
                 match self { $(Self::$variant => $fix,)* }
             }
         }
@@ -70,7 +74,7 @@ codes! {
 const DATABASE_WAIT_MS: u64 = 1_000;
 
 /// One fault of a request: a path into it, and what is wrong there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Detail {
     /// As in `rows[3].price` or `rate_limit.max_concurrent`.
     pub(crate) field: String,
@@ -83,9 +87,11 @@ pub(crate) struct Detail {
 pub(crate) struct ApiError(pub(crate) Box<Fault>);
 
 /// See [`ApiError`]. Serialised as the `error` of the envelope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error", deny_unknown_fields)]
 pub(crate) struct Fault {
     #[serde(serialize_with = "code_name")]
+    #[schemars(with = "String")]
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) attempted: String,

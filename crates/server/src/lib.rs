@@ -27,6 +27,7 @@ mod envelope;
 mod error;
 mod layers;
 mod mcp;
+mod openapi;
 mod ops;
 mod rest;
 mod serve;
@@ -37,5 +38,6 @@ pub use catalog::{
     CATALOGUE, Chapter, DEFAULT_TOOLS_MAX, Field, Kind, Operation, Place, Verb, operations,
 };
 pub use mcp::{McpUpstream, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio};
+pub use openapi::document as openapi;
 pub use rest::router;
 pub use serve::serve;

@@ -52,6 +52,7 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
+        .merge(crate::openapi::routes(&shared.app.config.limits))
         .route("/healthz", get(health::health).fallback(wrong_method))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::frame))
         .with_state(shared)

@@ -26,6 +26,7 @@ mod packed;
 mod postgres;
 mod rules;
 mod sqlite;
+mod wakeup;
 
 pub use postgres::{Access, PostgresStore, is_postgres_url};
 pub use sqlite::SqliteStore;

@@ -1,12 +1,16 @@
 //! What every backend refuses, and in which words; and the names that all of them keep.
 
-use std::collections::HashSet;
+mod columns;
+mod items;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewRun, RowId,
-    Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, Note, RowId, Run,
+    RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
+
+pub(crate) use columns::*;
+pub(crate) use items::*;
 
 use crate::error::{Fault, Result, unreadable};
 
@@ -63,29 +67,6 @@ pub(crate) fn check_reports(count: usize) -> paceline_model::Result<()> {
     Ok(())
 }
 
-/// Refuses a table that would have more columns than a table may have.
-pub(crate) fn check_column_count(count: usize, max: usize) -> Result<()> {
-    if count > max {
-        return Err(Error::invalid(format!(
-            "a table has at most {max} columns, this one would have {count}"
-        ))
-        .into());
-    }
-    Ok(())
-}
-
-/// Refuses names that are no names, and one that comes twice.
-pub(crate) fn check_distinct(columns: &[NewColumn]) -> Result<()> {
-    let mut names = HashSet::with_capacity(columns.len());
-    for column in columns {
-        check_name("column", &column.name)?;
-        if !names.insert(column.name.as_str()) {
-            return Err(column_exists(&column.name));
-        }
-    }
-    Ok(())
-}
-
 /// Refuses a row that has not one value for each of the columns.
 pub(crate) fn check_width(values: usize, columns: usize) -> Result<()> {
     if values != columns {
@@ -129,10 +110,6 @@ pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
 }
 
-pub(crate) fn check_title(title: Option<&str>) -> Result<()> {
-    check_length("title", title.map_or(0, str::len), limits::VALUE_BYTES_MAX)
-}
-
 /// Refuses a run of a column that cannot be run this way.
 pub(crate) fn check_runnable(column: &Column, new: NewRun) -> Result<()> {
     let Some(smart) = &column.smart else {
@@ -154,35 +131,21 @@ pub(crate) fn check_runnable(column: &Column, new: NewRun) -> Result<()> {
     Ok(())
 }
 
-/// A column with another config and rate limit, one version on.
-pub(crate) fn with_config(mut column: Column, config: &Json, rate_limit: &Json) -> Result<Column> {
-    let Some(smart) = column.smart.as_mut() else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column; add a smart column instead",
-            column.name
-        ))
-        .into());
-    };
-    *smart = SmartColumn {
-        kind: smart.kind,
-        config: config.clone(),
-        rate_limit: rate_limit.clone(),
-        version: smart.version + 1,
-    };
-    Ok(column)
-}
-
 pub(crate) fn table_exists(name: &str) -> Fault {
     Error::Exists(format!("a table named {name:?} exists already; choose another name")).into()
 }
 
-pub(crate) fn column_exists(name: &str) -> Fault {
-    Error::Exists(format!("the table has a column named {name:?} already; choose another name"))
-        .into()
-}
-
 pub(crate) fn missing_table(table: TableId) -> Fault {
     Error::Missing(format!("there is no table {table}")).into()
+}
+
+pub(crate) fn not_deleted(table: TableId) -> Fault {
+    Error::Missing(format!("there is no deleted table {table} that could be restored")).into()
+}
+
+/// What a deleted table is called, here and as an SQL table. No name of a user begins with an underscore.
+pub(crate) fn deleted_name(table: TableId) -> String {
+    format!("_ht_deleted_{table}")
 }
 
 pub(crate) fn missing_run(run: RunId) -> Fault {
@@ -236,8 +199,7 @@ pub(crate) fn json_text(what: &str, json: &Json) -> Result<String> {
 /// Kept JSON.
 pub(crate) fn parse_json(what: &str, text: &str) -> Result<Json> {
     serde_json::from_str(text).map_err(|error| {
-        Error::Corrupt(format!("the {what} of a column is not JSON ({:?})", error.classify()))
-            .into()
+        Error::Corrupt(format!("a stored {what} is not JSON ({:?})", error.classify())).into()
     })
 }
 
@@ -259,6 +221,15 @@ pub(crate) fn parse_scope(name: &str) -> Result<Scope> {
 /// A stored status.
 pub(crate) fn parse_status(name: &str) -> Result<RunStatus> {
     RunStatus::parse(name).ok_or_else(|| unreadable("status of a run", name))
+}
+
+/// Notes in the order in which they are written: items first and by their ids, so that two writers take them in one order.
+pub(crate) fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by_key(|note| match note {
+        Note::Item { id, .. } => (0, *id),
+        Note::Entries { .. } => (1, 0),
+    });
+    notes
 }
 
 /// A stored cell state.

@@ -5,7 +5,10 @@ mod budgets;
 mod cells;
 mod changes;
 mod claims;
+mod columns;
 mod connection;
+mod deleted;
+mod ids;
 mod job;
 mod notes;
 mod reader;
@@ -32,6 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error;
 use crate::file;
+use crate::wakeup::Wakeup;
 use connection::Db;
 use job::{Job, job};
 use writer::Command;
@@ -44,6 +48,7 @@ pub struct SqliteStore {
     writes: Option<mpsc::Sender<Command>>,
     reads: Option<mpsc::Sender<Box<dyn Job>>>,
     threads: Vec<JoinHandle<()>>,
+    wakeup: Wakeup,
     /// Held for as long as the threads run.
     _lock: Option<File>,
 }
@@ -67,8 +72,8 @@ impl SqliteStore {
         Self::start(clock, writer, readers, Some(lock))
     }
 
-    /// Opens the database for reading, while another process may be at work on it; every write is refused. `None` if there
-    /// is none.
+    /// Opens the database for reading, while another process may be at work on it; every write is refused, and
+    /// [`paceline_model::Store::next_change`] hears nothing of that process. `None` if there is none.
     ///
     /// # Errors
     /// `Database` if the file system refuses.
@@ -101,7 +106,8 @@ impl SqliteStore {
         let mut store = Self::idle(clock.clone(), lock);
         let (writes, queue) = mpsc::channel(writer::QUEUE_MAX);
         store.writes = Some(writes);
-        store.spawn("store-write", move || writer::serve(&writer, &clock, queue))?;
+        let wakeup = store.wakeup.clone();
+        store.spawn("store-write", move || writer::serve(&writer, &clock, &wakeup, queue))?;
         if !readers.is_empty() {
             store.start_readers(readers)?;
         }
@@ -110,7 +116,8 @@ impl SqliteStore {
 
     /// A store without threads.
     fn idle(clock: Clock, lock: Option<File>) -> Self {
-        Self { clock, writes: None, reads: None, threads: Vec::new(), _lock: lock }
+        let wakeup = Wakeup::new();
+        Self { clock, writes: None, reads: None, threads: Vec::new(), wakeup, _lock: lock }
     }
 
     fn start_readers(&mut self, readers: Vec<Connection>) -> Result<()> {

@@ -96,7 +96,7 @@ async fn prepare(
     let (store, key) = state.open_store(&clock, &random)?;
     let config = EngineConfig {
         ceilings: request::CEILINGS,
-        outbound: OutboundGuard { allow_private: request.allow_private },
+        outbound: OutboundGuard::private(request.allow_private),
         sealer: Some(Sealer::new(&key, random.clone())),
         ..EngineConfig::default()
     };

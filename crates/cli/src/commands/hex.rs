@@ -51,7 +51,7 @@ fn session(
     tokens: Arc<Tokens>,
     clock: &Clock,
 ) -> Result<Session, Failure> {
-    Ok(hex_session(options, account.outbound, tokens, clock.clone(), Random::system())?)
+    Ok(hex_session(options, account.outbound.clone(), tokens, clock.clone(), Random::system())?)
 }
 
 /// How a command ends that Hex did not answer as it should.

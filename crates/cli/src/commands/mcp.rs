@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paceline_clock::{Clock, Random};
+use paceline_engine::OutboundGuard;
 use paceline_server::{
     ApiKeys, App, AppParts, ServerConfig, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio,
 };
@@ -40,7 +41,9 @@ pub(crate) async fn run(args: McpArgs) -> Result<Exit, Failure> {
 async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
-    let opened = serve::engine(args.store, &data, args.allow_private, &clock, &random).await;
+    let outbound =
+        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
+    let opened = serve::engine(args.store, &data, outbound, &clock, &random).await;
     let engine = opened.map_err(|failure| {
         if !failure.is_busy {
             return failure;

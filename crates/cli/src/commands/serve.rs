@@ -17,7 +17,9 @@ use crate::{env, keys, output, store};
 pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
-    let engine = engine(args.store, &args.data, args.allow_private, &clock, &random).await?;
+    let outbound =
+        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
+    let engine = engine(args.store, &args.data, outbound, &clock, &random).await?;
     let (keys, shown) = api_keys(engine.store().as_ref(), &random, args.new_key).await?;
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
@@ -54,18 +56,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
 pub(super) async fn engine(
     url: Option<StoreUrl>,
     data: &Path,
-    allow_private: bool,
+    outbound: OutboundGuard,
     clock: &Clock,
     random: &Random,
 ) -> Result<Engine, Failure> {
     let url = url.or_else(env::store);
     let store = patiently(clock, || store::open(url.as_ref(), data, clock)).await?;
     let sealer = Sealer::new(&directory_key(data, random)?, random.clone());
-    let config = EngineConfig {
-        outbound: OutboundGuard { allow_private },
-        sealer: Some(sealer),
-        ..EngineConfig::default()
-    };
+    let config = EngineConfig { outbound, sealer: Some(sealer), ..EngineConfig::default() };
     Ok(Engine::new(store, clock.clone(), random.clone(), config))
 }
 

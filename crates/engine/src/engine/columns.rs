@@ -1,12 +1,13 @@
 //! Smart columns: checked, sealed, stored, shown.
 
 use paceline_governor::Rate;
-use paceline_model::{Column, ColumnType, NewColumn, SmartColumn, SmartKind, Table};
+use paceline_model::{Column, ColumnType, SmartColumn, SmartKind, Table};
 use serde_json::Value as Json;
 
-use super::{Engine, place, smart_column};
-use crate::integration::{self, IntegrationColumn};
-use crate::{Error, HttpColumn, HttpSpec, IntegrationSpec, Result};
+use super::spec::{Spec, lasting_place};
+use super::{Engine, smart_column};
+use crate::integration;
+use crate::{Error, HttpColumn, Result};
 
 /// What a smart column is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct SmartSpec {
     pub title: Option<String>,
     /// The type of its values.
     pub kind: ColumnType,
+    /// What they are chosen from; of the types select and multi_select.
+    pub options: Vec<String>,
     /// Which provider makes the call.
     pub smart: SmartKind,
     /// The provider's configuration.
@@ -31,23 +34,8 @@ impl Engine {
     /// # Errors
     /// The field and the remedy.
     pub async fn add_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<Column> {
-        self.rate(spec.smart, &spec.rate_limit)?;
-        if spec.smart == SmartKind::Integration {
-            IntegrationColumn::check_type(spec.kind)?;
-        }
-        let smart = SmartColumn {
-            kind: spec.smart,
-            config: self.sealed_config(table, &spec.name, spec.smart, &spec.config)?,
-            rate_limit: spec.rate_limit,
-            version: 1,
-        };
-        let column = NewColumn {
-            name: spec.name,
-            title: spec.title,
-            kind: spec.kind,
-            options: Vec::new(),
-            smart: Some(smart),
-        };
+        let _held = self.inner.schema.lock().await;
+        let column = self.new_smart_column(&self.fresh(table.id).await?, spec)?;
         Ok(self.inner.store.add_column(table.id, column).await?)
     }
 
@@ -62,6 +50,8 @@ impl Engine {
         config: Option<Json>,
         rate_limit: Option<Json>,
     ) -> Result<Column> {
+        let _held = self.inner.schema.lock().await;
+        let table = &self.fresh(table.id).await?;
         let (column, smart) = smart_column(table, name)?;
         if self.lock().active.values().any(|active| active.ctx.column.id == column.id) {
             return Err(Error::Conflict(format!(
@@ -72,7 +62,10 @@ impl Engine {
         self.rate(smart.kind, &rate_limit)?;
         let config = match config {
             None => smart.config.clone(),
-            Some(config) => self.sealed_config(table, name, smart.kind, &config)?,
+            Some(config) => {
+                let spec = Spec::from_json(smart.kind, &config)?;
+                self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
+            }
         };
         Ok(self.inner.store.update_smart_column(column.id, config, rate_limit).await?)
     }
@@ -80,36 +73,8 @@ impl Engine {
     /// The configuration of a smart column as a person or program may see it.
     #[must_use]
     pub fn masked_config(&self, smart: &SmartColumn) -> Json {
-        match smart.kind {
-            SmartKind::Http => HttpSpec::from_json(&smart.config)
-                .map_or(Json::Null, |spec| spec.masked().to_json()),
-            SmartKind::Integration => IntegrationSpec::from_json(&smart.config)
-                .map_or(Json::Null, |spec| spec.masked().to_json()),
-        }
-    }
-
-    /// Checks a configuration against its table; answers it as the store may have it.
-    fn sealed_config(
-        &self,
-        table: &Table,
-        name: &str,
-        kind: SmartKind,
-        config: &Json,
-    ) -> Result<Json> {
-        let (guard, sealer) = (self.inner.config.outbound, self.inner.config.sealer.as_ref());
-        let place = place(table, name);
-        Ok(match kind {
-            SmartKind::Http => {
-                let spec = HttpSpec::from_json(config)?;
-                HttpColumn::new(&spec, table, name, guard)?;
-                spec.sealed(sealer, &place)?.to_json()
-            }
-            SmartKind::Integration => {
-                let spec = IntegrationSpec::from_json(config)?;
-                IntegrationColumn::new(&spec, table, name, guard)?;
-                spec.sealed(sealer, &place)?.to_json()
-            }
-        })
+        let spec = Spec::from_json(smart.kind, &smart.config);
+        spec.map_or(Json::Null, |spec| spec.masked().to_json())
     }
 
     pub(super) fn rate(&self, kind: SmartKind, json: &Json) -> Result<Rate> {

@@ -9,7 +9,8 @@ use paceline_model::{
 };
 
 use super::launch::Prepared;
-use super::{Engine, place, smart_column};
+use super::spec::Spec;
+use super::{Engine, smart_column};
 use crate::integration::{
     Fixed, HexWork, IntegrationColumn, Memories, ProviderWire, recall, spacing,
 };
@@ -91,7 +92,8 @@ impl Engine {
             Some(Note::Resend) | None => {}
         }
         let spec = IntegrationSpec::from_json(&smart.config)?;
-        let bound = IntegrationColumn::new(&spec, table, &column.name, self.inner.config.outbound)?;
+        let bound =
+            IntegrationColumn::new(&spec, table, &column.name, &self.inner.config.outbound)?;
         let query = RowQuery {
             columns: bound.inputs.clone(),
             after: RowId(row.0.saturating_sub(1)),
@@ -113,9 +115,10 @@ impl Engine {
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let spec = IntegrationSpec::from_json(&smart.config)?
-            .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
-        let bound = IntegrationColumn::new(&spec, table, &column.name, inner.config.outbound)?;
+        let Spec::Integration(spec) = self.opened(table, column, smart)? else {
+            return Err(Error::config("kind", "is not integration"));
+        };
+        let bound = IntegrationColumn::new(&spec, table, &column.name, &inner.config.outbound)?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let mut options = spec.options()?;
         options.trigger_limits.clone_from(&rate.limits);
@@ -129,7 +132,7 @@ impl Engine {
             (overall_key(column.id), budgets.overall.clone()),
         ]);
         memories.save(inner.store.as_ref(), &inner.clock, true).await;
-        let provider = inner.config.providers.make(inner.config.outbound, &inner.clock, None)?;
+        let provider = inner.config.providers.make(&inner.config.outbound, &inner.clock, None)?;
         let session = Session::with_books(
             &self.books(&options.base_url),
             options,

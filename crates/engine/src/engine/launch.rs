@@ -12,12 +12,13 @@ use paceline_model::{
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use super::{Active, Engine, place, smart_column};
+use super::spec::Spec;
+use super::{Active, Engine, smart_column};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
 use crate::runner::{self, Control, RunContext};
 use crate::task::{HttpWork, Work};
-use crate::{Error, HttpColumn, HttpSpec, Result, memory};
+use crate::{Error, HttpColumn, Result, memory};
 
 /// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
 const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
@@ -96,9 +97,10 @@ impl Engine {
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let spec = HttpSpec::from_json(&smart.config)?
-            .opened(inner.config.sealer.as_ref(), &place(table, &column.name))?;
-        let http = HttpColumn::new(&spec, table, &column.name, inner.config.outbound)?;
+        let Spec::Http(spec) = self.opened(table, column, smart)? else {
+            return Err(Error::config("kind", "is not http"));
+        };
+        let http = HttpColumn::new(&spec, table, &column.name, &inner.config.outbound)?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let http = http.with_timeout(spec.timeout_ms.is_none().then_some(rate.timeout).flatten());
         let records_intents =
@@ -110,7 +112,7 @@ impl Engine {
         let budget = self.budget(column.id, &rate, unrecorded).await?;
         budget.reset_breaker();
         let provider = inner.config.providers.make(
-            inner.config.outbound,
+            &inner.config.outbound,
             &inner.clock,
             network_observer(&rate, &budget),
         )?;

@@ -105,6 +105,26 @@ impl HttpSpec {
         Ok(self)
     }
 
+    /// With `rename` done to each of its templates.
+    pub(crate) fn renamed(mut self, rename: &dyn Fn(&str) -> Result<String>) -> Result<Self> {
+        self.url = rename(&self.url)?;
+        for value in self.headers.values_mut() {
+            *value = rename(value)?;
+        }
+        self.body = match self.body.take() {
+            Some(Json::String(text)) => Some(Json::String(rename(&text)?)),
+            // As JSON it is one template as well; names need no escaping, so it stays JSON.
+            Some(json) => {
+                let text = rename(&json.to_string())?;
+                Some(serde_json::from_str(&text).map_err(|error| {
+                    Error::config("config.body", format!("is no JSON with that name: {error}"))
+                })?)
+            }
+            None => None,
+        };
+        Ok(self)
+    }
+
     /// Everything that decides what is called for a row, as text: all but the secrets and the time-out. Two
     /// configurations with the same one make the same call.
     #[must_use]

@@ -38,7 +38,7 @@ impl IntegrationColumn {
         spec: &IntegrationSpec,
         table: &Table,
         own: &str,
-        guard: OutboundGuard,
+        guard: &OutboundGuard,
     ) -> Result<Self> {
         guard.check_url(&spec.options()?.base_url)?;
         let project = template("config.project", &spec.project, Place::Text)?;

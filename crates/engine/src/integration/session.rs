@@ -22,7 +22,7 @@ pub fn hex_session(
     outbound.check_url(&options.base_url)?;
     let refused = |error: String| Error::config("config", error);
     let budgets = Budgets::new(&options, &clock).map_err(|error| refused(error.to_string()))?;
-    let provider = ProviderFactory::Http.make(outbound, &clock, None)?;
+    let provider = ProviderFactory::Http.make(&outbound, &clock, None)?;
     let wire = Arc::new(ProviderWire(provider));
     Session::new(options, budgets, wire, tokens, clock, random)
         .map_err(|error| refused(error.to_string()))

@@ -169,6 +169,17 @@ impl IntegrationSpec {
         Ok(self)
     }
 
+    /// With `rename` done to each of its templates.
+    pub(crate) fn renamed(mut self, rename: &dyn Fn(&str) -> Result<String>) -> Result<Self> {
+        self.project = rename(&self.project)?;
+        self.view_id = self.view_id.as_deref().map(rename).transpose()?;
+        self.params_template = self.params_template.as_deref().map(rename).transpose()?;
+        for value in self.params.values_mut() {
+            rename_texts(value, rename)?;
+        }
+        Ok(self)
+    }
+
     /// Everything that decides which job is started for a row, as text: all but the token and how the job is paced and
     /// watched. Two configurations with the same one start the same jobs.
     #[must_use]
@@ -264,6 +275,19 @@ fn object(fields: &Map<String, Json>, name: &str) -> Result<Map<String, Json>> {
 
 fn list(fields: &Map<String, Json>, name: &str) -> Result<Vec<Json>> {
     Ok(typed(fields, name, "a list", Json::as_array)?.cloned().unwrap_or_default())
+}
+
+/// Every text inside a parameter is a template; how deep they lie was checked when they came in.
+fn rename_texts(json: &mut Json, rename: &dyn Fn(&str) -> Result<String>) -> Result<()> {
+    match json {
+        Json::String(text) => *text = rename(text)?,
+        Json::Array(items) => items.iter_mut().try_for_each(|item| rename_texts(item, rename))?,
+        Json::Object(fields) => {
+            fields.values_mut().try_for_each(|value| rename_texts(value, rename))?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn token_place(place: &str) -> String {

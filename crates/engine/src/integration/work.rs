@@ -168,8 +168,7 @@ fn given_back(task: &Task, made: Option<Attempt>) -> Ended {
 
 fn value(ctx: &RunContext, run: &RunReport) -> Result<Value, CellError> {
     let json = serde_json::to_value(run).unwrap_or_default();
-    Value::from_json(ctx.column.kind, json)
-        .map_err(|error| cell_error("TYPE_MISMATCH", error.to_string()))
+    Value::of(&ctx.column, json).map_err(|error| cell_error("TYPE_MISMATCH", error.to_string()))
 }
 
 fn error_of(end: &EndKind) -> Option<CellError> {

@@ -1,20 +1,21 @@
 //! The only outbound HTTP client of the engine. No retries, no redirects, no proxy: one permit, one call. Names are
 //! resolved here, through the guard, and the connection goes to the address that was checked.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
 use paceline_clock::Clock;
 use paceline_governor::Transport;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower::{Layer, Service};
 
+use super::body::{self, Overlong};
+use super::resolve::{Blocked, GuardedResolver, NameResolver};
 use super::{CallError, CallEvents, ConnectHook, NetworkObserver, Provider, Reply, Request};
 use crate::{Error, OutboundGuard};
 
@@ -31,6 +32,9 @@ tokio::task_local! {
 
 pub(crate) struct HttpProvider {
     client: reqwest::Client,
+    /// For calls to ports that the guard's rules name. A resolver is not told the port of the call, so each of these
+    /// ports has a client, whose resolver knows it.
+    by_port: HashMap<u16, reqwest::Client>,
     clock: Clock,
     /// Whether somebody wants to know of connections.
     learns: bool,
@@ -38,44 +42,33 @@ pub(crate) struct HttpProvider {
 
 impl HttpProvider {
     pub(crate) fn new(
-        guard: OutboundGuard,
+        guard: &OutboundGuard,
+        names: &Arc<dyn NameResolver>,
         clock: Clock,
         observer: Option<NetworkObserver>,
     ) -> crate::Result<Self> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one door that the lint points to"
-        )]
-        let builder = reqwest::Client::builder();
-        let builder = builder
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .dns_resolver(GuardedResolver(guard))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .tcp_nodelay(true);
         let learns = observer.is_some();
-        // A layer costs every call a little, so it is only there if somebody learns from it.
-        let builder = match observer {
-            Some(observer) => {
-                builder.connector_layer(TimedLayer { clock: clock.clone(), observer })
-            }
-            None => builder,
+        let layer = observer.map(|observer| TimedLayer { clock: clock.clone(), observer });
+        let make = |port| {
+            let resolver = GuardedResolver { guard: guard.clone(), port, names: Arc::clone(names) };
+            client(resolver, layer.clone())
         };
-        let client = builder.build().map_err(|error| {
-            Error::Internal(format!("the HTTP client cannot be set up: {}", chain(&error)))
-        })?;
-        Ok(Self { client, clock, learns })
+        let mut by_port = HashMap::new();
+        for port in guard.ports() {
+            by_port.insert(port, make(Some(port))?);
+        }
+        Ok(Self { client: make(None)?, by_port, clock, learns })
     }
 
     async fn exchange(
         &self,
         request: Request,
         events: &mut dyn CallEvents,
-    ) -> Result<Reply, CallError> {
-        let mut builder = self.client.request(request.method, request.url);
+        overlong: Overlong,
+    ) -> Result<(Reply, bool), CallError> {
+        let port = request.url.port_or_known_default();
+        let client = port.and_then(|port| self.by_port.get(&port)).unwrap_or(&self.client);
+        let mut builder = client.request(request.method, request.url);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
@@ -93,8 +86,26 @@ impl HttpProvider {
         let status = response.status().as_u16();
         events.head(status, response.headers());
         let headers = response.headers().clone();
-        let body = read_body(response, status, request.reply_bytes_max).await?;
-        Ok(Reply { status, headers, body })
+        let (body, cut) = body::read(response, request.reply_bytes_max, overlong).await?;
+        Ok((Reply { status, headers, body }, cut))
+    }
+
+    async fn in_time(
+        &self,
+        request: Request,
+        events: &mut dyn CallEvents,
+        overlong: Overlong,
+    ) -> Result<(Reply, bool), CallError> {
+        let timeout = request.timeout;
+        let timer = self.clock.sleep(timeout);
+        tokio::select! {
+            biased;
+            result = self.exchange(request, events, overlong) => result,
+            () = timer => Err(CallError::Transport {
+                kind: Transport::Timeout,
+                message: format!("no whole reply within {} ms", timeout.as_millis()),
+            }),
+        }
     }
 }
 
@@ -105,54 +116,39 @@ impl Provider for HttpProvider {
         request: Request,
         events: &mut dyn CallEvents,
     ) -> Result<Reply, CallError> {
-        let timeout = request.timeout;
-        let timer = self.clock.sleep(timeout);
-        tokio::select! {
-            biased;
-            result = self.exchange(request, events) => result,
-            () = timer => Err(CallError::Transport {
-                kind: Transport::Timeout,
-                message: format!("no whole reply within {} ms", timeout.as_millis()),
-            }),
-        }
+        let (reply, _) = self.in_time(request, events, Overlong::Refused).await?;
+        Ok(reply)
+    }
+
+    async fn call_and_cut(
+        &self,
+        request: Request,
+        events: &mut dyn CallEvents,
+    ) -> Result<(Reply, bool), CallError> {
+        self.in_time(request, events, Overlong::Cut).await
     }
 }
 
-async fn read_body(
-    mut response: reqwest::Response,
-    status: u16,
-    bytes_max: usize,
-) -> Result<Bytes, CallError> {
-    if response.content_length().is_some_and(|length| length > bytes_max as u64) {
-        return Err(CallError::TooLong { status, bytes_max });
-    }
-    let Some(first) = next_piece(&mut response).await? else { return Ok(Bytes::new()) };
-    if first.len() > bytes_max {
-        return Err(CallError::TooLong { status, bytes_max });
-    }
-    // Most replies come in one piece and need no copy.
-    let Some(second) = next_piece(&mut response).await? else { return Ok(first) };
-    let mut body = BytesMut::from(first);
-    let mut next = Some(second);
-    while let Some(piece) = next {
-        if body.len() + piece.len() > bytes_max {
-            return Err(CallError::TooLong { status, bytes_max });
-        }
-        body.extend_from_slice(&piece);
-        next = next_piece(&mut response).await?;
-    }
-    Ok(body.freeze())
-}
-
-async fn next_piece(response: &mut reqwest::Response) -> Result<Option<Bytes>, CallError> {
-    response.chunk().await.map_err(|error| broken(&error))
-}
-
-fn broken(error: &reqwest::Error) -> CallError {
-    CallError::Transport {
-        kind: Transport::Broken,
-        message: format!("the reply broke off: {}", chain(error)),
-    }
+fn client(resolver: GuardedResolver, layer: Option<TimedLayer>) -> crate::Result<reqwest::Client> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door that the lint points to")]
+    let builder = reqwest::Client::builder();
+    let builder = builder
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .dns_resolver(resolver)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_nodelay(true);
+    // A layer costs every call a little, so it is only there if somebody learns from it.
+    let builder = match layer {
+        Some(layer) => builder.connector_layer(layer),
+        None => builder,
+    };
+    builder.build().map_err(|error| {
+        Error::Internal(format!("the HTTP client cannot be set up: {}", chain(&error)))
+    })
 }
 
 fn transport(error: &reqwest::Error) -> CallError {
@@ -173,7 +169,7 @@ fn transport(error: &reqwest::Error) -> CallError {
 }
 
 /// The causes of an error without the URL, which may hold a secret.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut source = StdError::source(error);
     while let Some(cause) = source {
@@ -192,38 +188,6 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         at = error.source();
     }
     None
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Blocked {
-    #[error(
-        "{0} resolves to private addresses only; calling them must be allowed by whoever operates paceline (--allow-private)"
-    )]
-    Private(String),
-    #[error("the host {0} is not known; check its name")]
-    Unknown(String),
-}
-
-/// Resolves names and keeps the addresses that the guard allows.
-struct GuardedResolver(OutboundGuard);
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0;
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await;
-            let found: Vec<SocketAddr> =
-                found.map_err(|_| Blocked::Unknown(host.clone()))?.collect();
-            let allowed: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| guard.allows(address.ip())).collect();
-            match (found.is_empty(), allowed.is_empty()) {
-                (true, _) => Err(Blocked::Unknown(host).into()),
-                (false, true) => Err(Blocked::Private(host).into()),
-                (false, false) => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
-    }
 }
 
 /// Times how long connections take to make: what the guard learns the network from.
@@ -281,7 +245,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use paceline_lab::{Lab, VendorConfig};
@@ -312,8 +275,9 @@ mod tests {
         let observer: NetworkObserver = Arc::new(move |_| {
             seen.fetch_add(1, Ordering::Relaxed);
         });
-        let guard = OutboundGuard { allow_private: true };
-        let provider = HttpProvider::new(guard, clock, Some(observer)).unwrap();
+        let guard = OutboundGuard::private(true);
+        let names: Arc<dyn NameResolver> = Arc::new(super::super::resolve::SystemResolver);
+        let provider = HttpProvider::new(&guard, &names, clock, Some(observer)).unwrap();
         let told = Arc::new(AtomicUsize::new(0));
         for _ in 0..3 {
             let request = Request {

@@ -29,6 +29,7 @@ fn a_run_of_one_column_is_not_taken_for_a_lost_one_of_another() {
             name: "other".to_owned(),
             title: None,
             kind: ColumnType::Json,
+            options: Vec::new(),
             smart: SmartKind::Integration,
             config: config(json!({"params": {"other": "{{n}}"}, "poll_limits": ["1000/s"], "overall_limits": ["2000/s"]})),
             rate_limit: fast(),

@@ -156,6 +156,7 @@ pub(crate) async fn add_column(
         name: COLUMN.to_owned(),
         title: None,
         kind: ColumnType::Json,
+        options: Vec::new(),
         smart: SmartKind::Integration,
         config,
         rate_limit,

@@ -62,6 +62,7 @@ pub(crate) async fn table(engine: &Engine, rows: usize, config: Json, rate_limit
         name: COLUMN.to_owned(),
         title: None,
         kind: ColumnType::Json,
+        options: Vec::new(),
         smart: SmartKind::Http,
         config,
         rate_limit,

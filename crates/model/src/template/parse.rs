@@ -21,6 +21,46 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part<Reference>>, TemplateError> {
     Ok(parts)
 }
 
+/// `text` with its references renamed: `renamed` is asked with the reference as written, less the default, and with the
+/// column it begins with, and says what to write in place of which of the two. All else stays to the letter.
+pub(super) fn renamed(
+    text: &str,
+    renamed: &dyn Fn(&str, &str) -> Renamed,
+) -> Result<String, TemplateError> {
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    while let Some(inside) = text[at..].find("{{").map(|offset| at + offset + 2) {
+        let close =
+            closing(text, inside).ok_or_else(|| syntax(text, inside, "`{{` is never closed"))?;
+        let written = &text[inside..close];
+        let body = written.split_once("??").map_or(written, |(body, _)| body);
+        let raw = body.trim();
+        let (column, rest) = column(raw).map_err(|problem| syntax(text, inside, problem))?;
+        let new = match renamed(raw, &column) {
+            Renamed::Stays => raw.to_owned(),
+            Renamed::Whole(name) => name,
+            Renamed::Column(name) => name + rest,
+        };
+        let lead = body.len() - body.trim_start().len();
+        out.push_str(&text[at..inside + lead]);
+        out.push_str(&new);
+        at = inside + lead + raw.len();
+        out.push_str(&text[at..close]);
+        at = close;
+    }
+    out.push_str(&text[at..]);
+    Ok(out)
+}
+
+/// What becomes of a reference when a column is renamed.
+pub(super) enum Renamed {
+    /// It is about another column.
+    Stays,
+    /// All of it was the column's name.
+    Whole(String),
+    /// It begins with the column's name.
+    Column(String),
+}
+
 /// Where the `}}` stands that closes a reference beginning at `from`; quotes may hold anything.
 fn closing(text: &str, from: usize) -> Option<usize> {
     let mut quoted = JsonString::default();
@@ -80,28 +120,9 @@ fn reference(text: &str, from: usize, to: usize, quoted: bool) -> Result<Referen
 }
 
 /// `name.field[0]["any name"]` into the column and the steps into its value.
-fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
+pub(crate) fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
     let mut steps = Vec::new();
-    let mut rest = raw;
-    let column = if rest.starts_with('[') {
-        match bracket(rest)? {
-            (Step::Field(name), tail) => {
-                rest = tail;
-                name
-            }
-            (Step::Index(_), _) => {
-                return Err("a reference begins with a column's name, not with a number");
-            }
-        }
-    } else {
-        let end = rest.find(['.', '[']).unwrap_or(rest.len());
-        let name = rest[..end].trim_end().to_owned();
-        rest = &rest[end..];
-        name
-    };
-    if column.is_empty() {
-        return Err("a reference begins with a column's name");
-    }
+    let (column, mut rest) = column(raw)?;
     while !rest.is_empty() {
         if let Some(tail) = rest.strip_prefix('.') {
             let end = tail.find(['.', '[']).unwrap_or(tail.len());
@@ -119,6 +140,25 @@ fn path(raw: &str) -> Result<(String, Vec<Step>), &'static str> {
         }
     }
     Ok((column, steps))
+}
+
+/// The column that a reference begins with, and what follows it.
+fn column(raw: &str) -> Result<(String, &str), &'static str> {
+    let (column, rest) = if raw.starts_with('[') {
+        match bracket(raw)? {
+            (Step::Field(name), tail) => (name, tail),
+            (Step::Index(_), _) => {
+                return Err("a reference begins with a column's name, not with a number");
+            }
+        }
+    } else {
+        let end = raw.find(['.', '[']).unwrap_or(raw.len());
+        (raw[..end].trim_end().to_owned(), &raw[end..])
+    };
+    if column.is_empty() {
+        return Err("a reference begins with a column's name");
+    }
+    Ok((column, rest))
 }
 
 /// `[0]` or `["name"]` at the beginning of `text`, and what follows it.

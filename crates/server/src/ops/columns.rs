@@ -47,6 +47,7 @@ pub(crate) async fn add_smart(app: App, input: AddSmartColumn) -> Result<Outcome
         name: input.name,
         title: input.title,
         kind: input.value_type,
+        options: Vec::new(),
         smart: input.kind,
         config: input.config,
         rate_limit: input.rate_limit.unwrap_or_else(|| rate_default(input.kind)),

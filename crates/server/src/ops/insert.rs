@@ -93,7 +93,7 @@ impl Names<'_> {
                 );
                 return Err(ApiError::field(format!("rows[{index}].{}", short(&name)), problem));
             }
-            match Value::from_json(self.table.columns[at].kind, json) {
+            match Value::of(&self.table.columns[at], json) {
                 Ok(value) => values[place] = value,
                 Err(error) => faults.push(Detail {
                     field: format!("rows[{index}].{}", short(&name)),

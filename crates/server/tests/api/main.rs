@@ -8,6 +8,8 @@ mod contract;
 mod errors;
 mod log;
 mod mcp;
+mod openapi;
+mod promise;
 mod rows;
 mod runs;
 mod serve;

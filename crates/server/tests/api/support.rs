@@ -20,6 +20,8 @@ use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 
+use crate::promise;
+
 pub(crate) const KEY: &str = "test-key-of-the-operator";
 pub(crate) const READ_KEY: &str = "test-key-that-only-reads";
 
@@ -109,6 +111,7 @@ impl TestApp {
 
     /// Sends any request and holds the reply to what is true of every reply.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let asked = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
@@ -116,6 +119,7 @@ impl TestApp {
             .unwrap_or_else(|error| panic!("{} answers no JSON: {error}: {bytes:?}", parts.status));
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.check_envelope();
+        promise::check(&asked.0, &asked.1, answer.status.as_u16(), &answer.body);
         answer
     }
 

@@ -17,6 +17,7 @@ use crate::rules;
 /// lock that a transaction takes.
 pub(super) async fn write(db: &Db, table: TableId, kind: &ChangeKind) -> Result<()> {
     let kept = KeptChange::of(kind);
+    db.set_changed();
     let written = db
         .first(
             "-- paceline: write_change\nWITH held AS (UPDATE paceline._ht_tables \

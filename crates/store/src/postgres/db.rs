@@ -3,16 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use paceline_clock::{Clock, Timestamp};
 use paceline_model::Error;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::config::Target;
 use super::error::{failed, from_pool};
 use super::param::{Found, Param};
 use crate::error::Result;
+use crate::wakeup::Wakeup;
 
 /// Of every transaction. A statement takes a minute at most, a lock is waited for a third of that, and a transaction
 /// that its program forgot ends. `SET LOCAL` and no connection parameters, because a proxy between passes only this on.
@@ -40,12 +42,22 @@ pub(super) enum Mode {
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 const SETTLE_EVERY: Duration = Duration::from_millis(200);
 
+/// Connections at once; who comes later waits for one. A few are enough to keep the server's disk busy, and many
+/// processes fit into its hundred.
+const CONNECTIONS_MAX: usize = 8;
+/// How long a call waits for a connection to be free.
+const FREE_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to make one: every address of the host is tried.
+const CREATE_MAX: Duration = Duration::from_secs(20);
+
 /// The database as it can be reached.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) pool: Pool,
     /// Real time, whatever time the store lives in: a network takes its own.
     pub(super) patience: Clock,
+    /// Who waits for changes.
+    pub(super) wakeup: Wakeup,
 }
 
 /// A transaction, and what its steps work with.
@@ -58,6 +70,7 @@ pub(super) struct Db {
     /// Its number, by which the server can be asked later what became of it. Reading ones have none.
     number: Option<String>,
     open: AtomicBool,
+    changed: AtomicBool,
 }
 
 impl Db {
@@ -65,7 +78,8 @@ impl Db {
     pub(super) async fn begin(pool: &Pool, mode: Mode, now: Timestamp) -> Result<Self> {
         let client = pool.get().await.map_err(|error| from_pool(&error))?;
         let open = AtomicBool::new(true);
-        let mut db = Self { client: Some(client), now, number: None, open };
+        let changed = AtomicBool::new(false);
+        let mut db = Self { client: Some(client), now, number: None, open, changed };
         let durable = if mode == Mode::Durable { DURABLE } else { "" };
         if mode == Mode::Read {
             db.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {WAITS}")).await?;
@@ -77,8 +91,22 @@ impl Db {
         Ok(db)
     }
 
+    /// Says that a change was written, so that those who wait for one are woken after the commit.
+    pub(super) fn set_changed(&self) {
+        self.changed.store(true, Ordering::Relaxed);
+    }
+
     /// Makes it last. An error says whether it may have lasted all the same.
     pub(super) async fn commit(&self, server: &Server) -> Result<()> {
+        let committed = self.try_commit(server).await;
+        // Whatever became of it: a commit of which nobody knows may have lasted, and who looks in vain loses nothing.
+        if self.changed.load(Ordering::Relaxed) {
+            server.wakeup.ring();
+        }
+        committed
+    }
+
+    async fn try_commit(&self, server: &Server) -> Result<()> {
         let client = self.client()?;
         match client.batch_execute("COMMIT").await {
             Ok(()) => {
@@ -142,6 +170,19 @@ impl Drop for Db {
             drop(Object::take(client));
         }
     }
+}
+
+pub(super) fn pool(target: &Target) -> paceline_model::Result<Pool> {
+    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(target.config.clone(), target.tls.clone(), config);
+    Pool::builder(manager)
+        .max_size(CONNECTIONS_MAX)
+        .wait_timeout(Some(FREE_MAX))
+        .create_timeout(Some(CREATE_MAX))
+        .recycle_timeout(Some(CREATE_MAX))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| failed(&format!("cannot make a pool of connections: {error}"), false))
 }
 
 impl Server {

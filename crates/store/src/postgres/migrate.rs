@@ -11,8 +11,13 @@ use crate::error::Result;
 use crate::migrate::{Migration, check_unchanged, checksum, too_new};
 
 /// Number one is the first.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "spine", sql: include_str!("../../migrations/postgres/0001_spine.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "spine", sql: include_str!("../../migrations/postgres/0001_spine.sql") },
+    Migration {
+        name: "platform",
+        sql: include_str!("../../migrations/postgres/0002_platform.sql"),
+    },
+];
 
 /// The oldest server that has what the statements use, as `server_version_num` counts.
 const SERVER_MIN: i64 = 130_000;

@@ -12,6 +12,7 @@ use crate::error::Result;
 /// Writes a change of a table in the transaction that makes it, and drops its oldest if there are too many.
 pub(super) fn write(db: &Db<'_>, table: TableId, kind: &ChangeKind) -> Result<()> {
     let kept = KeptChange::of(kind);
+    db.changed.set(true);
     db.conn
         .prepare_cached(
             "-- paceline: write_change\nINSERT INTO _ht_changes \

@@ -1,5 +1,6 @@
 //! Connections and their settings, each with its reason.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(super) struct Db<'c> {
     pub(super) conn: &'c Connection,
     /// Wall time of the step, so that everything it writes carries the same moment.
     pub(super) now: Timestamp,
+    /// Set by who writes a change, so that those who wait for one are woken after the commit.
+    pub(super) changed: &'c Cell<bool>,
 }
 
 /// The connection that writes, with the schema brought up to date.

@@ -1,5 +1,6 @@
 //! The threads that read: each answer is one snapshot, and a long one does not keep the writer waiting.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use paceline_clock::Clock;
@@ -32,7 +33,8 @@ pub(super) fn serve(conn: &Connection, clock: &Clock, queue: &Queue) {
 /// Runs a job on one snapshot, so that its several queries fit together.
 fn read(conn: &Connection, clock: &Clock, job: &mut dyn Job) -> rusqlite::Result<()> {
     conn.prepare_cached("BEGIN DEFERRED")?.execute([])?;
-    job.run(&Db { conn, now: clock.wall() });
+    // Nothing is written here, so nobody waits to hear of it.
+    job.run(&Db { conn, now: clock.wall(), changed: &Cell::new(false) });
     conn.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
 }

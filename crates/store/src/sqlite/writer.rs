@@ -1,6 +1,8 @@
 //! The one thread that writes. It takes everything that waits, runs it in one transaction, commits, and answers all: the
 //! more callers there are, the less a commit costs each. It never waits for more to come.
 
+use std::cell::Cell;
+
 use paceline_clock::Clock;
 use paceline_model::{Error, Result};
 use rusqlite::Connection;
@@ -9,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::connection::Db;
 use super::job::{Failure, Job};
 use crate::error::from_sqlite;
+use crate::wakeup::Wakeup;
 
 /// Commands that may wait; who comes later waits for a place.
 pub(super) const QUEUE_MAX: usize = 256;
@@ -24,7 +27,12 @@ pub(super) enum Command {
 }
 
 /// Serves `queue` until every sender is gone.
-pub(super) fn serve(conn: &Connection, clock: &Clock, mut queue: mpsc::Receiver<Command>) {
+pub(super) fn serve(
+    conn: &Connection,
+    clock: &Clock,
+    wakeup: &Wakeup,
+    mut queue: mpsc::Receiver<Command>,
+) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while let Some(command) = queue.blocking_recv() {
         let mut next = Some(command);
@@ -39,24 +47,29 @@ pub(super) fn serve(conn: &Connection, clock: &Clock, mut queue: mpsc::Receiver<
             }
             next = if group.len() < GROUP_MAX { queue.try_recv().ok() } else { None };
         }
-        write_group(conn, clock, &mut group);
+        write_group(conn, clock, wakeup, &mut group);
         if let Some(answer) = checkpoint {
             let _ = answer.send(run_checkpoint(conn));
         }
     }
 }
 
-/// Runs a group of jobs in one transaction and answers them.
-fn write_group(conn: &Connection, clock: &Clock, group: &mut Vec<Box<dyn Job>>) {
+/// Runs a group of jobs in one transaction, answers them, and wakes those who wait for changes if there are any.
+fn write_group(conn: &Connection, clock: &Clock, wakeup: &Wakeup, group: &mut Vec<Box<dyn Job>>) {
     if group.is_empty() {
         return;
     }
-    let outcome = transaction(conn, clock, group);
+    let changed = Cell::new(false);
+    let outcome = transaction(conn, clock, &changed, group);
     if outcome.is_err() && !conn.is_autocommit() {
         // The outcome says what went wrong; a rollback that fails as well would say no more.
         let _ = execute(conn, "ROLLBACK");
     }
     let failure = outcome.err().map(|error| Failure::new(&from_sqlite(&error)));
+    // Before the answers: who has an answer can count on it that the others know.
+    if changed.get() && failure.is_none() {
+        wakeup.ring();
+    }
     for job in group.drain(..) {
         job.answer(failure.as_ref());
     }
@@ -65,13 +78,14 @@ fn write_group(conn: &Connection, clock: &Clock, group: &mut Vec<Box<dyn Job>>) 
 fn transaction(
     conn: &Connection,
     clock: &Clock,
+    changed: &Cell<bool>,
     group: &mut [Box<dyn Job>],
 ) -> rusqlite::Result<()> {
     let durable = group.iter().any(|job| job.durable());
     if durable {
         conn.pragma_update(None, "synchronous", "full")?;
     }
-    let written = run_jobs(conn, clock, group);
+    let written = run_jobs(conn, clock, changed, group);
     if durable {
         if !conn.is_autocommit() {
             // The setting cannot change inside a transaction that failed to end.
@@ -82,12 +96,17 @@ fn transaction(
     written
 }
 
-fn run_jobs(conn: &Connection, clock: &Clock, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn run_jobs(
+    conn: &Connection,
+    clock: &Clock,
+    changed: &Cell<bool>,
+    group: &mut [Box<dyn Job>],
+) -> rusqlite::Result<()> {
     execute(conn, "BEGIN IMMEDIATE")?;
     for job in group {
         // A savepoint each: one that fails does not undo the others.
         execute(conn, "SAVEPOINT job")?;
-        let well = job.run(&Db { conn, now: clock.wall() });
+        let well = job.run(&Db { conn, now: clock.wall(), changed });
         if !well {
             // If SQLite has rolled everything back by itself (a full disk), this fails, and with it the whole group.
             execute(conn, "ROLLBACK TO job")?;

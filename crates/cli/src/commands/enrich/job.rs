@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::request::Request;
 use super::state::StateDir;
 use crate::exit::{Failure, usage};
-use crate::files::{Format, Source, Spooled, check_new_column, spool};
+use paceline_files::{Format, Source, Spooled, check_new_column, spool};
 
 const TABLE: &str = "input";
 /// The smart column's inner name; its title is what the person called it.
@@ -112,6 +112,7 @@ impl Job {
             name: COLUMN.to_owned(),
             title: Some(request.column.clone()),
             kind: ColumnType::Json,
+            options: Vec::new(),
             smart: SmartKind::Http,
             config: request.spec.to_json(),
             rate_limit: request.rate_json.clone(),
@@ -206,8 +207,8 @@ fn used_columns(request: &Request, spooled: &Spooled) -> Result<Vec<usize>, Fail
         columns: columns.collect(),
         created_at: Timestamp::default(),
     };
-    let guard = OutboundGuard { allow_private: request.allow_private };
-    let column = HttpColumn::new(&request.spec, &table, COLUMN, guard)
+    let guard = OutboundGuard::private(request.allow_private);
+    let column = HttpColumn::new(&request.spec, &table, COLUMN, &guard)
         .map_err(|error| usage(in_flags(&error)))?;
     Ok(column.inputs().iter().map(|id| id.0 as usize).collect())
 }

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::args::{EnrichArgs, ShapeArg};
 use crate::exit::{Failure, usage};
-use crate::files::{Format, check_writable};
+use paceline_files::{Format, check_writable};
 
 /// What the operator may ask for on the command line.
 pub(crate) const CEILINGS: Ceilings = Ceilings {

@@ -9,7 +9,7 @@ use paceline_model::{RowId, RowQuery, Store, Value, limits};
 use super::job::Job;
 use super::request::Request;
 use crate::exit::{Failure, usage};
-use crate::files::{Destination, write_columns};
+use paceline_files::{Destination, write_columns};
 
 type Page = Result<Vec<Value>, paceline_model::Error>;
 

@@ -25,7 +25,7 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn of(args: &AccountArgs) -> Result<Self, Failure> {
-        let outbound = OutboundGuard { allow_private: args.allow_private };
+        let outbound = OutboundGuard::private(args.allow_private);
         let (named, base_url) = match (&args.base_url, env::hex_base_url()) {
             (Some(url), _) => ("--base-url", url.clone()),
             (None, Some(url)) => ("HEX_BASE_URL", url),

@@ -11,7 +11,7 @@ use super::ledger::JobState;
 use super::params::{Param, given};
 use crate::args::hex::BatchArgs;
 use crate::exit::{Failure, usage};
-use crate::files::{Destination, Format, Source, Spooled, check_writable, spool, write_columns};
+use paceline_files::{Destination, Format, Source, Spooled, check_writable, spool, write_columns};
 
 /// A file that was checked; its copy goes with this.
 pub(super) struct Input {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::params::{Kind, Param};
 use crate::exit::{Failure, usage};
-use crate::files::Spooled;
+use paceline_files::Spooled;
 
 /// Jobs of one batch: at 60 an hour they would take a month.
 pub(super) const JOBS_MAX: u64 = 50_000;

@@ -64,7 +64,7 @@ impl Ledger {
     ) -> Result<Self, Failure> {
         let config = EngineConfig {
             ceilings: CEILINGS,
-            outbound: account.outbound,
+            outbound: account.outbound.clone(),
             tokens: Some(tokens),
             ..EngineConfig::default()
         };
@@ -214,6 +214,7 @@ async fn column(engine: &Engine, table: &Table, settings: &Settings) -> Result<C
             name: COLUMN.to_owned(),
             title: None,
             kind: ColumnType::Json,
+            options: Vec::new(),
             smart: SmartKind::Integration,
             config: settings.config.clone(),
             rate_limit: settings.rate.clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{JobState, Ledger, damaged};
 use crate::exit::{Failure, usage};
-use crate::files::Spooled;
+use paceline_files::Spooled;
 
 const BATCH: &str = "hex_batch";
 

@@ -46,7 +46,7 @@ impl Upstream {
         clock: &Clock,
     ) -> Result<Self, Failure> {
         // Whoever names the address on their own machine may well mean that machine.
-        let guard = OutboundGuard { allow_private: true };
+        let guard = OutboundGuard { allow_private: true, ..OutboundGuard::default() };
         let wrong = |error: String| usage(format!("the server's address: {error}"));
         let mut url = guard.check_url(url).map_err(|error| wrong(error.to_string()))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -69,7 +69,7 @@ impl Upstream {
             (ACCEPT, HeaderValue::from_static("application/json, text/event-stream")),
             (HeaderName::from_static("mcp-protocol-version"), HeaderValue::from_static(REVISION)),
         ];
-        let provider = http_provider(guard, clock)?;
+        let provider = http_provider(&guard, clock)?;
         Ok(Self { provider, url, headers })
     }
 

@@ -22,7 +22,7 @@ fn sql_job(durable: bool, sql: &'static str, fails: bool) -> (Box<dyn Job>, Answ
 /// Runs the jobs in one transaction; their answers, in order.
 fn group(conn: &Connection, jobs: Vec<(Box<dyn Job>, Answer)>) -> Vec<Result<()>> {
     let (mut jobs, answers): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-    write_group(conn, &SimClock::new().clock(), &mut jobs);
+    write_group(conn, &SimClock::new().clock(), &Wakeup::new(), &mut jobs);
     assert!(jobs.is_empty());
     answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
 }
@@ -88,7 +88,7 @@ fn when_the_commit_fails_nobody_is_told_that_it_worked() {
 fn a_job_that_must_be_durable_is_synced() {
     let (_dir, conn) = database();
     let (probe, mut seen) = job(true, |db| Ok(synchronous(db.conn)));
-    write_group(&conn, &SimClock::new().clock(), &mut vec![probe]);
+    write_group(&conn, &SimClock::new().clock(), &Wakeup::new(), &mut vec![probe]);
     assert_eq!(seen.try_recv().unwrap().unwrap(), 2, "full");
     assert_eq!(synchronous(&conn), 1, "normal again");
 }

@@ -1,0 +1,129 @@
+//! The configuration of a smart column of any kind: read, bound, renamed, sealed, opened, masked. And where its secrets
+//! are sealed for, which a new name must not change.
+
+use paceline_model::{Column, ColumnId, SmartColumn, SmartKind, Table, Template};
+use serde_json::Value as Json;
+
+use super::Engine;
+use crate::http_column::HttpColumn;
+use crate::integration::IntegrationColumn;
+use crate::labels::{Labels, template_error};
+use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Result, Sealer};
+
+/// See the module.
+#[derive(Clone)]
+pub(super) enum Spec {
+    Http(HttpSpec),
+    Integration(Box<IntegrationSpec>),
+}
+
+impl Spec {
+    pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
+        Ok(match kind {
+            SmartKind::Http => Self::Http(HttpSpec::from_json(config)?),
+            SmartKind::Integration => {
+                Self::Integration(Box::new(IntegrationSpec::from_json(config)?))
+            }
+        })
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        match self {
+            Self::Http(spec) => spec.to_json(),
+            Self::Integration(spec) => spec.to_json(),
+        }
+    }
+
+    /// Checks it against a table (`own` is the column's own name); answers the columns whose values it needs, ascending.
+    pub(super) fn inputs(
+        &self,
+        table: &Table,
+        own: &str,
+        guard: &OutboundGuard,
+    ) -> Result<Vec<ColumnId>> {
+        let mut inputs = match self {
+            Self::Http(spec) => HttpColumn::new(spec, table, own, guard)?.inputs,
+            Self::Integration(spec) => IntegrationColumn::new(spec, table, own, guard)?.inputs,
+        };
+        inputs.sort_unstable();
+        inputs.dedup();
+        Ok(inputs)
+    }
+
+    /// With every reference to `column` under its `new` name; secrets must be open.
+    pub(super) fn renamed(
+        self,
+        table: &Table,
+        own: &str,
+        column: ColumnId,
+        new: &str,
+    ) -> Result<Self> {
+        let labels = Labels::of(table, own);
+        let its: Vec<usize> =
+            (0..labels.columns.len()).filter(|at| labels.columns[*at] == column).collect();
+        let rename = |text: &str| {
+            Template::renamed(text, &labels.names, &its, new)
+                .map_err(|error| template_error("config", &error))
+        };
+        Ok(match self {
+            Self::Http(spec) => Self::Http(spec.renamed(&rename)?),
+            Self::Integration(spec) => Self::Integration(Box::new(spec.renamed(&rename)?)),
+        })
+    }
+
+    pub(super) fn sealed(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
+        Ok(match self {
+            Self::Http(spec) => Self::Http(spec.sealed(sealer, place)?),
+            Self::Integration(spec) => Self::Integration(Box::new(spec.sealed(sealer, place)?)),
+        })
+    }
+
+    pub(super) fn opened(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
+        Ok(match self {
+            Self::Http(spec) => Self::Http(spec.opened(sealer, place)?),
+            Self::Integration(spec) => Self::Integration(Box::new(spec.opened(sealer, place)?)),
+        })
+    }
+
+    pub(super) fn masked(self) -> Self {
+        match self {
+            Self::Http(spec) => Self::Http(spec.masked()),
+            Self::Integration(spec) => Self::Integration(Box::new(spec.masked())),
+        }
+    }
+}
+
+impl Engine {
+    /// The configuration of a column as it is in the store, with its secrets opened.
+    pub(super) fn opened(
+        &self,
+        table: &Table,
+        column: &Column,
+        smart: &SmartColumn,
+    ) -> Result<Spec> {
+        let spec = Spec::from_json(smart.kind, &smart.config)?;
+        let sealer = self.inner.config.sealer.as_ref();
+        let by_id = spec.clone().opened(sealer, &lasting_place(column.id));
+        by_id.or_else(|_| spec.opened(sealer, &first_place(table, &column.name)))
+    }
+}
+
+/// Where the secrets of a column are sealed for once it has an id: no new name changes that.
+pub(super) fn lasting_place(column: ColumnId) -> String {
+    // No name has a colon in it.
+    format!("column:{column}")
+}
+
+/// Where they are sealed for when the column is made and has no id yet. Before it or its table gets another name, they
+/// are sealed again for their lasting place.
+pub(super) fn first_place(table: &Table, column: &str) -> String {
+    format!("{}.{column}", table.name)
+}
+
+/// The other error where a stored configuration cannot be used as it stands.
+pub(super) fn unusable(column: &Column, error: &Error) -> Error {
+    Error::Conflict(format!(
+        "the configuration of the smart column {} cannot be used as it is ({error}); correct it first",
+        column.name
+    ))
+}

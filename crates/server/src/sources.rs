@@ -1,0 +1,29 @@
+//! What brings rows into tables from outside: webhooks that are sent here, APIs that are asked by the clock, other tables,
+//! imports. A source is an item of the registry; what it has come to is another one, its state, which is written in the
+//! transaction that inserts its rows, so that nothing is brought twice and nothing is left out.
+
+mod connected;
+mod headers;
+mod hub;
+mod incoming;
+mod kept;
+mod mapping;
+mod path;
+mod pull;
+mod schedule;
+mod spec;
+mod work;
+
+pub(crate) use headers::{Headers, opened_headers, sealed_headers, shown_headers};
+pub(crate) use hub::Hub;
+pub(crate) use incoming::routes;
+pub(crate) use kept::{
+    KIND, Kept, Source, SourceKind, State, filter_of, forget, load, made_secret, make, place_of,
+    record_import,
+};
+pub(crate) use mapping::{Mapping, Way};
+pub(crate) use pull::Pulled;
+pub(crate) use spec::Draft;
+pub(crate) use work::{Workers, start};
+
+pub(crate) use self::{connected::connect, pull::pull_now};
