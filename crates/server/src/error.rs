@@ -64,7 +64,6 @@ codes! {
     InvalidJson 400 "INVALID_JSON" "send one JSON object as the body";
     BatchTooLarge 400 "BATCH_TOO_LARGE" "split it into several calls; nothing was inserted";
     BlockedUrl 400 "BLOCKED_URL" "call a public http or https address without credentials in it; to call into a private network, ask whoever operates the server for --allow-host";
-    ReplyTooLarge 413 "REPLY_TOO_LARGE" "ask for less: fewer rows, or the columns you need; REST gives the whole";
     BodyTooLarge 413 "BODY_TOO_LARGE" "split it into several calls; nothing was changed";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "send JSON with the header `Content-Type: application/json`";
     RateLimited 429 "RATE_LIMITED" "wait as long as Retry-After says; the headers RateLimit and RateLimit-Policy tell how much is left";
