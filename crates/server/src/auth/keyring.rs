@@ -85,7 +85,6 @@ impl KeyRing {
     }
 
     /// Whether a key is still in force.
-    #[cfg_attr(not(test), expect(dead_code, reason = "open sockets will ask"))]
     pub(crate) fn is_live(&self, key: KeyId) -> bool {
         match key {
             KeyId::Operator(_) => true,
@@ -242,7 +241,7 @@ impl MadeKey {
             Ok(item) => self.version.store(item.version, Ordering::Relaxed),
             // Revoked meanwhile, or the store is away: the next use tries again.
             Err(error) => {
-                tracing::debug!(%error, key = self.id, "the use of a key was not written")
+                tracing::debug!(%error, key = self.id, "the use of a key was not written");
             }
         }
     }
