@@ -105,6 +105,7 @@ fn every_field_reaches_its_operation() {
                 "insert_rows" | "query_rows" => &["COLUMN_NOT_FOUND", "VALIDATION_ERROR"],
                 "get_table_schema" | "count_rows" | "list_runs" => &["none"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
+                "explain_cell" => &["ROW_NOT_FOUND"],
                 "revoke_api_key" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
