@@ -119,6 +119,7 @@ fn every_field_reaches_its_operation() {
                 "get_table_schema" | "list_runs" => &["none"],
                 "get_limits" | "get_stats" | "list_budgets" => &["none"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
+                "explain_cell" => &["ROW_NOT_FOUND"],
                 "revoke_api_key" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
