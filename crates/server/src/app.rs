@@ -40,6 +40,7 @@ pub struct App {
     parts: Arc<AppParts>,
     /// Who is let in, and what is on record of it.
     pub(crate) access: Arc<Access>,
+    /// What it knows of itself.
     pub(crate) vitals: Arc<Vitals>,
     /// Imports and exports.
     pub(crate) jobs: Arc<Jobs>,
