@@ -36,8 +36,6 @@ pub(crate) enum Command {
     Lab(Box<LabArgs>),
     /// Serve tables over REST
     Serve(ServeArgs),
-    /// Call an operation of a running server; without one, list them
-    Api(ApiArgs),
     /// Serve tables to an agent over MCP on stdin and stdout
     Mcp(McpArgs),
     /// Run Hex (hex.tech) projects: by hundreds, each once, inside the limits
@@ -209,12 +207,12 @@ pub(crate) struct ServeArgs {
     /// network as 10.1.0.0/16; may be given several times
     #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append)]
     pub(crate) allow_hosts: Vec<AllowedHost>,
-    /// Settings that differ from the defaults of `GET /api/limits`: a JSON object of names and numbers
-    #[arg(long, value_name = "FILE")]
-    pub(crate) limits: Option<PathBuf>,
     /// At most so many calls of one API key, as 2000/min; further ones are answered with 429 and when to come again
     #[arg(long, value_name = "N/UNIT", default_value = "2000/min", value_parser = calls)]
     pub(crate) key_limit: Limit,
+    /// Settings that differ from the defaults of `GET /api/limits`: a JSON object of names and numbers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) limits: Option<PathBuf>,
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,
@@ -235,6 +233,9 @@ pub(crate) struct McpArgs {
     /// Allow columns to call addresses inside this machine and its network
     #[arg(long, requires = "data")]
     pub(crate) allow_private: bool,
+    /// As of `paceline serve`: allow this host, and no other inside
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append, requires = "data")]
+    pub(crate) allow_hosts: Vec<AllowedHost>,
     /// Use the tables of this server instead; or set PACELINE_URL
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
@@ -244,24 +245,6 @@ pub(crate) struct McpArgs {
     /// Operations that become tools of their own beside the usual ones: names of chapters, separated by commas, or all
     #[arg(long, value_name = "NAMES", default_value = "")]
     pub(crate) toolsets: String,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  paceline api
-  paceline api insert_rows --help
-  paceline api --key-file key list_runs --table airports --limit 5")]
-pub(crate) struct ApiArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7223")]
-    pub(crate) url: String,
-    /// A file that holds an API key; PACELINE_API_KEY if not given
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-    /// The operation and its fields: insert_rows --table airports --rows '[{\"iata\": \"BOS\"}]'
-    #[arg(value_name = "OPERATION", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) words: Vec<String>,
 }
 
 /// A limit of calls. Nobody here knows how many tokens a call takes, so a limit of tokens would hold back nothing.

@@ -6,12 +6,14 @@ pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
 pub(crate) mod failures;
+pub(crate) mod files;
 pub(crate) mod insert;
 pub(crate) mod keys;
 pub(crate) mod providers;
 pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod smart;
 pub(crate) mod system;
 pub(crate) mod tables;
 
@@ -26,9 +28,12 @@ use crate::error::{ApiError, Code, Result};
 const SYSTEM_PREFIX: &str = "_ht_";
 
 /// The table of that name or id.
-async fn table(app: &App, name: &str) -> Result<Table> {
+pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
     if let Some(table) = app.engine.store().table(name).await? {
         return Ok(table);
+    }
+    if let Some(gone) = tables::deleted(app, name).await? {
+        return Err(tables::is_deleted(&gone));
     }
     let tables = app.engine.store().tables().await?;
     let meant = suggest(name, tables.iter().map(|table| table.name.as_str()));
@@ -43,7 +48,7 @@ async fn table(app: &App, name: &str) -> Result<Table> {
 }
 
 /// The column of that name, or failing that of that title.
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+pub(crate) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
     table.column(name).ok_or_else(|| {
         let meant = suggest(name, table.columns.iter().map(|column| column.name.as_str()));
         let message = format!("table {:?} has no column {name:?}", table.name);
@@ -65,7 +70,7 @@ fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a Sma
     Ok((column, smart))
 }
 
-fn schema_hint(table: &Table) -> Hint {
+pub(crate) fn schema_hint(table: &Table) -> Hint {
     Hint::new("get_table_schema", "see the columns of the table").with("table", table.name.as_str())
 }
 
@@ -82,6 +87,26 @@ fn check_new_name(kind: &str, field: &str, name: &str) -> Result<()> {
 }
 
 /// A moment as ISO 8601, always to the microsecond so that moments sort as text; `None` if it lies beyond the year 9999.
-fn iso(at: Timestamp) -> Option<String> {
+pub(crate) fn iso(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(at.as_micros()).ok().map(|at| format!("{at:.6}"))
+}
+
+/// Which rows are meant.
+pub(crate) fn filter(table: &Table, json: &serde_json::Value) -> Result<paceline_model::Filter> {
+    paceline_model::Filter::parse(table, json).map_err(|error| refused("where", error))
+}
+
+/// The order that is meant.
+pub(crate) fn order(
+    table: &Table,
+    json: Option<&serde_json::Value>,
+) -> Result<Vec<paceline_model::Sort>> {
+    let Some(json) = json else { return Ok(Vec::new()) };
+    paceline_model::Sort::parse(table, json).map_err(|error| refused("order_by", error))
+}
+
+fn refused(argument: &str, error: paceline_model::FilterError) -> ApiError {
+    let paceline_model::FilterError { field, problem, did_you_mean } = error;
+    let at = if field.is_empty() { argument.to_owned() } else { format!("{argument}.{field}") };
+    ApiError::field(at, problem).meant(did_you_mean.as_deref())
 }

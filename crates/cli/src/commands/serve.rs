@@ -8,7 +8,6 @@ use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
 use paceline_governor::Ceilings;
 use paceline_model::Store;
-use paceline_model::limits::Settings;
 use paceline_server::{ApiKeys, App, AppParts, ServerConfig};
 
 use crate::args::ServeArgs;
@@ -22,9 +21,19 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let limits = settings::read(args.limits.as_deref())?;
     let clock = Clock::system();
     let random = Random::system();
-    let outbound =
-        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
-    let engine = engine(args.store, &args.data, &limits, outbound, &clock, &random).await?;
+    let config = EngineConfig {
+        ceilings: Ceilings {
+            concurrent_max: limits.column_concurrent_max,
+            rate_max: limits.column_rate_max,
+            rate_optional: false,
+        },
+        outbound: OutboundGuard {
+            allow_private: args.allow_private,
+            allow: args.allow_hosts.into(),
+        },
+        ..EngineConfig::default()
+    };
+    let engine = engine(args.store, &args.data, config, &clock, &random).await?;
     let (keys, shown) = api_keys(engine.store().as_ref(), &random, args.new_key).await?;
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
@@ -43,9 +52,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         random,
         keys,
         config: ServerConfig {
-            limits,
             loopback_hosts_only: args.listen.ip().is_loopback(),
             key_limit: Some(args.key_limit),
+            limits,
             ..ServerConfig::default()
         },
         dir: Some(args.data),
@@ -63,21 +72,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
 pub(super) async fn engine(
     url: Option<StoreUrl>,
     data: &Path,
-    limits: &Settings,
-    outbound: OutboundGuard,
+    config: EngineConfig,
     clock: &Clock,
     random: &Random,
 ) -> Result<Engine, Failure> {
     let url = url.or_else(env::store);
     let store = patiently(clock, || store::open(url.as_ref(), data, clock)).await?;
     let sealer = Sealer::new(&directory_key(data, random)?, random.clone());
-    let ceilings = Ceilings {
-        concurrent_max: limits.column_concurrent_max,
-        rate_max: limits.column_rate_max,
-        rate_optional: false,
-    };
-    let config =
-        EngineConfig { ceilings, outbound, sealer: Some(sealer), ..EngineConfig::default() };
+    let config = EngineConfig { sealer: Some(sealer), ..config };
     Ok(Engine::new(store, clock.clone(), random.clone(), config))
 }
 
