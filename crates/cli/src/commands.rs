@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+mod api;
 mod demo;
 mod enrich;
 mod follow;
 mod hex;
 mod lab;
+mod mcp;
 mod plan;
 mod serve;
 
@@ -14,11 +16,13 @@ use crate::exit::{Exit, Failure};
 /// Runs a command to its end.
 pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Api(args) => api::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Enrich(args) => enrich::run(*args).await,
         Command::Plan(args) => plan::run(&args),
         Command::Lab(args) => lab::run(*args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Mcp(args) => mcp::run(args).await,
         Command::Hex(args) => hex::run(args.command).await,
     }
 }

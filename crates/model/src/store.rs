@@ -24,46 +24,32 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     async fn table(&self, name: &str) -> Result<Option<Table>>;
 
     /// Changes a table; writes a `Schema` change. Fails with `Exists` if the name is taken.
-    async fn update_table(&self, _table: TableId, _change: TableChange) -> Result<Table> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn update_table(&self, table: TableId, change: TableChange) -> Result<Table>;
 
-    /// Deletes a table so that it can be restored: it is in no list any more, its name is free again. Fails with
-    /// `Conflict` while a run of it is not final.
-    async fn delete_table(&self, _table: TableId) -> Result<DeletedTable> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Deletes a table so that it can be restored: it is in no list any more, nor are its runs and items, and its name is
+    /// free again; writes a `Schema` change for those who follow it. Fails with `Conflict` while a run of it is not final.
+    async fn delete_table(&self, table: TableId) -> Result<DeletedTable>;
 
-    /// Brings a deleted table back under `name`, or its old one; writes a `Schema` change. Fails with `Exists` if the
-    /// name is taken.
-    async fn restore_table(&self, _table: TableId, _name: Option<String>) -> Result<Table> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Brings a deleted table back under `name`, or its old one, with all that belongs to it; writes a `Schema` change.
+    /// Fails with `Exists` if the name is taken, and with `Missing` if there is no such deleted table.
+    async fn restore_table(&self, table: TableId, name: Option<String>) -> Result<Table>;
 
     /// The deleted tables that can be restored, newest first.
-    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>>;
 
     /// Drops for good what was deleted before `before`, with everything that belongs to it; answers how many tables.
-    async fn purge_tables(&self, _before: Timestamp) -> Result<u64> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn purge_tables(&self, before: Timestamp) -> Result<u64>;
 
     /// Adds a column; writes a `Schema` change.
     async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column>;
 
     /// Changes a column; writes a `Schema` change. Fails with `Exists` if the name is taken, with `Conflict` while a run
     /// of the column is not final or a row holds an option that would go.
-    async fn update_column(&self, _column: ColumnId, _change: ColumnChange) -> Result<Column> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn update_column(&self, column: ColumnId, change: ColumnChange) -> Result<Column>;
 
     /// Deletes a column with its values, cells, attempts and runs; writes a `Schema` change. Fails with `Conflict` while
     /// a run of the column is not final, and for the last column of a table.
-    async fn delete_column(&self, _column: ColumnId) -> Result<()> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn delete_column(&self, column: ColumnId) -> Result<()>;
 
     /// Replaces what makes a column smart and raises its version; writes a `Schema` change. `config` and `rate_limit`
     /// are as in [`crate::SmartColumn`].
@@ -84,18 +70,18 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     ) -> Result<Option<(RowId, RowId)>>;
 
     /// Inserts rows, or updates those whose values in the columns `key` are there already (by the row with the least id
-    /// where several are alike; an empty key is like no other). What a call names twice ends as its last row says.
-    /// `columns` has those of `key` among them. Writes a `RowsInserted` and a `RowsUpdated` change. Bounds as in
-    /// [`Store::insert_rows`].
+    /// where several are alike; a key with an empty value in it is like no other, 3 is like 3.0). What a call names
+    /// twice ends as its last row says. `columns` has those of `key` among them. Writes a `RowsInserted` and a
+    /// `RowsUpdated` change. Bounds as in [`Store::insert_rows`]; a key is looked for in one pass over the table.
+    ///
+    /// Fails with `Invalid` for a key of JSON or of a list of options.
     async fn upsert_rows(
         &self,
-        _table: TableId,
-        _key: &[ColumnId],
-        _columns: &[ColumnId],
-        _rows: Vec<Vec<Value>>,
-    ) -> Result<Upserted> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted>;
 
     /// Rows that something brings, and its own word on how far it has come, in one transaction: as [`Store::upsert_rows`]
     /// (as [`Store::insert_rows`] if `key` is empty) and [`Registry::keep`]. After a crash either both are there or
@@ -109,28 +95,29 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         notes: Vec<Note>,
     ) -> Result<Upserted>;
 
-    /// Sets these columns to these values in every row that passes the filter; answers how many. Writes one
-    /// `RowsUpdated` or `Reload` change.
+    /// Sets these columns to these values in every row that passes the filter, and with them when the row last changed,
+    /// as a smart cell that is filled does; answers how many. The states of smart cells stay. Writes one `RowsUpdated`
+    /// change, of more than [`limits::CHANGE_ROWS_MAX`](crate::limits::CHANGE_ROWS_MAX) rows a `Reload`.
     async fn update_rows(
         &self,
-        _table: TableId,
-        _filter: Filter,
-        _columns: &[ColumnId],
-        _values: Vec<Value>,
-    ) -> Result<u64> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+        table: TableId,
+        filter: Filter,
+        columns: &[ColumnId],
+        values: Vec<Value>,
+    ) -> Result<u64>;
 
-    /// Deletes the rows that pass the filter, with their cells, attempts and notes; answers how many. Writes one
-    /// `RowsDeleted` or `Reload` change. A report for a row that is gone is late.
-    async fn delete_rows(&self, _table: TableId, _filter: Filter) -> Result<u64> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Deletes the rows that pass the filter, with their cells, attempts, notes and tasks; answers how many. Writes one
+    /// `RowsDeleted` change, or a `Reload` as [`Store::update_rows`] does. A report for a row that is gone is late: its
+    /// attempt is kept, because the call was made.
+    async fn delete_rows(&self, table: TableId, filter: Filter) -> Result<u64>;
 
-    /// A page of rows.
+    /// A page of rows: those that pass the filter, in the order of [`RowQuery`], after a row of it or some left out.
+    ///
+    /// Fails with `Invalid` for a test or a key that its column does not take, or if `after_keys` are not the values of
+    /// the keys; with `Missing` for a column of another table.
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>>;
 
-    /// How many rows of the table pass the filter.
+    /// How many rows of the table pass the filter; all without one.
     async fn count_rows(&self, table: TableId, filter: Option<Filter>) -> Result<u64>;
 
     /// The records of a column's cells whose rows are `first..=last`, ascending; cells without a record are left out.

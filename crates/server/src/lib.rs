@@ -28,10 +28,12 @@ mod error;
 mod jobs;
 mod layers;
 mod mcp;
+mod metrics;
 mod openapi;
 mod ops;
 mod rest;
 mod serve;
+mod vitals;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

@@ -1,12 +1,20 @@
 //! The operations: typed input, typed output, and no word of HTTP. What several of them need stands here.
 
+pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
+pub(crate) mod failures;
 pub(crate) mod files;
 pub(crate) mod insert;
+pub(crate) mod keys;
+pub(crate) mod providers;
+pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod smart;
+pub(crate) mod system;
 pub(crate) mod tables;
 
 use paceline_clock::Timestamp;
@@ -23,6 +31,9 @@ const SYSTEM_PREFIX: &str = "_ht_";
 pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
     if let Some(table) = app.engine.store().table(name).await? {
         return Ok(table);
+    }
+    if let Some(gone) = tables::deleted(app, name).await? {
+        return Err(tables::is_deleted(&gone));
     }
     let tables = app.engine.store().tables().await?;
     let meant = suggest(name, tables.iter().map(|table| table.name.as_str()));

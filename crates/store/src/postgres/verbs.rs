@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Lease, NewColumn,
-    NewRun, NewTable, Note, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId,
-    RunStatus, SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Upserted, Value, limits,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
+    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    TableChange, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
-    PostgresStore, attempts, budgets, cells, changes, claims, notes, records, recovery, registry,
-    rows, runs, tables,
+    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, notes,
+    records, recovery, registry, rows, runs, tables, upsert,
 };
 use crate::rules;
 
@@ -29,8 +30,40 @@ impl Store for PostgresStore {
         self.read(move |db| async move { tables::table(&db, &name).await }).await
     }
 
+    async fn update_table(&self, table: TableId, change: TableChange) -> Result<Table> {
+        self.write(move |db| async move { tables::update_table(&db, table, &change).await }).await
+    }
+
+    async fn delete_table(&self, table: TableId) -> Result<DeletedTable> {
+        self.write(move |db| async move { deleted::delete_table(&db, table).await }).await
+    }
+
+    async fn restore_table(&self, table: TableId, name: Option<String>) -> Result<Table> {
+        self.write(
+            move |db| async move { deleted::restore_table(&db, table, name.as_deref()).await },
+        )
+        .await
+    }
+
+    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>> {
+        self.read(move |db| async move { deleted::deleted_tables(&db).await }).await
+    }
+
+    async fn purge_tables(&self, before: Timestamp) -> Result<u64> {
+        self.write(move |db| async move { deleted::purge_tables(&db, before).await }).await
+    }
+
     async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column> {
-        self.write(move |db| async move { tables::add_column(&db, table, &column).await }).await
+        self.write(move |db| async move { columns::add_column(&db, table, &column).await }).await
+    }
+
+    async fn update_column(&self, column: ColumnId, change: ColumnChange) -> Result<Column> {
+        self.write(move |db| async move { columns::update_column(&db, column, &change).await })
+            .await
+    }
+
+    async fn delete_column(&self, column: ColumnId) -> Result<()> {
+        self.write(move |db| async move { columns::delete_column(&db, column).await }).await
     }
 
     async fn update_smart_column(
@@ -40,7 +73,7 @@ impl Store for PostgresStore {
         rate_limit: serde_json::Value,
     ) -> Result<Column> {
         self.write(move |db| async move {
-            tables::update_smart_column(&db, column, &config, &rate_limit).await
+            columns::update_smart_column(&db, column, &config, &rate_limit).await
         })
         .await
     }
@@ -55,6 +88,39 @@ impl Store for PostgresStore {
         let columns = columns.to_vec();
         self.write(move |db| async move { rows::insert_rows(&db, table, &columns, &rows).await })
             .await
+    }
+
+    async fn upsert_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(
+            move |db| async move { upsert::upsert_rows(&db, table, &key, &columns, &rows).await },
+        )
+        .await
+    }
+
+    async fn update_rows(
+        &self,
+        table: TableId,
+        filter: Filter,
+        columns: &[ColumnId],
+        values: Vec<Value>,
+    ) -> Result<u64> {
+        let columns = columns.to_vec();
+        self.write(move |db| async move {
+            edit::update_rows(&db, table, &filter, &columns, &values).await
+        })
+        .await
+    }
+
+    async fn delete_rows(&self, table: TableId, filter: Filter) -> Result<u64> {
+        self.write(move |db| async move { edit::delete_rows(&db, table, &filter).await }).await
     }
 
     async fn feed_rows(
@@ -72,7 +138,7 @@ impl Store for PostgresStore {
                 let inserted = rows::insert_rows(&db, table, &columns, &rows).await?;
                 Upserted { inserted, updated: 0 }
             } else {
-                return Err(paceline_model::Error::invalid("not built yet").into());
+                upsert::upsert_rows(&db, table, &key, &columns, &rows).await?
             };
             registry::keep(&db, notes).await?;
             Ok(fed)
