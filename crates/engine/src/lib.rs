@@ -24,10 +24,11 @@ mod progress;
 mod provider;
 mod runner;
 mod secret;
+mod tally;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{ColumnSpec, Engine, Settle, SmartSpec};
+pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};
@@ -36,9 +37,11 @@ pub use outbound::{AllowError, AllowedHost, OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{
     CallError, CallEvents, ConnectHook, NameResolver, Provider, ProviderFactory, Reply, Request,
+    http_provider,
 };
 pub use runner::Stop;
 pub use secret::Sealer;
+pub use tally::CallCount;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

@@ -1,28 +1,42 @@
 //! One row per operation: what it is called, where it stands in REST, what it takes, who may call it, and the function
 //! that does it. Every face is drawn from this page.
 
+mod access;
+mod answer;
 mod check;
+mod columns;
 mod field;
+mod http;
+mod providers;
+mod rows;
 mod runs;
 mod schema;
 mod smart;
+mod system;
 mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
+use answer::{Answering, hinted};
+pub(crate) use answer::{MaybeStream, Sent, Streamed};
 pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
-use crate::envelope::{self, Outcome};
-use crate::error::{ApiError, Result};
-use crate::{App, KeyScope};
+pub(crate) use crate::auth::Caller;
+use crate::auth::audit::Draft;
+use crate::error::{ApiError, Code, Result};
+use crate::{App, KeyScope, ServerConfig};
+
+/// What is left to tell a caller that the call it asked for took too long.
+const PROXY_GRACE: Duration = Duration::from_secs(5);
 
 /// How an operation is asked for over REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +64,8 @@ impl Verb {
     }
 }
 
-/// The envelope of an answer, or why there is none.
-type Reply = Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>;
+/// What is sent back, or why nothing is.
+type Reply = Pin<Box<dyn Future<Output = Result<Sent>> + Send>>;
 
 /// Operations about one thing: a chapter of the documentation, and a toolset over MCP.
 #[derive(Debug)]
@@ -65,7 +79,17 @@ pub struct Chapter {
 }
 
 /// Every operation, in the order of the documentation.
-pub static CATALOGUE: &[Chapter] = &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+pub static CATALOGUE: &[Chapter] = &[
+    tables::CHAPTER,
+    columns::CHAPTER,
+    rows::CHAPTER,
+    smart::CHAPTER,
+    runs::CHAPTER,
+    http::CHAPTER,
+    providers::CHAPTER,
+    access::CHAPTER,
+    system::CHAPTER,
+];
 
 /// Every operation of [`CATALOGUE`].
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -95,27 +119,51 @@ pub struct Operation {
 /// Operations that every client of MCP gets: each costs its context. (hypertab.md c, 15)
 pub const DEFAULT_TOOLS_MAX: usize = 15;
 
-/// Who asks for an operation.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    /// What the key may do.
-    pub(crate) scope: KeyScope,
-}
-
 /// The operation of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Operation> {
     operations().find(|operation| operation.name == name)
 }
 
 impl Operation {
-    /// Checks the arguments and does it; answers the whole envelope.
+    /// Whether a caller may do this. Who may not is on record.
+    pub(crate) fn allow(&self, app: &App, caller: &Caller) -> Result<()> {
+        if caller.scope >= self.scope {
+            return Ok(());
+        }
+        app.access.audit.forbidden(caller, self.name);
+        let message =
+            format!("this key may not {}; that needs the scope {}", self.name, self.scope.as_str());
+        Err(ApiError::new(Code::Forbidden, message))
+    }
+
+    /// Checks the arguments and does it; answers the whole envelope. What it came to is on record.
     pub(crate) async fn call(
         &'static self,
         app: App,
         caller: Caller,
-        mut arguments: Map<String, Json>,
+        arguments: Map<String, Json>,
     ) -> Result<Bytes> {
+        match self.answer(app, caller, arguments).await? {
+            Sent::Whole(envelope) => Ok(envelope),
+            Sent::Stream(_) => Err(ApiError::field(
+                "limit",
+                "0 streams all rows, which only REST does; read page by page",
+            )),
+        }
+    }
+
+    /// As [`Operation::call`], for a face that can send a stream.
+    pub(crate) async fn answer(
+        &'static self,
+        app: App,
+        caller: Caller,
+        mut arguments: Map<String, Json>,
+    ) -> Result<Sent> {
         let attempted = self.attempt(&arguments);
+        let subject = arguments.get("table").and_then(Json::as_str).map(str::to_owned);
+        let store = Arc::clone(app.engine.store());
+        self.allow(&app, &caller).map_err(|error| error.attempting(|| self.name.to_owned()))?;
+        let (draft, access) = (Draft::of(self, &caller, &arguments), Arc::clone(&app.access));
         let answer = match check::arguments(self.fields, &mut arguments) {
             Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
             {
@@ -124,7 +172,25 @@ impl Operation {
             },
             Err(error) => Err(error),
         };
-        answer.map_err(|error| error.attempting(|| attempted))
+        if let Some(draft) = draft {
+            access.audit.ended(draft, answer.as_ref().err());
+        }
+        match answer {
+            Ok(sent) => Ok(sent),
+            Err(error) => {
+                Err(hinted(error, &*store, subject.as_deref()).await.attempting(|| attempted))
+            }
+        }
+    }
+
+    /// How long a request for it may take over REST. A call of the proxy ends by itself, and with a better word.
+    pub(crate) fn timeout(&self, config: &ServerConfig) -> Duration {
+        match self.name {
+            "http_request" => {
+                config.request_timeout.max(config.limits.proxy_timeout_max + PROXY_GRACE)
+            }
+            _ => config.request_timeout,
+        }
     }
 
     /// What its `data` is when it succeeds.
@@ -179,8 +245,8 @@ impl Ask<'_> {
     fn of<I, O, F>(self, operation: fn(App, I) -> F) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + JsonSchema + Send,
-        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
     {
         self.by(move |app, _, input| operation(app, input))
     }
@@ -189,20 +255,23 @@ impl Ask<'_> {
     fn by<I, O, F>(self, operation: impl FnOnce(App, Caller, I) -> F + Send + 'static) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + JsonSchema + Send,
-        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
     {
         let call = match self {
-            Self::Schema(generator) => return Answer::Schema(generator.subschema_for::<O>()),
+            Self::Schema(generator) => return Answer::Schema(O::schema(generator)),
             Self::Call(call) => call,
         };
         Answer::Reply(Box::pin(async move {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-            let mut outcome = operation(call.app, call.caller, input).await?;
-            outcome.meta.insert("operation".to_owned(), call.name.into());
-            envelope::success(&outcome)
+            let vitals = Arc::clone(&call.app.vitals);
+            let answer = operation(call.app, call.caller, input).await?;
+            if let Some(rows) = answer.rows_affected() {
+                vitals.metrics.rows(call.name, rows);
+            }
+            answer.sent(call.name)
         }))
     }
 }

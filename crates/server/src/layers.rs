@@ -12,13 +12,18 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use paceline_clock::Clock;
 
-use crate::auth;
-use crate::catalog::Caller;
-use crate::error::{ApiError, Code};
+use crate::auth::access::{Entry, Refused, Shown};
+use crate::auth::caller::{Face, Peer};
+use crate::catalog::operations;
+use crate::error::ApiError;
 use crate::rest::{Internal, Shared, refused};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Routes beside the catalogue that are counted by name.
+const ROUTES: [&str; 7] =
+    ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/{file}", "/mcp", "/ws/{table}"];
 
 /// Numbers for requests, told apart from those of an earlier process by when this one began.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ pub(crate) async fn frame(
 ) -> Response {
     let id = shared.requests.id(&request);
     let method = request.method().clone();
+    let counted = operation_of(&request);
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -65,8 +71,10 @@ pub(crate) async fn frame(
     let mut response = answer.unwrap_or_else(|_| {
         refused(&ApiError::internal("a layer panicked").attempting(|| format!("{method} {route}")))
     });
-    let took_ms = (shared.app.clock.now() - began).as_secs_f64() * 1e3;
+    let took = shared.app.clock.now() - began;
+    let took_ms = took.as_secs_f64() * 1e3;
     let status = response.status().as_u16();
+    shared.app.vitals.metrics.answered(counted, status, took);
     match response.extensions_mut().remove::<Internal>() {
         Some(Internal(what)) => {
             tracing::error!(request = %id, %method, %route, status, took_ms, what, "request failed");
@@ -79,29 +87,43 @@ pub(crate) async fn frame(
     response
 }
 
-/// Lets holders of a key through, and notes what the key may do. Before the body is read.
+/// What a request is counted as: the operation, the route that is none, or nothing that is known here. Never what the
+/// caller wrote: the counters are as many as there are names.
+fn operation_of(request: &Request) -> &'static str {
+    let Some(route) = request.extensions().get::<MatchedPath>() else { return "none" };
+    let route = route.as_str();
+    let method = request.method().as_str();
+    let found = operations().find(|one| one.path == route && one.verb.as_str() == method);
+    match found {
+        Some(operation) => operation.name,
+        None => *ROUTES.iter().find(|known| **known == route).unwrap_or(&"none"),
+    }
+}
+
+/// Lets holders of a key through, says who calls, and how the key stands with its limit. Before the body is read.
 pub(crate) async fn authenticate(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let header = request.headers().get(AUTHORIZATION);
-    let key = header.and_then(|value| value.to_str().ok()).and_then(auth::bearer);
-    let message = match (header, key) {
-        (_, Some(key)) => match shared.app.keys.scope_of(key) {
-            Some(scope) => {
-                request.extensions_mut().insert(Caller { scope });
-                return next.run(request).await;
-            }
-            None => "this key is not known here, or it was revoked",
-        },
-        (Some(_), None) => "the Authorization header is not of the form `Bearer KEY`",
-        (None, None) => "there is no key with this request",
+    let path: String = request.uri().path().chars().take(200).collect();
+    let what = format!("{} {path}", request.method());
+    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let shown = match request.headers().get(AUTHORIZATION) {
+        // What is not text is not of the right form either.
+        Some(value) => Shown::Header(value.to_str().unwrap_or_default()),
+        None => Shown::Nothing,
     };
-    let what = format!(
-        "{} {}",
-        request.method(),
-        request.uri().path().chars().take(200).collect::<String>()
-    );
-    refused(&ApiError::new(Code::Unauthorized, message).attempting(|| what))
+    let (mut response, quota) =
+        match shared.app.access.enter(shown, address, Face::Rest, &what).await {
+            Ok(Entry { caller, quota }) => {
+                request.extensions_mut().insert(caller);
+                (next.run(request).await, quota)
+            }
+            Err(Refused { error, quota }) => (refused(&error.attempting(|| what)), quota),
+        };
+    if let Some(quota) = quota {
+        quota.tell(&mut response);
+    }
+    response
 }

@@ -27,10 +27,12 @@ mod envelope;
 mod error;
 mod layers;
 mod mcp;
+mod metrics;
 mod openapi;
 mod ops;
 mod rest;
 mod serve;
+mod vitals;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

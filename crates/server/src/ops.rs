@@ -1,11 +1,19 @@
 //! The operations: typed input, typed output, and no word of HTTP. What several of them need stands here.
 
+pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
+pub(crate) mod failures;
 pub(crate) mod insert;
+pub(crate) mod keys;
+pub(crate) mod providers;
+pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod smart;
+pub(crate) mod system;
 pub(crate) mod tables;
 
 use paceline_clock::Timestamp;
@@ -19,9 +27,12 @@ use crate::error::{ApiError, Code, Result};
 const SYSTEM_PREFIX: &str = "_ht_";
 
 /// The table of that name or id.
-async fn table(app: &App, name: &str) -> Result<Table> {
+pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
     if let Some(table) = app.engine.store().table(name).await? {
         return Ok(table);
+    }
+    if let Some(gone) = tables::deleted(app, name).await? {
+        return Err(tables::is_deleted(&gone));
     }
     let tables = app.engine.store().tables().await?;
     let meant = suggest(name, tables.iter().map(|table| table.name.as_str()));
@@ -36,7 +47,7 @@ async fn table(app: &App, name: &str) -> Result<Table> {
 }
 
 /// The column of that name, or failing that of that title.
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+pub(crate) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
     table.column(name).ok_or_else(|| {
         let meant = suggest(name, table.columns.iter().map(|column| column.name.as_str()));
         let message = format!("table {:?} has no column {name:?}", table.name);
@@ -58,7 +69,7 @@ fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a Sma
     Ok((column, smart))
 }
 
-fn schema_hint(table: &Table) -> Hint {
+pub(crate) fn schema_hint(table: &Table) -> Hint {
     Hint::new("get_table_schema", "see the columns of the table").with("table", table.name.as_str())
 }
 
@@ -75,6 +86,6 @@ fn check_new_name(kind: &str, field: &str, name: &str) -> Result<()> {
 }
 
 /// A moment as ISO 8601, always to the microsecond so that moments sort as text; `None` if it lies beyond the year 9999.
-fn iso(at: Timestamp) -> Option<String> {
+pub(crate) fn iso(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(at.as_micros()).ok().map(|at| format!("{at:.6}"))
 }

@@ -12,7 +12,6 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{MethodFilter, Router, get, on};
-use http::StatusCode;
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
@@ -49,11 +48,13 @@ pub fn router(app: App) -> Router {
     }
     guarded
         .merge(crate::mcp::routes())
+        .merge(crate::metrics::routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
         .merge(crate::openapi::routes(&shared.app.config.limits))
         .route("/healthz", get(health::health).fallback(wrong_method))
+        .route("/readyz", get(health::ready).fallback(wrong_method))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::frame))
         .with_state(shared)
 }
@@ -88,23 +89,18 @@ async fn serve(
     request: Request,
 ) -> Result<Response> {
     let caller = request.extensions().get::<Caller>().cloned();
-    let Some(caller) = caller.filter(|caller| caller.scope >= operation.scope) else {
-        let message = format!(
-            "this key may not {}; that needs the scope {}",
-            operation.name,
-            operation.scope.as_str()
-        );
-        return Err(ApiError::new(Code::Forbidden, message));
-    };
+    let caller = caller.ok_or_else(|| ApiError::internal("a caller passed without a key"))?;
+    // Before the body is read.
+    operation.allow(&shared.app, &caller)?;
     let path = path
         .map_err(|_| ApiError::field("path", "is not UTF-8 once its percent signs are decoded"))?;
-    let (app, timeout) = (shared.app.clone(), shared.app.config.request_timeout);
+    let (app, timeout) = (shared.app.clone(), operation.timeout(&shared.app.config));
     let deadline = app.clock.sleep(timeout);
     let work = async move {
         let (arguments, held) = request::arguments(operation, &shared, &path, request).await?;
         // In a task of its own: a caller that hangs up, or has no more time, does not leave half of it done.
         let task = tokio::spawn(async move {
-            let answer = operation.call(shared.app.clone(), caller, arguments).await;
+            let answer = operation.answer(shared.app.clone(), caller, arguments).await;
             drop(held);
             answer
         });
@@ -113,7 +109,7 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        answer = work => answer.map(|envelope| answered(StatusCode::OK, envelope)),
+        answer = work => answer.map(reply::sent),
         () = deadline => {
             let message = format!("no answer within {} ms; it may still take effect", timeout.as_millis());
             Err(ApiError::new(Code::Timeout, message))
