@@ -13,8 +13,9 @@ use paceline_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use last::{last_row, last_sequence};
+use last::{last_row, last_sequence};
 use marks::Marks;
+pub(crate) use marks::forget;
 
 use crate::App;
 use crate::error::Result;

@@ -247,9 +247,10 @@ pub(crate) fn place_of(what: &str, state: i64, url: &str) -> String {
 
 /// The filter that was written down, for the table as it is now.
 pub(crate) fn filter_of(table: &Table, field: &str, json: Option<&Json>) -> Result<Filter> {
-    let _ = (table, field);
-    match json {
-        None => Ok(Filter::All(Vec::new())),
-        Some(_) => Err(ApiError::field(field, "not built yet")),
-    }
+    let Some(json) = json else { return Ok(Filter::All(Vec::new())) };
+    Filter::parse(table, json).map_err(|error| {
+        let at = if error.field.is_empty() { String::new() } else { format!(".{}", error.field) };
+        let message = format!("{field}{at}: {}", error.problem);
+        ApiError::new(Code::InvalidFilter, message).meant_as_said(error.did_you_mean)
+    })
 }

@@ -127,6 +127,16 @@ impl Bound {
         self.columns.iter().map(|column| column.id).collect()
     }
 
+    /// The columns.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter()
+    }
+
+    /// Whether anything of a field of that name is read.
+    pub(crate) fn reads(&self, field: &str) -> bool {
+        self.paths.iter().any(|(text, _)| text.split(['.', '[']).next() == Some(field))
+    }
+
     /// The row that a record makes. A field that is missing leaves its value empty.
     ///
     /// # Errors
