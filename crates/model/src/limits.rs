@@ -156,14 +156,18 @@ fixed! {
     FUNCTION_VERSIONS_KEPT: u64 = 50, "versions", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// Bytes of one reply over MCP. Claude Code, for one, moves replies of over 50,000 characters out of its agent's sight.
+    MCP_REPLY_BYTES_MAX: usize = 48 * 1024, "bytes", OURS;
+    /// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call.
+    MCP_TOOL_LIST_BYTES_MAX: usize = 16 * 1024, "bytes", OURS;
     /// Groups of a filter inside one another; people nest two or three.
-    FILTER_DEPTH_MAX: usize = 16, "items", OURS;
+    FILTER_DEPTH_MAX: usize = 16, "levels", OURS;
     /// Tests and groups of one filter; SQLite takes expressions up to 1,000 levels deep.
-    FILTER_TESTS_MAX: usize = 500, "items", OURS;
+    FILTER_TESTS_MAX: usize = 500, "tests", OURS;
     /// Values in all `in` lists of one filter together: a page of ids fits. SQLite binds at most 32,766 values.
-    FILTER_VALUES_MAX: usize = 10_000, "items", OURS;
+    FILTER_VALUES_MAX: usize = 10_000, "values", OURS;
     /// Keys of one order.
-    SORT_KEYS_MAX: usize = 16, "items", OURS;
+    SORT_KEYS_MAX: usize = 16, "keys", OURS;
     /// Rows that one change tells by their ids; with more of them it only says that the table is to be read again.
     CHANGE_ROWS_MAX: usize = 10_000, "rows", OURS;
     /// Bytes of the name of an item (a key, a webhook, a source) and of a log.
@@ -181,6 +185,7 @@ fixed! {
 }
 
 const _: () = {
+    assert!(PAGE_ROWS_DEFAULT <= MCP_PAGE_ROWS_MAX && MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
     assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);

@@ -24,46 +24,32 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     async fn table(&self, name: &str) -> Result<Option<Table>>;
 
     /// Changes a table; writes a `Schema` change. Fails with `Exists` if the name is taken.
-    async fn update_table(&self, _table: TableId, _change: TableChange) -> Result<Table> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn update_table(&self, table: TableId, change: TableChange) -> Result<Table>;
 
-    /// Deletes a table so that it can be restored: it is in no list any more, its name is free again. Fails with
-    /// `Conflict` while a run of it is not final.
-    async fn delete_table(&self, _table: TableId) -> Result<DeletedTable> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Deletes a table so that it can be restored: it is in no list any more, nor are its runs and items, and its name is
+    /// free again; writes a `Schema` change for those who follow it. Fails with `Conflict` while a run of it is not final.
+    async fn delete_table(&self, table: TableId) -> Result<DeletedTable>;
 
-    /// Brings a deleted table back under `name`, or its old one; writes a `Schema` change. Fails with `Exists` if the
-    /// name is taken.
-    async fn restore_table(&self, _table: TableId, _name: Option<String>) -> Result<Table> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Brings a deleted table back under `name`, or its old one, with all that belongs to it; writes a `Schema` change.
+    /// Fails with `Exists` if the name is taken, and with `Missing` if there is no such deleted table.
+    async fn restore_table(&self, table: TableId, name: Option<String>) -> Result<Table>;
 
     /// The deleted tables that can be restored, newest first.
-    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>>;
 
     /// Drops for good what was deleted before `before`, with everything that belongs to it; answers how many tables.
-    async fn purge_tables(&self, _before: Timestamp) -> Result<u64> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn purge_tables(&self, before: Timestamp) -> Result<u64>;
 
     /// Adds a column; writes a `Schema` change.
     async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column>;
 
     /// Changes a column; writes a `Schema` change. Fails with `Exists` if the name is taken, with `Conflict` while a run
     /// of the column is not final or a row holds an option that would go.
-    async fn update_column(&self, _column: ColumnId, _change: ColumnChange) -> Result<Column> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn update_column(&self, column: ColumnId, change: ColumnChange) -> Result<Column>;
 
     /// Deletes a column with its values, cells, attempts and runs; writes a `Schema` change. Fails with `Conflict` while
     /// a run of the column is not final, and for the last column of a table.
-    async fn delete_column(&self, _column: ColumnId) -> Result<()> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn delete_column(&self, column: ColumnId) -> Result<()>;
 
     /// Replaces what makes a column smart and raises its version; writes a `Schema` change. `config` and `rate_limit`
     /// are as in [`crate::SmartColumn`].

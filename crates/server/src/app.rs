@@ -85,6 +85,9 @@ pub struct ServerConfig {
     /// Bytes of the bodies of all requests at work together, at least `body_bytes_max`; further ones wait. As JSON in
     /// memory a body takes several times its bytes, up to twenty-five times in the worst case.
     pub bodies_bytes_max: usize,
+    /// Whether `/mcp` answers to the names of loopback alone (`localhost`, `127.0.0.1`, `::1`): for servers that listen
+    /// there, against names of others that lead to this machine.
+    pub loopback_hosts_only: bool,
 }
 
 impl Default for ServerConfig {
@@ -97,6 +100,7 @@ impl Default for ServerConfig {
             connections_max: 1_024,
             body_bytes_max: limits::API_BODY_BYTES_MAX,
             bodies_bytes_max: 2 * limits::API_BODY_BYTES_MAX,
+            loopback_hosts_only: true,
         }
     }
 }

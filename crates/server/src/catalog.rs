@@ -4,6 +4,7 @@
 mod check;
 mod field;
 mod runs;
+mod schema;
 mod smart;
 mod tables;
 
@@ -16,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-pub(crate) use check::from_text;
+pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
 use crate::envelope::{self, Outcome};

@@ -46,6 +46,7 @@ codes! {
     RowNotFound 404 "ROW_NOT_FOUND" "query the rows, then use an _ht_id from there";
     RunNotFound 404 "RUN_NOT_FOUND" "list the runs of the table, then use an id from there";
     NotFound 404 "NOT_FOUND" "look it up again; it may have been removed";
+    ToolNotFound 404 "TOOL_NOT_FOUND" "list the tools, or call hypertab_call_operation without arguments to see every operation";
     NoSuchRoute 404 "ROUTE_NOT_FOUND" "check the path; every path of the API begins with /api";
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" "use a method from the Allow header";
     TableAlreadyExists 409 "TABLE_ALREADY_EXISTS" "choose another name";
@@ -60,6 +61,7 @@ codes! {
     InvalidJson 400 "INVALID_JSON" "send one JSON object as the body";
     BatchTooLarge 400 "BATCH_TOO_LARGE" "split it into several calls; nothing was inserted";
     BlockedUrl 400 "BLOCKED_URL" "call a public http or https address";
+    ReplyTooLarge 413 "REPLY_TOO_LARGE" "ask for less: fewer rows, or the columns you need; REST gives the whole";
     BodyTooLarge 413 "BODY_TOO_LARGE" "split it into several calls; nothing was changed";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "send JSON with the header `Content-Type: application/json`";
     Timeout 504 "TIMEOUT" "look whether it took effect before you send it again";

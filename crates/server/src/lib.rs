@@ -26,6 +26,7 @@ mod catalog;
 mod envelope;
 mod error;
 mod layers;
+mod mcp;
 mod openapi;
 mod ops;
 mod rest;
@@ -36,6 +37,7 @@ pub use auth::{ApiKeys, KeyScope};
 pub use catalog::{
     CATALOGUE, Chapter, DEFAULT_TOOLS_MAX, Field, Kind, Operation, Place, Verb, operations,
 };
+pub use mcp::{McpUpstream, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio};
 pub use openapi::document as openapi;
 pub use rest::router;
 pub use serve::serve;

@@ -16,6 +16,7 @@ use http::StatusCode;
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
+pub(crate) use request::{check_type, read as read_body};
 
 use crate::catalog::{Caller, Operation, Verb, operations};
 use crate::error::{ApiError, Code, Result};
@@ -47,6 +48,7 @@ pub fn router(app: App) -> Router {
         guarded = guarded.route(operation.path, on(filter(operation.verb), handler));
     }
     guarded
+        .merge(crate::mcp::routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))

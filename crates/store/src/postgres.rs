@@ -4,14 +4,18 @@
 //! Locks are taken in one order, so that no two transactions wait for each other: the column's, the run's row, the
 //! user's table, cells, and last the table's row, which numbers its changes ([`changes`]). Only what makes rows and runs
 //! takes the table's row earlier, and after the user's table. After all of these come items, by their ids, and logs.
+//! Whoever changes or deletes a table holds all of it, and whoever names it in a statement has held it first
+//! ([`schema::hold`]), so that a name means one table.
 
 mod attempts;
 mod budgets;
 mod cells;
 mod changes;
 mod claims;
+mod columns;
 mod config;
 mod db;
+mod deleted;
 mod error;
 mod listen;
 mod lock;
@@ -34,7 +38,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::Pool;
 use paceline_clock::Clock;
 use paceline_model::{Error, Result};
 use tokio::runtime::Handle;
@@ -48,13 +52,6 @@ use lock::Alone;
 
 use crate::wakeup::Wakeup;
 
-/// Connections at once; who comes later waits for one. A few are enough to keep the server's disk busy, and many
-/// processes fit into its hundred.
-const CONNECTIONS_MAX: usize = 8;
-/// How long a call waits for a connection to be free.
-const FREE_MAX: Duration = Duration::from_secs(30);
-/// How long it may take to make one: every address of the host is tried.
-const CREATE_MAX: Duration = Duration::from_secs(20);
 /// How long one verb may take, all its statements together.
 const VERB_MAX: Duration = Duration::from_secs(180);
 /// How long verbs under way may still take when the store is dropped.
@@ -253,7 +250,7 @@ async fn start(
         Access::Alone => Some(Alone::take(target, &patience).await?),
         Access::Shared => None,
     };
-    let server = Server { pool: pool(target)?, patience, wakeup: Wakeup::new() };
+    let server = Server { pool: db::pool(target)?, patience, wakeup: Wakeup::new() };
     let migrated = transaction(&server, Mode::Durable, clock, |db| async move {
         migrate::migrate(&db, migrate::MIGRATIONS).await
     });
@@ -263,19 +260,6 @@ async fn start(
         tokio::spawn(listen::serve(server.clone()));
     }
     Ok((server, alone))
-}
-
-fn pool(target: &Target) -> Result<Pool> {
-    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(target.config.clone(), target.tls.clone(), config);
-    Pool::builder(manager)
-        .max_size(CONNECTIONS_MAX)
-        .wait_timeout(Some(FREE_MAX))
-        .create_timeout(Some(CREATE_MAX))
-        .recycle_timeout(Some(CREATE_MAX))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|error| failed(&format!("cannot make a pool of connections: {error}"), false))
 }
 
 /// What a caller hears whose store is gone.

@@ -1,15 +1,17 @@
 //! What every backend refuses, and in which words; and the names that all of them keep.
 
-use std::collections::HashSet;
+mod columns;
+mod items;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewColumn, NewItem,
-    NewRun, Note, RowId, Run, RunId, RunStatus, Scope, SmartColumn, SmartKind, TableId, check_name,
-    limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, Note, RowId, Run,
+    RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
-use crate::codec::unsigned;
+pub(crate) use columns::*;
+pub(crate) use items::*;
+
 use crate::error::{Fault, Result, unreadable};
 
 /// Bytes of a setting's name.
@@ -65,29 +67,6 @@ pub(crate) fn check_reports(count: usize) -> paceline_model::Result<()> {
     Ok(())
 }
 
-/// Refuses a table that would have more columns than a table may have.
-pub(crate) fn check_column_count(count: usize, max: usize) -> Result<()> {
-    if count > max {
-        return Err(Error::invalid(format!(
-            "a table has at most {max} columns, this one would have {count}"
-        ))
-        .into());
-    }
-    Ok(())
-}
-
-/// Refuses names that are no names, and one that comes twice.
-pub(crate) fn check_distinct(columns: &[NewColumn]) -> Result<()> {
-    let mut names = HashSet::with_capacity(columns.len());
-    for column in columns {
-        check_name("column", &column.name)?;
-        if !names.insert(column.name.as_str()) {
-            return Err(column_exists(&column.name));
-        }
-    }
-    Ok(())
-}
-
 /// Refuses a row that has not one value for each of the columns.
 pub(crate) fn check_width(values: usize, columns: usize) -> Result<()> {
     if values != columns {
@@ -131,56 +110,6 @@ pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
 }
 
-/// Refuses an item that is too large, or whose kind has no room for more; `count` is how many the kind has.
-pub(crate) fn check_item(new: &NewItem, count: i64) -> Result<()> {
-    check_length("kind of an item", new.kind.len(), limits::ITEM_NAME_BYTES_MAX)?;
-    check_length("name", new.name.len(), limits::ITEM_NAME_BYTES_MAX)?;
-    if unsigned(count) >= limits::ITEMS_PER_KIND_MAX as u64 {
-        return Err(Error::Conflict(format!(
-            "there are {count} items of kind {} already, the most there may be; delete some first",
-            new.kind
-        ))
-        .into());
-    }
-    Ok(())
-}
-
-pub(crate) fn item_exists(new: &NewItem) -> Fault {
-    let (kind, name) = (new.kind, &new.name);
-    Error::Exists(format!("there is a {kind} named {name:?} already; choose another name")).into()
-}
-
-pub(crate) fn missing_item(kind: &str, id: i64) -> Fault {
-    Error::Missing(format!("there is no {kind} {id}")).into()
-}
-
-/// What is said of an item that another has changed since it was read.
-pub(crate) fn item_moved_on(kind: &str, id: i64, version: i64, now: i64) -> Fault {
-    Error::Conflict(format!(
-        "{kind} {id} is at version {now} and not {version} any more; read it again, then change it"
-    ))
-    .into()
-}
-
-/// Lines of a log with their bodies as they are kept.
-pub(crate) fn entry_texts(log: &str, entries: &[(i64, Json)]) -> Result<Vec<(i64, String)>> {
-    check_length("name of a log", log.len(), limits::ITEM_NAME_BYTES_MAX)?;
-    if entries.len() > limits::LOG_APPEND_MAX {
-        return Err(Error::invalid(format!(
-            "{} lines for a log in one call; at most {} are allowed",
-            entries.len(),
-            limits::LOG_APPEND_MAX
-        ))
-        .into());
-    }
-    let text = |(subject, body): &(i64, Json)| Ok((*subject, json_text("line of a log", body)?));
-    entries.iter().map(text).collect()
-}
-
-pub(crate) fn check_title(title: Option<&str>) -> Result<()> {
-    check_length("title", title.map_or(0, str::len), limits::VALUE_BYTES_MAX)
-}
-
 /// Refuses a run of a column that cannot be run this way.
 pub(crate) fn check_runnable(column: &Column, new: NewRun) -> Result<()> {
     let Some(smart) = &column.smart else {
@@ -202,35 +131,21 @@ pub(crate) fn check_runnable(column: &Column, new: NewRun) -> Result<()> {
     Ok(())
 }
 
-/// A column with another config and rate limit, one version on.
-pub(crate) fn with_config(mut column: Column, config: &Json, rate_limit: &Json) -> Result<Column> {
-    let Some(smart) = column.smart.as_mut() else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column; add a smart column instead",
-            column.name
-        ))
-        .into());
-    };
-    *smart = SmartColumn {
-        kind: smart.kind,
-        config: config.clone(),
-        rate_limit: rate_limit.clone(),
-        version: smart.version + 1,
-    };
-    Ok(column)
-}
-
 pub(crate) fn table_exists(name: &str) -> Fault {
     Error::Exists(format!("a table named {name:?} exists already; choose another name")).into()
 }
 
-pub(crate) fn column_exists(name: &str) -> Fault {
-    Error::Exists(format!("the table has a column named {name:?} already; choose another name"))
-        .into()
-}
-
 pub(crate) fn missing_table(table: TableId) -> Fault {
     Error::Missing(format!("there is no table {table}")).into()
+}
+
+pub(crate) fn not_deleted(table: TableId) -> Fault {
+    Error::Missing(format!("there is no deleted table {table} that could be restored")).into()
+}
+
+/// What a deleted table is called, here and as an SQL table. No name of a user begins with an underscore.
+pub(crate) fn deleted_name(table: TableId) -> String {
+    format!("_ht_deleted_{table}")
 }
 
 pub(crate) fn missing_run(run: RunId) -> Fault {

@@ -1,14 +1,24 @@
-//! Why is this cell as it is? Its state, its error, and every call that was made for it (spec R7).
+//! Why is this cell as it is? In one sentence, with its state, its error, and every call that was made for it (spec R7).
 
-use paceline_model::{AttemptClass, CellError, RowId, RowQuery};
+mod because;
+
+use paceline_model::{
+    Attempt, AttemptClass, Cell, CellError, Column, Row, RowId, RowQuery, Table, Value,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{iso, smart_column, table};
+use super::{column, iso, table};
 use crate::App;
+use crate::app::RUNS_MAX;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
+
+/// The state of a cell that no call fills.
+const PLAIN: &str = "plain";
+/// The state of a cell that has no record.
+const IDLE: &str = "idle";
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ExplainCell {
@@ -21,8 +31,11 @@ pub(crate) struct ExplainCell {
 pub(crate) struct CellStory {
     row: RowId,
     column: String,
+    /// `idle`, `completed`, `failed`, `skipped` or `unknown`; `plain` if the column holds data and no call fills it.
     state: &'static str,
     value: Json,
+    /// Why it is as it is, in a sentence.
+    because: String,
     error: Option<CellError>,
     /// The version of the column's configuration that it was made with; the column may have gone on since.
     version: Option<i64>,
@@ -40,58 +53,86 @@ struct AttemptView {
     error: Option<CellError>,
 }
 
+impl From<Attempt> for AttemptView {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            sent_at: attempt.sent_at.and_then(iso),
+            seen_at: iso(attempt.seen_at),
+            status: attempt.status,
+            class: attempt.class,
+            error: attempt.error,
+        }
+    }
+}
+
 pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<CellStory>> {
     let table = table(&app, &input.table).await?;
-    let (column, _) = smart_column(&table, &input.column)?;
+    let column = column(&table, &input.column)?;
+    let row = row(&app, &table, column, input.row).await?;
+    let value = row.values.first().unwrap_or(&Value::Null);
     let store = app.engine.store();
-    // The first row after the one before it: this one, if it exists.
-    let query = RowQuery {
-        columns: vec![column.id],
-        after: RowId(input.row.0.saturating_sub(1)),
-        limit: 1,
-        ..RowQuery::of(table.id)
+    let (mut cell, mut attempts, mut newest) = (None, Vec::new(), None);
+    if column.smart.is_some() {
+        cell = store.cells(column.id, input.row, input.row).await?.into_iter().next();
+        attempts = store.attempts(column.id, input.row).await?;
+        let runs = store.runs(table.id, RUNS_MAX as usize).await?;
+        newest = runs.into_iter().find(|run| run.column == column.id);
+    }
+    if let Some(run) = newest.as_mut().filter(|run| !run.status.is_final()) {
+        // As it is now, not as it was when it last changed its status.
+        run.counts = app.engine.progress(run.id).map_or(run.counts, |live| live.counts);
+    }
+    let seen = because::Seen {
+        table: &table,
+        column,
+        row: &row,
+        value,
+        cell: cell.as_ref(),
+        last: attempts.last(),
+        newest: newest.as_ref(),
     };
-    let found = store.rows(query).await?.into_iter().next().filter(|row| row.id == input.row);
-    let Some(row) = found else {
-        let message = format!("table {:?} has no row {}", table.name, input.row);
-        let hint = Hint::new("query_rows", "see which rows there are").with("table", table.name);
-        return Err(ApiError::new(Code::RowNotFound, message).hint(hint));
-    };
-    let cell = store.cells(column.id, row.id, row.id).await?.into_iter().next();
-    let attempts = store.attempts(column.id, row.id).await?;
-    let state = cell.as_ref().map(|cell| cell.state);
-    let story = CellStory {
-        row: row.id,
+    let (because, hint) = (seen.sentence(), seen.hint());
+    let story = story(input.row, column, value.to_json(), because, cell, attempts);
+    Ok(Outcome::new(story).meta("table", table.name.as_str()).hint(hint))
+}
+
+fn story(
+    row: RowId,
+    column: &Column,
+    value: Json,
+    because: String,
+    cell: Option<Cell>,
+    attempts: Vec<Attempt>,
+) -> CellStory {
+    let idle = if column.smart.is_some() { IDLE } else { PLAIN };
+    CellStory {
+        row,
         column: column.name.clone(),
-        state: state.map_or("idle", |state| state.as_str()),
-        value: row.values.first().map_or(Json::Null, paceline_model::Value::to_json),
+        state: cell.as_ref().map_or(idle, |cell| cell.state.as_str()),
+        value,
+        because,
         version: cell.as_ref().map(|cell| cell.version),
         updated_at: cell.as_ref().and_then(|cell| iso(cell.updated_at)),
         error: cell.and_then(|cell| cell.error),
-        attempts: attempts
-            .into_iter()
-            .map(|attempt| AttemptView {
-                number: attempt.number,
-                sent_at: attempt.sent_at.and_then(iso),
-                seen_at: iso(attempt.seen_at),
-                status: attempt.status,
-                class: attempt.class,
-                error: attempt.error,
-            })
-            .collect(),
+        attempts: attempts.into_iter().map(AttemptView::from).collect(),
+    }
+}
+
+/// The row of that id, with the column's value.
+async fn row(app: &App, table: &Table, column: &Column, id: RowId) -> Result<Row> {
+    // The first row after the one before it: this one, if it exists.
+    let query = RowQuery {
+        columns: vec![column.id],
+        after: RowId(id.0.saturating_sub(1)),
+        limit: 1,
+        ..RowQuery::of(table.id)
     };
-    let next = match state {
-        None => Some(("run_column", "nobody has asked for this cell yet: fill the empty ones")),
-        Some(paceline_model::CellState::Failed) => {
-            Some(("retry_failed_cells", "call again for the cells that failed"))
-        }
-        Some(_) => None,
-    };
-    let mut outcome = Outcome::new(story).meta("table", table.name.as_str());
-    outcome.hints.extend(next.map(|(operation, why)| {
-        Hint::new(operation, why)
-            .with("table", table.name.as_str())
-            .with("column", column.name.as_str())
-    }));
-    Ok(outcome)
+    let found = app.engine.store().rows(query).await?.into_iter().find(|row| row.id == id);
+    found.ok_or_else(|| {
+        let message = format!("table {:?} has no row {id}", table.name);
+        let hint =
+            Hint::new("query_rows", "see which rows there are").with("table", table.name.as_str());
+        ApiError::new(Code::RowNotFound, message).hint(hint)
+    })
 }

@@ -93,7 +93,7 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     ApiError::new(Code::InvalidJson, message)
 }
 
-fn check_type(parts: &Parts) -> Result<()> {
+pub(crate) fn check_type(parts: &Parts) -> Result<()> {
     let Some(given) = parts.headers.get(CONTENT_TYPE) else {
         return Ok(());
     };
@@ -107,7 +107,7 @@ fn check_type(parts: &Parts) -> Result<()> {
 }
 
 /// The body, once there is memory for it. One whose length is not said is held to be as long as one may be.
-async fn read(
+pub(crate) async fn read(
     shared: &Shared,
     parts: &Parts,
     body: Body,

@@ -7,6 +7,7 @@ mod columns;
 mod contract;
 mod errors;
 mod log;
+mod mcp;
 mod openapi;
 mod promise;
 mod rows;

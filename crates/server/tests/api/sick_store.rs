@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Entry, EntryQuery, Error,
-    Filter, Item, Lease, NewColumn, NewItem, NewRun, NewTable, Note, NotedCall, Recovery, Registry,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
-    TableId, TaskReport, Upserted, Value,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, Entry, EntryQuery, Error, Filter, Item, Lease, NewColumn, NewItem, NewRun,
+    NewTable, Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId,
+    RunStatus, SavedBudget, SentRecord, Store, Table, TableChange, TableId, TaskReport, Upserted,
+    Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -131,6 +132,27 @@ impl Store for Sick {
         self.says().await
     }
     async fn table(&self, _: &str) -> Result<Option<Table>> {
+        self.says().await
+    }
+    async fn update_table(&self, _: TableId, _: TableChange) -> Result<Table> {
+        self.says().await
+    }
+    async fn delete_table(&self, _: TableId) -> Result<DeletedTable> {
+        self.says().await
+    }
+    async fn restore_table(&self, _: TableId, _: Option<String>) -> Result<Table> {
+        self.says().await
+    }
+    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>> {
+        self.says().await
+    }
+    async fn purge_tables(&self, _: Timestamp) -> Result<u64> {
+        self.says().await
+    }
+    async fn update_column(&self, _: ColumnId, _: ColumnChange) -> Result<Column> {
+        self.says().await
+    }
+    async fn delete_column(&self, _: ColumnId) -> Result<()> {
         self.says().await
     }
     async fn add_column(&self, _: TableId, _: NewColumn) -> Result<Column> {

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use paceline_clock::{Clock, Timestamp};
 use paceline_model::Error;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::config::Target;
 use super::error::{failed, from_pool};
 use super::param::{Found, Param};
 use crate::error::Result;
@@ -40,6 +41,14 @@ pub(super) enum Mode {
 /// How long a commit whose answer was lost is asked after, and how often.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 const SETTLE_EVERY: Duration = Duration::from_millis(200);
+
+/// Connections at once; who comes later waits for one. A few are enough to keep the server's disk busy, and many
+/// processes fit into its hundred.
+const CONNECTIONS_MAX: usize = 8;
+/// How long a call waits for a connection to be free.
+const FREE_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to make one: every address of the host is tried.
+const CREATE_MAX: Duration = Duration::from_secs(20);
 
 /// The database as it can be reached.
 #[derive(Clone)]
@@ -161,6 +170,19 @@ impl Drop for Db {
             drop(Object::take(client));
         }
     }
+}
+
+pub(super) fn pool(target: &Target) -> paceline_model::Result<Pool> {
+    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(target.config.clone(), target.tls.clone(), config);
+    Pool::builder(manager)
+        .max_size(CONNECTIONS_MAX)
+        .wait_timeout(Some(FREE_MAX))
+        .create_timeout(Some(CREATE_MAX))
+        .recycle_timeout(Some(CREATE_MAX))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| failed(&format!("cannot make a pool of connections: {error}"), false))
 }
 
 impl Server {

@@ -57,6 +57,11 @@ fn from_server(told: &DbError) -> Error {
         ("42P07" | "42701" | "42P06", _) => {
             Error::Exists(format!("it exists already ({})", told.message()))
         }
+        // Names are looked up before what they stand for is held.
+        ("42P01" | "42703", _) => failed(
+            &format!("{}: it was renamed or deleted at this moment; try again", told.message()),
+            true,
+        ),
         (_, "23") => Error::Missing("what this refers to does not exist (any more)".into()),
         (_, "54") => Error::invalid(format!(
             "PostgreSQL cannot hold it ({}): a row must fit in 8 kB, where each long value takes 18 bytes; \

@@ -10,7 +10,7 @@ use paceline_model::{
 use super::db::Db;
 use super::param::params;
 use super::records::Target;
-use super::{attempts, changes, lock, runs, tables};
+use super::{attempts, changes, columns, lock, runs};
 use crate::codec::encode_error;
 use crate::error::Result;
 use crate::rules;
@@ -159,7 +159,7 @@ async fn mark_task(db: &Db, run: RunId, token: i64, row: RowId, call: &NotedCall
 /// column begins, and none claims, before the transaction has ended.
 async fn check_settleable(db: &Db, column: ColumnId, row: RowId) -> Result<TableId> {
     lock::of_column(db, column).await?;
-    let found = tables::column_by_id(db, column).await?;
+    let found = columns::column_by_id(db, column).await?;
     let found = found.ok_or_else(|| Error::Missing(format!("there is no column {column}")))?;
     let active = db
         .first(

@@ -6,21 +6,23 @@ use paceline_model::{
 
 use super::db::Db;
 use super::param::{Found, Param, params};
-use super::{changes, lock, rows, schema, tables};
+use super::{changes, columns, lock, rows, schema};
 use crate::codec::{signed, unsigned};
 use crate::error::Result;
 use crate::rules;
 
+/// Runs of a deleted table are there when it is restored, and nowhere before.
+const LIVE: &str = "table_id IN (SELECT id FROM paceline._ht_tables WHERE deleted_at IS NULL)";
+
 pub(super) async fn create_run(db: &Db, new: NewRun) -> Result<Run> {
     lock::of_column(db, new.column).await?;
-    let table = schema::table_name(db, new.table).await?;
-    let column = tables::column_by_id(db, new.column)
+    let table = schema::hold(db, new.table, "ACCESS SHARE").await?;
+    let column = columns::column_by_id(db, new.column)
         .await?
         .filter(|column| column.table == new.table)
         .ok_or_else(|| Error::Missing(format!("table {table:?} has no column {}", new.column)))?;
     rules::check_runnable(&column, new)?;
     check_none_active(db, new.column, &column.name).await?;
-    schema::lock(db, &table, "ACCESS SHARE").await?;
     // Nobody inserts from here on, so that what is counted is what there is up to the last row.
     let last_row = rows::last_row(db, new.table, &table).await?;
     let total = total(db, new).await?;
@@ -46,14 +48,14 @@ pub(super) async fn create_run(db: &Db, new: NewRun) -> Result<Run> {
 }
 
 pub(super) async fn run(db: &Db, run: RunId) -> Result<Option<Run>> {
-    Ok(select(db, "WHERE id = $1", params![run.0]).await?.pop())
+    Ok(select(db, &format!("WHERE id = $1 AND {LIVE}"), params![run.0]).await?.pop())
 }
 
-/// The run of that id.
+/// The run of that id, of a deleted table too: late reports are answered.
 ///
 /// Fails with `Missing` if there is none.
 pub(super) async fn existing(db: &Db, id: RunId) -> Result<Run> {
-    run(db, id).await?.ok_or_else(|| rules::missing_run(id))
+    select(db, "WHERE id = $1", params![id.0]).await?.pop().ok_or_else(|| rules::missing_run(id))
 }
 
 /// The run of that id, held until the end of the transaction: nobody else moves it or its tasks.
@@ -66,7 +68,8 @@ async fn held(db: &Db, id: RunId) -> Result<Run> {
 
 pub(super) async fn runs(db: &Db, table: TableId, limit: usize) -> Result<Vec<Run>> {
     let limit = signed(limit.min(limits::PAGE_ROWS_MAX));
-    select(db, "WHERE table_id = $1 ORDER BY id DESC LIMIT $2", params![table.0, limit]).await
+    let newest = format!("WHERE table_id = $1 AND {LIVE} ORDER BY id DESC LIMIT $2");
+    select(db, &newest, params![table.0, limit]).await
 }
 
 pub(super) async fn set_run_status(
@@ -113,7 +116,8 @@ pub(super) async fn add_counts(db: &Db, run: RunId, more: &Counts) -> Result<()>
     Ok(())
 }
 
-async fn check_none_active(db: &Db, column: ColumnId, name: &str) -> Result<()> {
+/// Refuses while a run of a column is not final.
+pub(super) async fn check_none_active(db: &Db, column: ColumnId, name: &str) -> Result<()> {
     let active = db
         .first(
             "-- paceline: create_run\nSELECT id, status FROM paceline._ht_runs \
@@ -125,6 +129,31 @@ async fn check_none_active(db: &Db, column: ColumnId, name: &str) -> Result<()> 
         Some(run) => Err(rules::still_active(RunId(run.int(0)?), name, &run.text(1)?)),
         None => Ok(()),
     }
+}
+
+/// Refuses while a run of any column of a table is not final.
+pub(super) async fn check_none_active_in(db: &Db, table: TableId) -> Result<()> {
+    let active = db
+        .first(
+            "-- paceline: delete_table\nSELECT r.id, c.name, r.status FROM paceline._ht_runs AS r \
+             JOIN paceline._ht_columns AS c ON c.id = r.column_id WHERE r.table_id = $1 \
+             AND r.status IN ('queued', 'running', 'paused') ORDER BY r.id LIMIT 1",
+            params![table.0],
+        )
+        .await?;
+    match active {
+        Some(run) => Err(rules::still_active(RunId(run.int(0)?), &run.text(1)?, &run.text(2)?)),
+        None => Ok(()),
+    }
+}
+
+/// Holds all runs of these columns: nobody else moves them or their tasks, or reports for them.
+pub(super) async fn hold_all(db: &Db, columns: &[ColumnId]) -> Result<()> {
+    let ids: Vec<i64> = columns.iter().map(|column| column.0).collect();
+    let sql = "-- paceline: hold_runs\n\
+               SELECT 1 FROM paceline._ht_runs WHERE column_id = ANY ($1) ORDER BY id FOR UPDATE";
+    db.query(sql, params![ids]).await?;
+    Ok(())
 }
 
 /// How many cells are due now.

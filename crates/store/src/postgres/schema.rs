@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use paceline_model::{ColumnId, ColumnType, Error, NewColumn, TableId, check_name};
 
 use super::db::Db;
+use super::error::failed;
 use super::param::params;
 use super::value::{cast, sql_type};
 use crate::error::Result;
@@ -26,7 +27,7 @@ pub(super) struct Place {
 impl Place {
     /// What it is called in a statement.
     pub(super) fn quoted(&self) -> String {
-        quote(&identifier(&self.name))
+        column_ref(&self.name)
     }
 
     /// What the text of its values is cast to.
@@ -48,6 +49,11 @@ pub(super) fn identifier(name: &str) -> String {
     // Names are ASCII, so every place is one between characters.
     let kept = name.get(..IDENTIFIER_BYTES_MAX - 18).unwrap_or_default();
     format!("_{kept}_{}", &hash[..16])
+}
+
+/// A column of a user's table in a statement.
+pub(super) fn column_ref(name: &str) -> String {
+    quote(&identifier(name))
 }
 
 /// The SQL table of a user's table.
@@ -89,11 +95,72 @@ pub(super) async fn lock(db: &Db, table: &str, mode: &str) -> Result<()> {
     db.run(&format!("-- paceline: lock\nLOCK TABLE {} IN {mode} MODE", table_ref(table))).await
 }
 
+/// Holds a user's table in that mode of PostgreSQL, and answers its name, which stays its name until the end of the
+/// transaction. Before anything that comes later in the order of locks.
+///
+/// Fails with `Missing` if there is no such table; what may pass, if it was renamed at that moment.
+pub(super) async fn hold(db: &Db, table: TableId, mode: &str) -> Result<String> {
+    let name = table_name(db, table).await?;
+    lock(db, &name, mode).await?;
+    // Whoever held it before may have renamed it, and another table may be called so now.
+    if table_name(db, table).await? != name {
+        return Err(failed("the table was renamed at this moment; try again", true).into());
+    }
+    Ok(name)
+}
+
+/// Refuses a name that is taken. Asked of the database itself, so that a table that somebody made with an SQL shell is
+/// found too.
+pub(super) async fn check_free(db: &Db, table: &str) -> Result<()> {
+    let sql = "-- paceline: check_free\nSELECT EXISTS (SELECT 1 FROM pg_class AS c \
+               JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+               WHERE n.nspname = 'paceline' AND c.relname = $1)";
+    let taken = db.one(sql, params![identifier(table).as_str()]).await?.bool(0)?;
+    if taken { Err(rules::table_exists(table)) } else { Ok(()) }
+}
+
+/// Gives the SQL table of a user's table another name, which is free.
+pub(super) async fn rename_table(db: &Db, table: &str, name: &str) -> Result<()> {
+    db.run(&format!(
+        "-- paceline: rename_table\nALTER TABLE {} RENAME TO {}",
+        table_ref(table),
+        quote(&identifier(name))
+    ))
+    .await
+}
+
+/// Drops the SQL table of a user's table with all its rows.
+pub(super) async fn drop_table(db: &Db, table: &str) -> Result<()> {
+    db.run(&format!("-- paceline: drop_table\nDROP TABLE {}", table_ref(table))).await
+}
+
+/// Gives a column of the SQL table of a user's table another name, which is free.
+pub(super) async fn rename_column(db: &Db, table: &str, column: &str, name: &str) -> Result<()> {
+    db.run(&format!(
+        "-- paceline: rename_column\nALTER TABLE {} RENAME COLUMN {} TO {}",
+        table_ref(table),
+        column_ref(column),
+        column_ref(name)
+    ))
+    .await
+}
+
+/// Drops a column of the SQL table of a user's table. Its place still counts among those that PostgreSQL allows.
+pub(super) async fn drop_column(db: &Db, table: &str, column: &str) -> Result<()> {
+    db.run(&format!(
+        "-- paceline: drop_column\nALTER TABLE {} DROP COLUMN {}",
+        table_ref(table),
+        column_ref(column)
+    ))
+    .await
+}
+
 /// The name of a table.
 ///
-/// Fails with `Missing` if there is no such table.
+/// Fails with `Missing` if there is no such table, or it is deleted.
 pub(super) async fn table_name(db: &Db, table: TableId) -> Result<String> {
-    let sql = "-- paceline: table_name\nSELECT name FROM paceline._ht_tables WHERE id = $1";
+    let sql = "-- paceline: table_name\n\
+               SELECT name FROM paceline._ht_tables WHERE id = $1 AND deleted_at IS NULL";
     match db.first(sql, params![table.0]).await? {
         Some(row) => row.text(0),
         None => Err(rules::missing_table(table)),
@@ -135,7 +202,7 @@ pub(super) fn select_list(alias: &str, places: &[Place]) -> String {
 
 fn definition(column: &NewColumn) -> Result<String> {
     check_name("column", &column.name)?;
-    Ok(format!("{} {}", quote(&identifier(&column.name)), sql_type(column.kind)))
+    Ok(format!("{} {}", column_ref(&column.name), sql_type(column.kind)))
 }
 
 /// A name as an SQL identifier, whatever is in it.

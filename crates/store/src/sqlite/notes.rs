@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use super::attempts::Keeper;
 use super::connection::Db;
 use super::records::Target;
-use super::{changes, runs, tables};
+use super::{changes, columns, runs};
 use crate::codec::encode_error;
 use crate::error::Result;
 use crate::rules;
@@ -132,7 +132,7 @@ fn mark_task(db: &Db<'_>, run: RunId, token: i64, row: RowId, call: &NotedCall) 
 
 /// Only a cell that is unknown, and that no run is at work on, is a person's to settle. Answers its table.
 fn check_settleable(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<TableId> {
-    let found = tables::column_by_id(db, column)?;
+    let found = columns::column_by_id(db, column)?;
     let found = found.ok_or_else(|| Error::Missing(format!("there is no column {column}")))?;
     let state: Option<String> = db
         .conn

@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, OptionalExtension, params};
 
 use super::attempts::Keeper;
 use super::connection::Db;
-use super::schema::{Place, places, quote, table_name};
+use super::schema::{Place, places, quote};
 use super::{changes, notes, runs};
 use crate::codec::{encode, encode_error};
 use crate::error::Result;
@@ -47,22 +47,32 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// Of a deleted table too: what is reported late is kept.
+    ///
     /// Fails with `Missing` if there is no such run.
     pub(super) fn of(db: &Db<'_>, run: RunId) -> Result<Self> {
         let found = db
             .conn
             .prepare_cached(
                 "-- paceline: record\n\
-                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind = ?2 \
-                 FROM _ht_runs AS r JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.id = ?1",
+                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind = ?2, t.name \
+                 FROM _ht_runs AS r JOIN _ht_columns AS c ON c.id = r.column_id \
+                 JOIN _ht_tables AS t ON t.id = r.table_id WHERE r.id = ?1",
             )?
             .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
-                Ok((TableId(row.get(0)?), ColumnId(row.get(1)?), row.get(2)?, row.get(3)?))
+                Ok((
+                    TableId(row.get(0)?),
+                    ColumnId(row.get(1)?),
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
             })
             .optional()?;
-        let (table, column, version, noted) = found.ok_or_else(|| rules::missing_run(run))?;
+        let (table, column, version, noted, table_name) =
+            found.ok_or_else(|| rules::missing_run(run))?;
         let place = places(db, table, &[column])?.pop().ok_or_else(|| rules::missing_run(run))?;
-        Ok(Self { run, table, column, place, table_name: table_name(db, table)?, version, noted })
+        Ok(Self { run, table, column, place, table_name, version, noted })
     }
 }
 

@@ -7,18 +7,19 @@ use paceline_model::{
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
 use super::connection::Db;
-use super::{changes, rows, schema, tables};
+use super::{changes, columns, rows, schema};
 use crate::codec::{signed, unsigned};
 use crate::error::Result;
 use crate::rules;
 
+/// Runs of a deleted table are there when it is restored, and nowhere before.
+const LIVE: &str = "table_id IN (SELECT id FROM _ht_tables WHERE deleted_at IS NULL)";
+
 pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
     let table = schema::table_name(db, new.table)?;
-    let column = tables::column_by_id(db, new.column)?
+    let column = columns::column_by_id(db, new.column)?
         .filter(|column| column.table == new.table)
-        .ok_or_else(|| {
-        Error::Missing(format!("table {table:?} has no column {}", new.column))
-    })?;
+        .ok_or_else(|| Error::Missing(format!("table {table:?} has no column {}", new.column)))?;
     rules::check_runnable(&column, new)?;
     check_none_active(db, new.column, &column.name)?;
     let last_row = rows::last_row(db, new.table, &table)?;
@@ -44,19 +45,20 @@ pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
 }
 
 pub(super) fn run(db: &Db<'_>, run: RunId) -> Result<Option<Run>> {
-    Ok(select(db, "WHERE id = ?1", &[&run.0])?.pop())
+    Ok(select(db, &format!("WHERE id = ?1 AND {LIVE}"), &[&run.0])?.pop())
 }
 
-/// The run of that id.
+/// The run of that id, of a deleted table too: late reports are answered.
 ///
 /// Fails with `Missing` if there is none.
 pub(super) fn existing(db: &Db<'_>, id: RunId) -> Result<Run> {
-    run(db, id)?.ok_or_else(|| rules::missing_run(id))
+    select(db, "WHERE id = ?1", &[&id.0])?.pop().ok_or_else(|| rules::missing_run(id))
 }
 
 pub(super) fn runs(db: &Db<'_>, table: TableId, limit: usize) -> Result<Vec<Run>> {
     let limit = signed(limit.min(limits::PAGE_ROWS_MAX));
-    select(db, "WHERE table_id = ?1 ORDER BY id DESC LIMIT ?2", &[&table.0, &limit])
+    let newest = format!("WHERE table_id = ?1 AND {LIVE} ORDER BY id DESC LIMIT ?2");
+    select(db, &newest, &[&table.0, &limit])
 }
 
 pub(super) fn set_run_status(
@@ -104,7 +106,8 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
     Ok(())
 }
 
-fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
+/// Refuses while a run of a column is not final.
+pub(super) fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
     let active: Option<(i64, String)> = db
         .conn
         .prepare_cached(
@@ -115,6 +118,23 @@ fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
         .optional()?;
     match active {
         Some((run, status)) => Err(rules::still_active(RunId(run), name, &status)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses while a run of any column of a table is not final.
+pub(super) fn check_none_active_in(db: &Db<'_>, table: TableId) -> Result<()> {
+    let active: Option<(i64, String, String)> = db
+        .conn
+        .prepare_cached(
+            "-- paceline: delete_table\nSELECT r.id, c.name, r.status FROM _ht_runs AS r \
+             JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.table_id = ?1 \
+             AND r.status IN ('queued', 'running', 'paused') ORDER BY r.id LIMIT 1",
+        )?
+        .query_row([table.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    match active {
+        Some((run, column, status)) => Err(rules::still_active(RunId(run), &column, &status)),
         None => Ok(()),
     }
 }

@@ -50,6 +50,55 @@ pub(super) fn add_column(db: &Db<'_>, table: &str, column: &NewColumn) -> Result
     Ok(())
 }
 
+/// Refuses a name that is taken. Asked of the database itself, so that a table that somebody made with an SQL shell is
+/// found too.
+pub(super) fn check_free(db: &Db<'_>, table: &str) -> Result<()> {
+    let taken: bool = db
+        .conn
+        .prepare_cached(
+            "-- paceline: check_free\nSELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?1)",
+        )?
+        .query_row([table], |row| row.get(0))?;
+    if taken { Err(rules::table_exists(table)) } else { Ok(()) }
+}
+
+/// Gives the SQL table of a user's table another name, which is free.
+pub(super) fn rename_table(db: &Db<'_>, table: &str, name: &str) -> Result<()> {
+    db.conn.execute_batch(&format!(
+        "-- paceline: rename_table\nALTER TABLE {} RENAME TO {}",
+        quote(table),
+        quote(name)
+    ))?;
+    Ok(())
+}
+
+/// Drops the SQL table of a user's table with all its rows.
+pub(super) fn drop_table(db: &Db<'_>, table: &str) -> Result<()> {
+    db.conn.execute_batch(&format!("-- paceline: drop_table\nDROP TABLE {}", quote(table)))?;
+    Ok(())
+}
+
+/// Gives a column of the SQL table of a user's table another name, which is free.
+pub(super) fn rename_column(db: &Db<'_>, table: &str, column: &str, name: &str) -> Result<()> {
+    db.conn.execute_batch(&format!(
+        "-- paceline: rename_column\nALTER TABLE {} RENAME COLUMN {} TO {}",
+        quote(table),
+        quote(column),
+        quote(name)
+    ))?;
+    Ok(())
+}
+
+/// Drops a column of the SQL table of a user's table. SQLite writes every row anew.
+pub(super) fn drop_column(db: &Db<'_>, table: &str, column: &str) -> Result<()> {
+    db.conn.execute_batch(&format!(
+        "-- paceline: drop_column\nALTER TABLE {} DROP COLUMN {}",
+        quote(table),
+        quote(column)
+    ))?;
+    Ok(())
+}
+
 fn definition(column: &NewColumn) -> Result<String> {
     check_name("column", &column.name)?;
     Ok(format!("{} {}", quote(&column.name), sql_type(column.kind)))
@@ -57,11 +106,13 @@ fn definition(column: &NewColumn) -> Result<String> {
 
 /// The name of a table.
 ///
-/// Fails with `Missing` if there is no such table.
+/// Fails with `Missing` if there is no such table, or it is deleted.
 pub(super) fn table_name(db: &Db<'_>, table: TableId) -> Result<String> {
     let name = db
         .conn
-        .prepare_cached("-- paceline: table_name\nSELECT name FROM _ht_tables WHERE id = ?1")?
+        .prepare_cached(
+            "-- paceline: table_name\nSELECT name FROM _ht_tables WHERE id = ?1 AND deleted_at IS NULL",
+        )?
         .query_row([table.0], |row| row.get(0))
         .optional()?;
     name.ok_or_else(|| rules::missing_table(table))

@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnId, Filter, Lease, NewColumn,
-    NewRun, NewTable, Note, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId,
-    RunStatus, SavedBudget, SentRecord, Store, Table, TableId, TaskReport, Upserted, Value, limits,
+    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
+    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    TableChange, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
-    SqliteStore, attempts, budgets, cells, changes, claims, notes, records, recovery, registry,
-    rows, runs, tables,
+    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, notes, records,
+    recovery, registry, rows, runs, tables,
 };
 use crate::rules;
 
@@ -29,8 +30,36 @@ impl Store for SqliteStore {
         self.read(move |db| tables::table(db, &name)).await
     }
 
+    async fn update_table(&self, table: TableId, change: TableChange) -> Result<Table> {
+        self.write(move |db| tables::update_table(db, table, &change)).await
+    }
+
+    async fn delete_table(&self, table: TableId) -> Result<DeletedTable> {
+        self.write(move |db| deleted::delete_table(db, table)).await
+    }
+
+    async fn restore_table(&self, table: TableId, name: Option<String>) -> Result<Table> {
+        self.write(move |db| deleted::restore_table(db, table, name.as_deref())).await
+    }
+
+    async fn deleted_tables(&self) -> Result<Vec<DeletedTable>> {
+        self.read(deleted::deleted_tables).await
+    }
+
+    async fn purge_tables(&self, before: Timestamp) -> Result<u64> {
+        self.write(move |db| deleted::purge_tables(db, before)).await
+    }
+
     async fn add_column(&self, table: TableId, column: NewColumn) -> Result<Column> {
-        self.write(move |db| tables::add_column(db, table, &column)).await
+        self.write(move |db| columns::add_column(db, table, &column)).await
+    }
+
+    async fn update_column(&self, column: ColumnId, change: ColumnChange) -> Result<Column> {
+        self.write(move |db| columns::update_column(db, column, &change)).await
+    }
+
+    async fn delete_column(&self, column: ColumnId) -> Result<()> {
+        self.write(move |db| columns::delete_column(db, column)).await
     }
 
     async fn update_smart_column(
@@ -39,7 +68,7 @@ impl Store for SqliteStore {
         config: serde_json::Value,
         rate_limit: serde_json::Value,
     ) -> Result<Column> {
-        self.write(move |db| tables::update_smart_column(db, column, &config, &rate_limit)).await
+        self.write(move |db| columns::update_smart_column(db, column, &config, &rate_limit)).await
     }
 
     async fn insert_rows(

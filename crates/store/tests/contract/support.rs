@@ -41,7 +41,9 @@ where
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType) -> NewColumn {
-    NewColumn { name: name.into(), title: None, kind, options: Vec::new(), smart: None }
+    let chosen = matches!(kind, ColumnType::Select | ColumnType::MultiSelect);
+    let options = if chosen { vec!["x".into(), "y".into()] } else { Vec::new() };
+    NewColumn { name: name.into(), title: None, kind, options, smart: None }
 }
 
 pub(crate) fn smart(name: &str, kind: ColumnType) -> NewColumn {

@@ -1,0 +1,160 @@
+//! What is known of a cell, put into a sentence and a next step.
+
+use paceline_model::{
+    Attempt, AttemptClass, Cell, CellState, Column, Row, Run, RunStatus, Scope, SmartKind, Table,
+    Value,
+};
+
+use crate::envelope::Hint;
+
+/// Everything that bears on one cell.
+pub(super) struct Seen<'a> {
+    pub(super) table: &'a Table,
+    pub(super) column: &'a Column,
+    pub(super) row: &'a Row,
+    pub(super) value: &'a Value,
+    pub(super) cell: Option<&'a Cell>,
+    /// The last attempt made for it.
+    pub(super) last: Option<&'a Attempt>,
+    /// The newest run of the column.
+    pub(super) newest: Option<&'a Run>,
+}
+
+impl Seen<'_> {
+    pub(super) fn sentence(&self) -> String {
+        let Some(smart) = &self.column.smart else {
+            return self.plain();
+        };
+        let Some(cell) = self.cell else {
+            return self.idle();
+        };
+        let told = cell.error.as_ref().map_or("no reason is on record", |e| e.message.as_str());
+        match cell.state {
+            CellState::Completed if *self.value == Value::Null => {
+                "the call for it succeeded and gave nothing: what `extract` points to is not in the reply, or is null"
+                    .to_owned()
+            }
+            CellState::Completed if cell.version < smart.version => format!(
+                "the call for it succeeded, with version {} of the column's configuration, which is at {} by now",
+                cell.version, smart.version
+            ),
+            CellState::Completed => "the call for it succeeded".to_owned(),
+            CellState::Failed => format!("given up: {told}{}", self.stopped()),
+            CellState::Skipped => format!("nothing was called for it: {told}"),
+            CellState::Unknown => format!(
+                "the call left, and whether it took effect nobody knows: {told}. It is not sent again on its own"
+            ),
+        }
+    }
+
+    fn plain(&self) -> String {
+        let what = "the column holds data, and no call fills it";
+        match self.value {
+            Value::Null => format!("{what}; nobody has written a value into row {}", self.row.id),
+            _ => format!("{what}; somebody wrote this value into row {}", self.row.id),
+        }
+    }
+
+    fn idle(&self) -> String {
+        let Some(run) = self.newest else {
+            return "nobody has asked for it: no run of this column was ever started".to_owned();
+        };
+        let (id, counts) = (run.id, run.counts);
+        if self.row.created_at > run.created_at {
+            return format!(
+                "the row was inserted after run {id} began, and no run since has covered it"
+            );
+        }
+        match run.status {
+            RunStatus::Paused => {
+                format!("run {id}, which would fill it, is paused: {}", reason(run))
+            }
+            RunStatus::Queued | RunStatus::Running => {
+                let tried = match self.last {
+                    Some(last) => tried(last),
+                    None => "has not come to it yet".to_owned(),
+                };
+                let (ended, total) = (counts.ended(), counts.total);
+                format!("run {id} is at work ({ended} of {total} cells have ended) and {tried}")
+            }
+            RunStatus::Cancelled => {
+                format!("run {id} was cancelled before it came to this row: {}", reason(run))
+            }
+            RunStatus::Completed | RunStatus::CompletedWithErrors => {
+                let scope = run.scope.as_str();
+                format!(
+                    "the newest run, {id}, took the cells of scope {scope}, and this one was none of them"
+                )
+            }
+        }
+    }
+
+    /// What holds up trying again, if something does.
+    fn stopped(&self) -> String {
+        match self.newest {
+            Some(run) if run.status == RunStatus::Paused => {
+                format!("; and run {} of the column is paused: {}", run.id, reason(run))
+            }
+            Some(run) if !run.status.is_final() => {
+                format!("; run {} of the column is at work", run.id)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// What to do about it, as a call that works as it stands.
+    pub(super) fn hint(&self) -> Hint {
+        let table = |name: &'static str, why: &str| {
+            Hint::new(name, why).with("table", self.table.name.as_str())
+        };
+        let column = |name, why: &str| table(name, why).with("column", self.column.name.as_str());
+        let Some(smart) = &self.column.smart else {
+            return table("get_table_schema", "see which columns are filled by calls");
+        };
+        let open = self.newest.filter(|run| !run.status.is_final());
+        match (self.cell.map(|cell| cell.state), open) {
+            (None | Some(CellState::Failed), Some(run)) if run.status == RunStatus::Paused => {
+                column(
+                    "retry_failed_cells",
+                    "once the reason is dealt with: lets the paused run go on",
+                )
+            }
+            (None | Some(CellState::Failed), Some(run)) => {
+                Hint::new("get_run", "watch the run that is at work").with("run", run.id.0)
+            }
+            (None, None) => column("run_column", "fill the cells that nobody has asked for"),
+            (Some(CellState::Failed), None) => column(
+                "retry_failed_cells",
+                "once the reason is dealt with: calls again for the cells that failed",
+            ),
+            (Some(CellState::Unknown), None) if smart.kind == SmartKind::Integration => {
+                column("run_column", "asks the vendor what became of the unknown ones")
+                    .with("scope", Scope::Unknown.as_str())
+            }
+            (Some(CellState::Skipped), _) => {
+                table("query_rows", "see which value of the row is missing")
+            }
+            (Some(CellState::Unknown), _) => {
+                table("query_rows", "see the row, to compare it with what the vendor has")
+            }
+            (Some(CellState::Completed), _) => {
+                table("get_table_schema", "see how the column is filled")
+            }
+        }
+    }
+}
+
+fn reason(run: &Run) -> &str {
+    run.reason.as_deref().unwrap_or("no reason is on record")
+}
+
+fn tried(last: &Attempt) -> String {
+    let number = last.number;
+    let how = match last.class {
+        AttemptClass::Throttled => "was refused for its rate; it waits for the vendor's limit",
+        AttemptClass::Success => "succeeded; it is about to be recorded",
+        _ => "failed; it waits to be tried again",
+    };
+    let status = last.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+    format!("has tried it: attempt {number}{status} {how}")
+}
