@@ -205,6 +205,9 @@ pub(crate) struct ServeArgs {
     /// network as 10.1.0.0/16; may be given several times
     #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append)]
     pub(crate) allow_hosts: Vec<AllowedHost>,
+    /// At most so many calls of one API key, as 2000/min; further ones are answered with 429 and when to come again
+    #[arg(long, value_name = "N/UNIT", default_value = "2000/min", value_parser = calls)]
+    pub(crate) key_limit: Limit,
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,

@@ -97,6 +97,27 @@ fixed! {
     /// Redirects of such a call that are followed at the most.
     REDIRECTS_MAX: u8 = 5, "redirects", OURS;
 
+    /// Calls of one key in [`KEY_WINDOW`]: Hypertab's one paid plan. `paceline serve --key-limit` sets another.
+    KEY_CALLS_MAX: u32 = 2_000, "calls", HYPERTAB;
+    /// The window that calls of a key are counted in.
+    KEY_WINDOW: Duration = Duration::from_secs(60), "s", HYPERTAB;
+    /// Keys whose calls are counted at once.
+    LIMITED_KEYS_MAX: usize = 20_000, "keys", OURS;
+    /// Requests without a good key from one address in [`STRANGER_WINDOW`] that get a proper answer.
+    STRANGER_TRIES_MAX: u32 = 60, "requests", OURS;
+    /// The window that they are counted in.
+    STRANGER_WINDOW: Duration = Duration::from_secs(60), "s", OURS;
+    /// Addresses that are told apart for that.
+    STRANGERS_MAX: usize = 10_000, "addresses", OURS;
+    /// Lines of the audit log: what was done.
+    AUDIT_KEPT: u64 = 100_000, "lines", OURS;
+    /// Lines of the log of those who were not let in.
+    AUDIT_REFUSALS_KEPT: u64 = 10_000, "lines", OURS;
+    /// Lines of either that wait to be written; further ones are counted only.
+    AUDIT_QUEUE_MAX: usize = 10_000, "lines", OURS;
+    /// AI providers, each with a key.
+    PROVIDERS_MAX: usize = 1_000, "providers", OURS;
+
     /// Calls at once on the command line, where the person is the operator.
     CLI_CONCURRENT_MAX: u32 = 1_024, "calls", OURS;
     /// Calls per second on the command line, where the person is the operator.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
 use paceline_engine::Engine;
+use paceline_governor::Limit;
 use paceline_model::limits;
 
 use crate::ApiKeys;
+use crate::auth::Access;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -20,6 +22,8 @@ pub(crate) const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Runs of one listing, when the caller names no limit and at the most.
 pub(crate) const RUNS_DEFAULT: u64 = 25;
 pub(crate) const RUNS_MAX: u64 = 1_000;
+/// Lines of one page of the audit log.
+pub(crate) const AUDIT_LINES_MAX: u64 = 1_000;
 /// Bytes of a table's description. (hypertab.md a3)
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 500;
 /// Bytes of a column's title, of a cursor, and of whatever else names something.
@@ -32,6 +36,8 @@ pub(crate) const FAULTS_TOLD_MAX: usize = 10;
 pub struct App {
     /// What it was made of.
     parts: Arc<AppParts>,
+    /// Who is let in, and what is on record of it.
+    pub(crate) access: Arc<Access>,
 }
 
 /// What an [`App`] is made of.
@@ -55,7 +61,8 @@ impl App {
     /// An app of these parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        let access = Arc::new(Access::new(&parts));
+        Self { parts: Arc::new(parts), access }
     }
 }
 
@@ -72,7 +79,10 @@ impl Deref for App {
 pub struct ServerConfig {
     /// The limits of the product that whoever operates this server has set.
     pub limits: limits::Settings,
-    /// From the head of a request to its reply; then it is answered with `TIMEOUT`.
+    /// Calls of one key; no limit if none.
+    pub key_limit: Option<Limit>,
+    /// From the head of a request to its reply; then it is answered with `TIMEOUT`. A call of the
+    /// HTTP proxy has the time that it may take itself, and a little.
     pub request_timeout: Duration,
     /// From the opening of a connection, or the end of a reply, to the next request's head.
     pub idle_timeout: Duration,
@@ -94,6 +104,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             limits: limits::Settings::default(),
+            key_limit: Limit::new(limits::KEY_CALLS_MAX, limits::KEY_WINDOW).ok(),
             request_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),

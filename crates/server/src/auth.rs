@@ -1,4 +1,11 @@
-//! API keys (spec S1): known by their hashes only, compared in constant time, never echoed.
+//! API keys (spec S1): known by their hashes only, compared in constant time, never echoed. And all that hangs on them:
+//! who is let in, how fast, and what is on record of it.
+
+pub(crate) mod access;
+pub(crate) mod audit;
+pub(crate) mod caller;
+pub(crate) mod gate;
+pub(crate) mod keyring;
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +13,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use paceline_clock::Random;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+
+pub(crate) use access::Access;
+pub(crate) use caller::{Caller, KeyId};
 
 /// What a key that we make begins with, so that a secret scanner knows one when it sees it.
 const PREFIX: &str = "pl_sk_";
@@ -15,7 +26,9 @@ const PREFIX: &str = "pl_sk_";
 const KEY_BYTES: usize = 32;
 
 /// What a key may do; each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyScope {
     /// Look at things.
@@ -27,6 +40,9 @@ pub enum KeyScope {
 }
 
 impl KeyScope {
+    /// Every one, the least first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
     /// The name in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -95,12 +111,17 @@ impl ApiKeys {
     /// right one.
     #[must_use]
     pub fn scope_of(&self, key: &str) -> Option<KeyScope> {
+        self.find(key).map(|(_, scope)| scope)
+    }
+
+    /// As [`ApiKeys::scope_of`], with the place of the key among these.
+    pub(crate) fn find(&self, key: &str) -> Option<(usize, KeyScope)> {
         let hash = blake3::hash(key.as_bytes());
         let mut found = None;
         // To the end, whichever it is.
-        for (known, scope) in &*self.0 {
+        for (place, (known, scope)) in self.0.iter().enumerate() {
             if bool::from(known.as_bytes().ct_eq(hash.as_bytes())) {
-                found = Some(*scope);
+                found = Some((place, *scope));
             }
         }
         found

@@ -1,8 +1,11 @@
 //! One row per operation: what it is called, where it stands in REST, what it takes, who may call it, and the function
 //! that does it. Every face is drawn from this page.
 
+mod access;
 mod check;
 mod field;
+mod http;
+mod providers;
 mod runs;
 mod schema;
 mod smart;
@@ -10,6 +13,8 @@ mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -20,9 +25,14 @@ use serde_json::{Map, Value as Json};
 pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
+pub(crate) use crate::auth::Caller;
+use crate::auth::audit::Draft;
 use crate::envelope::{self, Outcome};
-use crate::error::{ApiError, Result};
-use crate::{App, KeyScope};
+use crate::error::{ApiError, Code, Result};
+use crate::{App, KeyScope, ServerConfig};
+
+/// What is left to tell a caller that the call it asked for took too long.
+const PROXY_GRACE: Duration = Duration::from_secs(5);
 
 /// How an operation is asked for over REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +75,14 @@ pub struct Chapter {
 }
 
 /// Every operation, in the order of the documentation.
-pub static CATALOGUE: &[Chapter] = &[tables::CHAPTER, smart::CHAPTER, runs::CHAPTER];
+pub static CATALOGUE: &[Chapter] = &[
+    tables::CHAPTER,
+    smart::CHAPTER,
+    runs::CHAPTER,
+    http::CHAPTER,
+    providers::CHAPTER,
+    access::CHAPTER,
+];
 
 /// Every operation of [`CATALOGUE`].
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -95,20 +112,24 @@ pub struct Operation {
 /// Operations that every client of MCP gets: each costs its context. (hypertab.md c, 15)
 pub const DEFAULT_TOOLS_MAX: usize = 15;
 
-/// Who asks for an operation.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    /// What the key may do.
-    pub(crate) scope: KeyScope,
-}
-
 /// The operation of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Operation> {
     operations().find(|operation| operation.name == name)
 }
 
 impl Operation {
-    /// Checks the arguments and does it; answers the whole envelope.
+    /// Whether a caller may do this. Who may not is on record.
+    pub(crate) fn allow(&self, app: &App, caller: &Caller) -> Result<()> {
+        if caller.scope >= self.scope {
+            return Ok(());
+        }
+        app.access.audit.forbidden(caller, self.name);
+        let message =
+            format!("this key may not {}; that needs the scope {}", self.name, self.scope.as_str());
+        Err(ApiError::new(Code::Forbidden, message))
+    }
+
+    /// Checks the arguments and does it; answers the whole envelope. What it came to is on record.
     pub(crate) async fn call(
         &'static self,
         app: App,
@@ -116,6 +137,8 @@ impl Operation {
         mut arguments: Map<String, Json>,
     ) -> Result<Bytes> {
         let attempted = self.attempt(&arguments);
+        self.allow(&app, &caller).map_err(|error| error.attempting(|| self.name.to_owned()))?;
+        let (draft, access) = (Draft::of(self, &caller, &arguments), Arc::clone(&app.access));
         let answer = match check::arguments(self.fields, &mut arguments) {
             Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
             {
@@ -124,7 +147,20 @@ impl Operation {
             },
             Err(error) => Err(error),
         };
+        if let Some(draft) = draft {
+            access.audit.ended(draft, answer.as_ref().err());
+        }
         answer.map_err(|error| error.attempting(|| attempted))
+    }
+
+    /// How long a request for it may take over REST. A call of the proxy ends by itself, and with a better word.
+    pub(crate) fn timeout(&self, config: &ServerConfig) -> Duration {
+        match self.name {
+            "http_request" => {
+                config.request_timeout.max(config.limits.proxy_timeout_max + PROXY_GRACE)
+            }
+            _ => config.request_timeout,
+        }
     }
 
     /// What its `data` is when it succeeds.

@@ -1,7 +1,9 @@
 //! One page turns every error into what a caller sees: a code with its status, and a text that says what was tried,
 //! what went wrong and what to do instead. What happened inside goes to the log only.
 
-use paceline_engine::OutboundError;
+use std::time::Duration;
+
+use paceline_engine::{FetchError, OutboundError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,6 +41,7 @@ macro_rules! codes {
 }
 
 codes! {
+    ProviderNotFound 404 "PROVIDER_NOT_FOUND" "list the AI providers, then use an id from there";
     Unauthorized 401 "UNAUTHORIZED" "send the header `Authorization: Bearer KEY`, with the key that the server was started with or showed at its first start";
     Forbidden 403 "FORBIDDEN" "use a key with the scope that this operation needs";
     TableNotFound 404 "TABLE_NOT_FOUND" "list the tables, then use a name or id from there";
@@ -60,10 +63,12 @@ codes! {
     ValidationError 400 "VALIDATION_ERROR" "correct what is named and send the request again; nothing was changed";
     InvalidJson 400 "INVALID_JSON" "send one JSON object as the body";
     BatchTooLarge 400 "BATCH_TOO_LARGE" "split it into several calls; nothing was inserted";
-    BlockedUrl 400 "BLOCKED_URL" "call a public http or https address";
+    BlockedUrl 400 "BLOCKED_URL" "call a public http or https address without credentials in it; to call into a private network, ask whoever operates the server for --allow-host";
     ReplyTooLarge 413 "REPLY_TOO_LARGE" "ask for less: fewer rows, or the columns you need; REST gives the whole";
     BodyTooLarge 413 "BODY_TOO_LARGE" "split it into several calls; nothing was changed";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "send JSON with the header `Content-Type: application/json`";
+    RateLimited 429 "RATE_LIMITED" "wait as long as Retry-After says; the headers RateLimit and RateLimit-Policy tell how much is left";
+    UpstreamError 502 "UPSTREAM_ERROR" "check that the address is right and that its server is up, then send the request again";
     Timeout 504 "TIMEOUT" "look whether it took effect before you send it again";
     DatabaseBusy 503 "DATABASE_BUSY" "send the request again";
     DatabaseError 500 "DATABASE_ERROR" "ask whoever operates the server to look for this request's id in its log";
@@ -167,6 +172,14 @@ impl ApiError {
         self
     }
 
+    /// The same call may succeed this much later.
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retryable = true;
+        self.0.retry_after_ms =
+            Some(wait.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX));
+        self
+    }
+
     pub(crate) fn meant(mut self, name: Option<&str>) -> Self {
         if let Some(name) = name {
             self.0.message.push_str(&format_meant(name));
@@ -238,6 +251,22 @@ impl From<paceline_model::Error> for ApiError {
             }
             other => Self::internal(other.to_string()),
         }
+    }
+}
+
+impl From<FetchError> for ApiError {
+    fn from(error: FetchError) -> Self {
+        let (message, retryable) = (error.to_string(), error.retryable());
+        let code = match error {
+            FetchError::Invalid { field, problem } => return Self::field(field, problem),
+            FetchError::Blocked(_) => Code::BlockedUrl,
+            FetchError::Timeout(_) => Code::Timeout,
+            FetchError::Internal(message) => return Self::internal(message),
+            _ => Code::UpstreamError,
+        };
+        let mut error = Self::new(code, message);
+        error.0.retryable = retryable;
+        error
     }
 }
 

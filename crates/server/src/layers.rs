@@ -12,9 +12,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use paceline_clock::Clock;
 
-use crate::auth;
-use crate::catalog::Caller;
-use crate::error::{ApiError, Code};
+use crate::auth::access::{Entry, Refused, Shown};
+use crate::auth::caller::{Face, Peer};
+use crate::error::ApiError;
 use crate::rest::{Internal, Shared, refused};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -79,29 +79,30 @@ pub(crate) async fn frame(
     response
 }
 
-/// Lets holders of a key through, and notes what the key may do. Before the body is read.
+/// Lets holders of a key through, says who calls, and how the key stands with its limit. Before the body is read.
 pub(crate) async fn authenticate(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let header = request.headers().get(AUTHORIZATION);
-    let key = header.and_then(|value| value.to_str().ok()).and_then(auth::bearer);
-    let message = match (header, key) {
-        (_, Some(key)) => match shared.app.keys.scope_of(key) {
-            Some(scope) => {
-                request.extensions_mut().insert(Caller { scope });
-                return next.run(request).await;
-            }
-            None => "this key is not known here, or it was revoked",
-        },
-        (Some(_), None) => "the Authorization header is not of the form `Bearer KEY`",
-        (None, None) => "there is no key with this request",
+    let path: String = request.uri().path().chars().take(200).collect();
+    let what = format!("{} {path}", request.method());
+    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let shown = match request.headers().get(AUTHORIZATION) {
+        // What is not text is not of the right form either.
+        Some(value) => Shown::Header(value.to_str().unwrap_or_default()),
+        None => Shown::Nothing,
     };
-    let what = format!(
-        "{} {}",
-        request.method(),
-        request.uri().path().chars().take(200).collect::<String>()
-    );
-    refused(&ApiError::new(Code::Unauthorized, message).attempting(|| what))
+    let (mut response, quota) =
+        match shared.app.access.enter(shown, address, Face::Rest, &what).await {
+            Ok(Entry { caller, quota }) => {
+                request.extensions_mut().insert(caller);
+                (next.run(request).await, quota)
+            }
+            Err(Refused { error, quota }) => (refused(&error.attempting(|| what)), quota),
+        };
+    if let Some(quota) = quota {
+        quota.tell(&mut response);
+    }
+    response
 }

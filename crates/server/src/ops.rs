@@ -1,9 +1,13 @@
 //! The operations: typed input, typed output, and no word of HTTP. What several of them need stands here.
 
+pub(crate) mod audit;
 pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
 pub(crate) mod insert;
+pub(crate) mod keys;
+pub(crate) mod providers;
+pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
 pub(crate) mod tables;

@@ -88,17 +88,12 @@ async fn serve(
     request: Request,
 ) -> Result<Response> {
     let caller = request.extensions().get::<Caller>().cloned();
-    let Some(caller) = caller.filter(|caller| caller.scope >= operation.scope) else {
-        let message = format!(
-            "this key may not {}; that needs the scope {}",
-            operation.name,
-            operation.scope.as_str()
-        );
-        return Err(ApiError::new(Code::Forbidden, message));
-    };
+    let caller = caller.ok_or_else(|| ApiError::internal("a caller passed without a key"))?;
+    // Before the body is read.
+    operation.allow(&shared.app, &caller)?;
     let path = path
         .map_err(|_| ApiError::field("path", "is not UTF-8 once its percent signs are decoded"))?;
-    let (app, timeout) = (shared.app.clone(), shared.app.config.request_timeout);
+    let (app, timeout) = (shared.app.clone(), operation.timeout(&shared.app.config));
     let deadline = app.clock.sleep(timeout);
     let work = async move {
         let (arguments, held) = request::arguments(operation, &shared, &path, request).await?;

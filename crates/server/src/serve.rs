@@ -2,9 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
 use futures_util::FutureExt;
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,7 +16,9 @@ use paceline_clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tower::Service;
 
+use crate::auth::caller::Peer;
 use crate::{App, router};
 
 /// How long to wait when a connection cannot be accepted, for lack of descriptors say.
@@ -26,7 +31,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     let (clock, config) = (app.clock.clone(), app.config);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
-    let service = TowerToHyperService::new(router(app));
+    let (router, access) = (router(app.clone()), Arc::clone(&app.access));
     let places = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -37,10 +42,12 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accept(&listener, &places, &clock) => accepted,
         };
+        let Ok(peer) = stream.peer_addr() else { continue };
+        let service =
+            TowerToHyperService::new(FromPeer { router: router.clone(), peer: Peer(peer) });
         // Without it replies are late, and none is lost.
         let _ = stream.set_nodelay(true);
-        let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(stream), service.clone());
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = graceful.watch(connection.into_owned());
         connections.spawn(async move {
             // A peer that breaks off is nobody's fault here.
@@ -52,6 +59,35 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     tokio::select! {
         () = graceful.shutdown() => {}
         () = clock.sleep(config.drain_timeout) => connections.shutdown().await,
+    }
+    tokio::select! {
+        () = access.audit.written() => {}
+        () = clock.sleep(config.drain_timeout) => {}
+    }
+}
+
+/// The router, told who is at the other end of the connection.
+#[derive(Clone)]
+struct FromPeer {
+    router: Router,
+    peer: Peer,
+}
+
+impl<B> Service<Request<B>> for FromPeer
+where
+    Router: Service<Request<B>>,
+{
+    type Response = <Router as Service<Request<B>>>::Response;
+    type Error = <Router as Service<Request<B>>>::Error;
+    type Future = <Router as Service<Request<B>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.router.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
     }
 }
 

@@ -117,12 +117,9 @@ async fn once(
     operation: &'static Operation,
     arguments: Map<String, Json>,
 ) -> Result<Bytes> {
-    if !tools::may(visitor, operation) {
-        let (name, scope) = (operation.name, operation.scope.as_str());
-        let message = format!("this key may not {name}; that needs the scope {scope}");
-        return Err(ApiError::new(Code::Forbidden, message).attempting(|| name.to_owned()));
-    }
-    let timeout = app.config.request_timeout;
+    let refused = operation.allow(app, &visitor.caller);
+    refused.map_err(|error| error.attempting(|| operation.name.to_owned()))?;
+    let timeout = operation.timeout(&app.config);
     let deadline = app.clock.sleep(timeout);
     let task = tokio::spawn(operation.call(app.clone(), visitor.caller.clone(), arguments));
     tokio::select! {

@@ -14,6 +14,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 
 use super::{Desk, Toolsets, Visitor};
+use crate::auth::caller::Face;
 use crate::catalog::Caller;
 use crate::error::{ApiError, Code, Result};
 use crate::rest::{self, Shared, refused};
@@ -42,7 +43,7 @@ async fn answer(shared: &Shared, request: Request) -> Result<Response> {
     }
     let caller = parts.extensions.remove::<Caller>();
     let caller = caller.ok_or_else(|| ApiError::internal("a request of MCP without a caller"))?;
-    let visitor = Visitor { caller, toolsets: toolsets(&parts)? };
+    let visitor = Visitor { caller: caller.via(Face::Mcp), toolsets: toolsets(&parts)? };
     rest::check_type(&parts)?;
     let timeout = shared.app.config.request_timeout;
     let (bytes, held) = tokio::select! {

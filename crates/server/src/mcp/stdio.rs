@@ -7,8 +7,9 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{RoleServer, ServerHandler, serve_server};
 
 use super::{Desk, Toolsets, Visitor};
+use crate::App;
+use crate::auth::caller::Face;
 use crate::catalog::Caller;
-use crate::{App, KeyScope};
 
 /// Serves MCP on stdin and stdout until stdin ends or `shutdown` does. Whoever started this process may do everything.
 ///
@@ -20,7 +21,7 @@ pub async fn mcp_stdio(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let line_bytes_max = app.config.body_bytes_max;
-    let visitor = Visitor { caller: Caller { scope: KeyScope::Admin }, toolsets };
+    let visitor = Visitor { caller: Caller::of_this_process(Face::Mcp), toolsets };
     speak(Desk { app, visitor }, line_bytes_max, shutdown).await
 }
 

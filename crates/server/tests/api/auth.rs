@@ -21,6 +21,8 @@ fn filled(path: &str) -> String {
         .replace("{column}", "near")
         .replace("{run}", "1")
         .replace("{row}", "1")
+        .replace("{key}", "1")
+        .replace("{provider}", "1")
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn a_key_may_do_what_its_scope_says_and_no_more() {
                 .send(with_header(operation.verb.as_str(), &filled(operation.path), Some(&header)))
                 .await;
             if operation.scope > KeyScope::Read {
-                answer.refused(403, "FORBIDDEN", &[operation.name, "write"]);
+                answer.refused(403, "FORBIDDEN", &[operation.name, operation.scope.as_str()]);
             } else {
                 assert_ne!(answer.status, 403, "{}", operation.name);
             }

@@ -152,7 +152,7 @@ fn a_wrong_config_is_named_by_field() {
             json!({"url": "http://169.254.169.254/latest"}),
             400,
             "BLOCKED_URL",
-            vec!["169.254.169.254", "private"],
+            vec!["169.254.169.254", "credentials"],
         ),
         (
             json!({"url": "https://v.example", "method": "FETCH"}),

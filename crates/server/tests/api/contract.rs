@@ -104,6 +104,9 @@ fn every_field_reaches_its_operation() {
                 "add_smart_column" => &["COLUMN_ALREADY_EXISTS"],
                 "insert_rows" | "query_rows" => &["COLUMN_NOT_FOUND", "VALIDATION_ERROR"],
                 "get_table_schema" | "count_rows" | "list_runs" => &["none"],
+                "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
+                "revoke_api_key" => &["NOT_FOUND"],
+                "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };
             assert!(wanted.contains(&code), "{}: {:#}", operation.name, answer.body);

@@ -262,7 +262,7 @@ pub(crate) struct Vendor {
 }
 
 impl Vendor {
-    fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, says: Mutex::default(), calls: Mutex::default() }
     }
 
