@@ -13,6 +13,7 @@ use paceline_model::limits;
 
 use crate::ApiKeys;
 use crate::auth::Access;
+use crate::sources::Hub;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -38,6 +39,8 @@ pub struct App {
     parts: Arc<AppParts>,
     /// Who is let in, and what is on record of it.
     pub(crate) access: Arc<Access>,
+    /// What sources and webhooks share.
+    pub(crate) sources: Arc<Hub>,
 }
 
 /// What an [`App`] is made of.
@@ -62,7 +65,8 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
-        Self { parts: Arc::new(parts), access }
+        let sources = Arc::new(Hub::new(&parts.clock));
+        Self { parts: Arc::new(parts), access, sources }
     }
 }
 

@@ -4,12 +4,15 @@
 mod access;
 mod check;
 mod field;
+mod functions;
 mod http;
 mod providers;
 mod runs;
 mod schema;
 mod smart;
+mod sources;
 mod tables;
+mod webhooks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -82,6 +85,9 @@ pub static CATALOGUE: &[Chapter] = &[
     http::CHAPTER,
     providers::CHAPTER,
     access::CHAPTER,
+    sources::CHAPTER,
+    webhooks::CHAPTER,
+    functions::CHAPTER,
 ];
 
 /// Every operation of [`CATALOGUE`].

@@ -61,6 +61,8 @@ codes! {
     ReservedPrefix 400 "RESERVED_PREFIX" "choose a name that does not begin with _ht_; that prefix is the system's";
     SystemColumnImmutable 400 "SYSTEM_COLUMN_IMMUTABLE" "leave system columns out; the system fills them";
     ValidationError 400 "VALIDATION_ERROR" "correct what is named and send the request again; nothing was changed";
+    InvalidFilter 400 "INVALID_FILTER" "write {column: {operator: value}}; the operators are eq, neq, gt, gte, lt, lte, contains, starts_with, in, between, is_null, is_not_null, and state for smart columns; {\"or\": [...]} groups; nothing was changed";
+    ConfirmationRequired 400 "CONFIRMATION_REQUIRED" "send it again with confirm: true if that is what is wanted; nothing was changed";
     InvalidJson 400 "INVALID_JSON" "send one JSON object as the body";
     BatchTooLarge 400 "BATCH_TOO_LARGE" "split it into several calls; nothing was inserted";
     BlockedUrl 400 "BLOCKED_URL" "call a public http or https address without credentials in it; to call into a private network, ask whoever operates the server for --allow-host";

@@ -9,5 +9,5 @@ mod queue;
 mod signature;
 
 pub(crate) use deliver::{DELIVERY_LOG, Turn, sample, tick};
-pub(crate) use kept::{Hook, KIND, Kept, State, Trigger, forget, load, make, read, signing_place};
+pub(crate) use kept::{Hook, KIND, Kept, Trigger, forget, load, make, read, signing_place};
 pub(crate) use signature::signed;

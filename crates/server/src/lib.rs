@@ -25,12 +25,15 @@ mod auth;
 mod catalog;
 mod envelope;
 mod error;
+mod follow;
+mod hooks;
 mod layers;
 mod mcp;
 mod openapi;
 mod ops;
 mod rest;
 mod serve;
+mod sources;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

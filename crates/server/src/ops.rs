@@ -4,13 +4,16 @@ pub(crate) mod audit;
 pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
+pub(crate) mod functions;
 pub(crate) mod insert;
 pub(crate) mod keys;
 pub(crate) mod providers;
 pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod sources;
 pub(crate) mod tables;
+pub(crate) mod webhooks;
 
 use paceline_clock::Timestamp;
 use paceline_model::{Column, SmartColumn, Table, check_name, suggest};
@@ -23,7 +26,7 @@ use crate::error::{ApiError, Code, Result};
 const SYSTEM_PREFIX: &str = "_ht_";
 
 /// The table of that name or id.
-async fn table(app: &App, name: &str) -> Result<Table> {
+pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
     if let Some(table) = app.engine.store().table(name).await? {
         return Ok(table);
     }
@@ -60,6 +63,11 @@ fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a Sma
         .hint(schema_hint(table))
     })?;
     Ok((column, smart))
+}
+
+/// That a call must be sent again with `confirm`; `again` is that call.
+fn unconfirmed(message: String, again: Hint) -> ApiError {
+    ApiError::new(Code::ConfirmationRequired, message).hint(again)
 }
 
 fn schema_hint(table: &Table) -> Hint {

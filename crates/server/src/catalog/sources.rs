@@ -27,7 +27,12 @@ const OPERATIONS: &[Operation] = &[
         fields: &[
             TABLE,
             Field::body("type", Kind::OneOf(|| sources::TYPES.into()), "what it is"),
-            Field::body("name", Kind::Text { bytes_max: 128 }, "what a person calls it; the type if not given").optional(),
+            Field::body(
+                "name",
+                Kind::Text { bytes_max: 128 },
+                "what a person calls it; the type if not given",
+            )
+            .optional(),
             Field::body("config", Kind::Object, CONFIG).optional(),
         ],
         run: |ask| ask.of(sources::create),
@@ -62,8 +67,18 @@ const OPERATIONS: &[Operation] = &[
         fields: &[
             SOURCE,
             Field::body("enabled", Kind::Flag, "whether it brings rows").optional(),
-            Field::body("config", Kind::Object, "in place of the whole old one; secrets must be given again").optional(),
-            Field::body("rotate_secret", Kind::Flag, "of a webhook: make a new secret; the old one ends").optional(),
+            Field::body(
+                "config",
+                Kind::Object,
+                "in place of the whole old one; secrets must be given again",
+            )
+            .optional(),
+            Field::body(
+                "rotate_secret",
+                Kind::Flag,
+                "of a webhook: make a new secret; the old one ends",
+            )
+            .optional(),
         ],
         run: |ask| ask.of(sources::update),
     },
@@ -88,4 +103,3 @@ const OPERATIONS: &[Operation] = &[
         run: |ask| ask.of(sources::trigger),
     },
 ];
-

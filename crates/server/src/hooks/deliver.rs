@@ -244,7 +244,8 @@ fn line(
     error: Option<&str>,
 ) -> Note {
     let next = (status == "retrying").then(|| delivery.due);
-    let error = error.map(|text| text.chars().take(limits::ERROR_BYTES_MAX / 4).collect::<String>());
+    let error =
+        error.map(|text| text.chars().take(limits::ERROR_BYTES_MAX / 4).collect::<String>());
     let body = json!({
         "delivery": id_of(kept.item.id, delivery.number),
         "status": status,
@@ -305,5 +306,4 @@ mod tests {
     fn an_id_says_whose_and_which_it_is() {
         assert_eq!(id_of(12, 7), "whd_12_7");
     }
-
 }

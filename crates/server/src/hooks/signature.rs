@@ -30,7 +30,10 @@ mod tests {
     fn it_is_what_anybody_else_computes() {
         let body = br#"{"id":"whd_1_1"}"#;
         let made = signed("whsec_test", Timestamp::from_micros(1_767_225_600_999_999), body);
-        assert_eq!(made, "t=1767225600,v1=04a90f25f917bab32b0851de0054dd7b2f8cd90daac179dc511a2fefc7301a7b");
+        assert_eq!(
+            made,
+            "t=1767225600,v1=04a90f25f917bab32b0851de0054dd7b2f8cd90daac179dc511a2fefc7301a7b"
+        );
         assert_ne!(made, signed("whsec_tesu", Timestamp::from_seconds(1_767_225_600), body));
     }
 }

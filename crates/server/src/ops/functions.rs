@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::iso;
-use super::rows::unconfirmed;
 use super::sources::{Deleted, name_taken};
+use super::{iso, unconfirmed};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
@@ -71,8 +70,7 @@ pub(crate) struct FunctionView {
 
 pub(crate) async fn create(app: App, input: CreateFunction) -> Result<Outcome<FunctionView>> {
     super::check_new_name("function", "name", &input.name)?;
-    let body =
-        Body { description: input.description.unwrap_or_default(), source: input.source };
+    let body = Body { description: input.description.unwrap_or_default(), source: input.source };
     let new = NewItem { kind: KIND, table: None, name: input.name.clone(), body: written(&body) };
     let made = app.engine.store().create_item(new).await.map_err(ApiError::from);
     let item = made.map_err(|error| name_taken(error, &input.name))?;

@@ -5,8 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::rows::unconfirmed;
-use super::{iso, table};
+use super::{iso, table, unconfirmed};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
@@ -100,9 +99,7 @@ pub(crate) async fn create(app: App, input: CreateSource) -> Result<Outcome<Sour
             sources::make(&app, &table, &name, State::default(), pull).await
         }
         "connected_table" => sources::connect(&app, &table, &name, &draft).await,
-        _ => {
-            sources::make(&app, &table, &name, State::default(), |_| Ok(SourceKind::Manual)).await
-        }
+        _ => sources::make(&app, &table, &name, State::default(), |_| Ok(SourceKind::Manual)).await,
     };
     let kept = kept.map_err(|error| name_taken(error, &name))?;
     let hint = after(&kept, &table);
@@ -123,8 +120,9 @@ fn after(kept: &Kept, table: &Table) -> Hint {
         SourceKind::ApiPull(_) => {
             Hint::new("trigger_source", "fetch now, to see what comes").with("source", kept.item.id)
         }
-        _ => Hint::new("query_rows", "look at the rows it brings")
-            .with("table", table.name.as_str()),
+        _ => {
+            Hint::new("query_rows", "look at the rows it brings").with("table", table.name.as_str())
+        }
     }
 }
 

@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::rows::unconfirmed;
 use super::sources::{Deleted, name_taken};
-use super::{column, iso, table};
+use super::{column, iso, table, unconfirmed};
 use crate::App;
 use crate::app::RUNS_DEFAULT;
 use crate::envelope::{Hint, Outcome};
@@ -194,9 +193,7 @@ fn condition(
     let (name, filter) = (&input.trigger_column, &input.trigger_filter);
     match (trigger, name, filter) {
         (Trigger::NewRow, None, None) => Ok((None, None)),
-        (Trigger::FieldChange, Some(name), None) => {
-            Ok((Some(column(table, name)?.id.0), None))
-        }
+        (Trigger::FieldChange, Some(name), None) => Ok((Some(column(table, name)?.id.0), None)),
         (Trigger::FilterMatch, None, Some(filter)) => Ok((None, Some(filter.clone()))),
         (Trigger::FieldChange, None, _) => {
             Err(ApiError::field("trigger_column", "is required with trigger_on field_change"))
@@ -234,8 +231,8 @@ async fn incoming(app: &App, table: &Table, input: CreateWebhook) -> Result<Outc
     let kept = sources::make(app, table, &name, SourceState::default(), |_| Ok(kind)).await;
     let kept = kept.map_err(|error| name_taken(error, &name))?;
     let view = WebhookView { secret: Some(secret), ..incoming_view(&kept, table) };
-    let hint = Hint::new("list_webhooks", "see what it has brought")
-        .with("table", table.name.as_str());
+    let hint =
+        Hint::new("list_webhooks", "see what it has brought").with("table", table.name.as_str());
     Ok(Outcome::new(view).meta("table", table.name.as_str()).hint(hint))
 }
 
@@ -325,8 +322,8 @@ pub(crate) async fn test(app: App, input: TestWebhook) -> Result<Outcome<Tested>
     let kept = found(&app, input.webhook).await?;
     let table = table(&app, &kept.table().to_string()).await?;
     let (sent, http_status) = hooks::sample(&app, &kept, &table).await?;
-    let hint = Hint::new("list_webhook_deliveries", "see it in the log")
-        .with("webhook", input.webhook);
+    let hint =
+        Hint::new("list_webhook_deliveries", "see it in the log").with("webhook", input.webhook);
     Ok(Outcome::new(Tested { http_status, sent }).hint(hint))
 }
 

@@ -93,7 +93,8 @@ async fn feed(
     let state = &mut kept.state;
     if !rows.is_empty() || !rejected.is_empty() {
         state.last_run = Some(Micros::from(app.clock.wall()));
-        state.last_error = rejected.first().map(|fault| format!("{}: {}", fault.field, fault.problem));
+        state.last_error =
+            rejected.first().map(|fault| format!("{}: {}", fault.field, fault.problem));
     }
     state.rows += rows.len() as u64;
     state.rejected += rejected.len() as u64;
@@ -108,16 +109,12 @@ async fn feed(
 
 /// The rows of the other table that are still there, as records of column names and values.
 async fn read(app: &App, other: &Table, bound: &Bound, found: &[i64]) -> Result<Vec<Json>> {
-    let wanted: Vec<&Column> = other
-        .columns
-        .iter()
-        .filter(|column| bound.reads(&column.name))
-        .collect();
+    let wanted: Vec<&Column> =
+        other.columns.iter().filter(|column| bound.reads(&column.name)).collect();
     let mut records = Vec::with_capacity(found.len());
     for row in rows_of(app, other, &wanted, found).await? {
         let named = wanted.iter().map(|column| column.name.clone());
-        let mut record: Map<String, Json> =
-            named.zip(row.1.iter().map(Value::to_json)).collect();
+        let mut record: Map<String, Json> = named.zip(row.1.iter().map(Value::to_json)).collect();
         record.insert("_ht_id".to_owned(), row.0.0.into());
         records.push(Json::Object(record));
     }

@@ -21,7 +21,7 @@ use crate::App;
 use crate::app::FAULTS_TOLD_MAX;
 use crate::envelope::{self, Outcome};
 use crate::error::{ApiError, Code, Detail, Result};
-use crate::rest::{Shared, answered, read_body, refused};
+use crate::rest::{Shared, answered, read_up_to, refused, wrong_method};
 
 /// Where a sender puts the secret.
 const SECRET: &str = "x-webhook-secret";
@@ -44,7 +44,7 @@ pub(crate) struct Received {
 
 /// The route of incoming webhooks. It takes no API key: the secret of the hook is one, for this hook only.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/hooks/{source}", post(endpoint))
+    Router::new().route("/hooks/{source}", post(endpoint).fallback(wrong_method))
 }
 
 async fn endpoint(
@@ -58,7 +58,7 @@ async fn endpoint(
         let (parts, body) = request.into_parts();
         let source = authorized(&app, &source, &parts.headers).await?;
         counted(&app, source)?;
-        let (bytes, held) = read_body(&shared, &parts, body, limits::HOOK_BODY_BYTES_MAX).await?;
+        let (bytes, held) = read_up_to(&shared, &parts, body, limits::HOOK_BODY_BYTES_MAX).await?;
         let id = event_id(&parts.headers)?;
         let app = app.clone();
         // In a task of its own: a sender that hangs up does not leave half of it done.
@@ -189,8 +189,9 @@ async fn known<'m>(app: &App, source: i64, memory: &'m mut Memory) -> Result<&'m
 
 /// The records of a body: an object, or a list of objects.
 fn records(body: &[u8]) -> Result<Vec<Json>> {
-    let json = serde_json::from_slice(body)
-        .map_err(|error| ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")))?;
+    let json = serde_json::from_slice(body).map_err(|error| {
+        ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}"))
+    })?;
     let records = match json {
         record @ Json::Object(_) => vec![record],
         Json::Array(records) => records,

@@ -238,10 +238,8 @@ pub(crate) fn made_secret(app: &App) -> String {
 
 /// What the secrets of something are bound to: itself, and the host they are for. Moved to another one, they do not open.
 pub(crate) fn place_of(what: &str, state: i64, url: &str) -> String {
-    let origin = url::Url::parse(url).map_or_else(
-        |_| "nowhere".to_owned(),
-        |url| url.origin().ascii_serialization(),
-    );
+    let origin = url::Url::parse(url)
+        .map_or_else(|_| "nowhere".to_owned(), |url| url.origin().ascii_serialization());
     format!("{what}:{state}:{origin}")
 }
 

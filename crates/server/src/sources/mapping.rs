@@ -141,7 +141,11 @@ impl Bound {
     ///
     /// # Errors
     /// Every value that its column does not take; `at` says which record it is.
-    pub(crate) fn row(&self, record: &Json, at: &str) -> std::result::Result<Vec<Value>, Vec<Detail>> {
+    pub(crate) fn row(
+        &self,
+        record: &Json,
+        at: &str,
+    ) -> std::result::Result<Vec<Value>, Vec<Detail>> {
         let mut faults = Vec::new();
         let mut row = Vec::with_capacity(self.columns.len());
         for ((text, path), column) in self.paths.iter().zip(&self.columns) {

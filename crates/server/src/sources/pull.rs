@@ -223,8 +223,9 @@ fn next_url(json: &Json, path: &str, here: &Url) -> std::result::Result<Option<S
     };
     let next = here.join(text).map_err(|_| format!("what stands at {path} is not an address"))?;
     if next.origin() != here.origin() {
-        return Err("the next page is on another host, which does not get this source's headers"
-            .to_owned());
+        return Err(
+            "the next page is on another host, which does not get this source's headers".to_owned()
+        );
     }
     if next == *here {
         return Err("the next page is the page itself".to_owned());

@@ -35,8 +35,16 @@ pub(crate) struct Draft {
 }
 
 const PULL_FIELDS: [&str; 10] = [
-    "url", "method", "headers", "body", "records_path", "next_path", "field_mapping", "upsert_by",
-    "schedule", "timeout_ms",
+    "url",
+    "method",
+    "headers",
+    "body",
+    "records_path",
+    "next_path",
+    "field_mapping",
+    "upsert_by",
+    "schedule",
+    "timeout_ms",
 ];
 const CONNECTED_FIELDS: [&str; 4] = ["source_table", "filter", "field_mapping", "include_existing"];
 
@@ -63,8 +71,7 @@ impl Draft {
             let shown: String = name.chars().take(80).collect();
             let meant = paceline_model::suggest(name, fields.iter().copied());
             let problem = format!("is no setting of a source of type {kind}; there are {known}");
-            return Err(ApiError::field(format!("config.{shown}"), problem)
-                .meant(meant));
+            return Err(ApiError::field(format!("config.{shown}"), problem).meant(meant));
         }
         // Only the kind of what is wrong is told: a value may be a secret.
         serde_json::from_value(Json::Object(given)).map_err(|error| {
@@ -159,7 +166,11 @@ impl Draft {
         let field_mapping = Mapping::read(table, self.field_mapping.as_ref(), Way::In)?;
         let upsert_by = self.key(table, &field_mapping)?;
         Ok(Pull {
-            headers: sealed_headers(app, self.headers.as_ref(), &place_of(super::KIND, state, url))?,
+            headers: sealed_headers(
+                app,
+                self.headers.as_ref(),
+                &place_of(super::KIND, state, url),
+            )?,
             url: url.clone(),
             method,
             body: self.body.clone(),

@@ -94,6 +94,7 @@ impl Supervisor {
             }
             self.spawn_due();
             let next = self.next_due().min(listed_until);
+            let mut pause = false;
             tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stop| *stop) => break,
@@ -102,12 +103,12 @@ impl Supervisor {
                 change = app.engine.store().next_change(seen) => {
                     seen = change;
                     self.wake();
-                    tokio::select! {
-                        _ = stopped.wait_for(|stop| *stop) => break,
-                        () = app.clock.sleep(PAUSE) => {}
-                    }
+                    pause = true;
                 }
                 () = app.clock.sleep_until(next) => {}
+            }
+            if pause {
+                app.clock.sleep(PAUSE).await;
             }
         }
         while self.tasks.join_next().await.is_some() {}
@@ -126,10 +127,10 @@ impl Supervisor {
         self.plans.retain(|job, plan| plan.running || jobs.contains(job));
         for job in jobs {
             // What was changed may be due sooner.
-            self.plans.entry(job).and_modify(|plan| plan.due = now).or_insert(Plan {
-                due: now,
-                running: false,
-            });
+            self.plans
+                .entry(job)
+                .and_modify(|plan| plan.due = now)
+                .or_insert(Plan { due: now, running: false });
         }
         LIST_AGE_MAX
     }
