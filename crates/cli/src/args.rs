@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Lab(Box<LabArgs>),
     /// Serve tables over REST
     Serve(ServeArgs),
+    /// Serve tables to an agent over MCP on stdin and stdout
+    Mcp(McpArgs),
     /// Run Hex (hex.tech) projects: by hundreds, each once, inside the limits
     Hex(hex::HexArgs),
 }
@@ -211,6 +213,32 @@ pub(crate) struct ServeArgs {
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Tables of a directory of its own, or those of a running server:
+  paceline mcp --data tables.paceline
+  paceline mcp --url http://127.0.0.1:7223 --key-file key.txt")]
+pub(crate) struct McpArgs {
+    /// The directory that holds everything; made if it is not there
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub(crate) data: Option<PathBuf>,
+    /// As of `paceline serve`: a PostgreSQL database instead of SQLite in DIR
+    #[arg(long, value_name = "URL", requires = "data")]
+    pub(crate) store: Option<StoreUrl>,
+    /// Allow columns to call addresses inside this machine and its network
+    #[arg(long, requires = "data")]
+    pub(crate) allow_private: bool,
+    /// Use the tables of this server instead; or set PACELINE_URL
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The file that holds the server's API key; or set PACELINE_API_KEY
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Operations that become tools of their own beside the usual ones: names of chapters, separated by commas, or all
+    #[arg(long, value_name = "NAMES", default_value = "")]
+    pub(crate) toolsets: String,
 }
 
 /// A limit of calls. Nobody here knows how many tokens a call takes, so a limit of tokens would hold back nothing.

@@ -5,6 +5,7 @@ mod enrich;
 mod follow;
 mod hex;
 mod lab;
+mod mcp;
 mod plan;
 mod serve;
 
@@ -19,6 +20,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&args),
         Command::Lab(args) => lab::run(*args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Mcp(args) => mcp::run(args).await,
         Command::Hex(args) => hex::run(args.command).await,
     }
 }

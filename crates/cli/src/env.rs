@@ -8,8 +8,11 @@ use std::path::PathBuf;
 
 use crate::store::StoreUrl;
 
-/// The key that `paceline serve` asks of its callers; made and shown once if not set.
+/// The key that `paceline serve` asks of its callers, made and shown once if not set; and the one that `paceline mcp --url`
+/// shows.
 const API_KEY: &str = "PACELINE_API_KEY";
+/// The server that `paceline mcp` goes through, if `--url` does not name one.
+const URL: &str = "PACELINE_URL";
 /// What is logged to stderr: `error`, `warn` (the default), `info`, or a filter such as `paceline_engine=debug`.
 const LOG: &str = "PACELINE_LOG";
 /// The token for Hex. An empty one counts as none, as with all of these.
@@ -50,6 +53,11 @@ pub(crate) fn arguments() -> Vec<String> {
 /// The API key, if one is set.
 pub(crate) fn api_key() -> Option<String> {
     std::env::var(API_KEY).ok().filter(|key| !key.is_empty())
+}
+
+/// The address of a server, if one is set.
+pub(crate) fn url() -> Option<String> {
+    std::env::var(URL).ok().filter(|url| !url.is_empty())
 }
 
 /// The address of the store, if one is set.

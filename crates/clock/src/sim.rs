@@ -80,6 +80,8 @@ impl SimClock {
             reason = "without a runtime no test can go on, and the message says why"
         )]
         let runtime = tokio::runtime::Builder::new_current_thread()
+            // Nothing of ours waits on it; rmcp bounds the end of a connection with it, and panics without.
+            .enable_time()
             .on_thread_park(move || {
                 let quiet = idle.lock().busy == 0;
                 if quiet {

@@ -36,6 +36,7 @@ pub use outbound::{AllowError, AllowedHost, OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{
     CallError, CallEvents, ConnectHook, NameResolver, Provider, ProviderFactory, Reply, Request,
+    http_provider,
 };
 pub use runner::Stop;
 pub use secret::Sealer;

@@ -135,6 +135,15 @@ pub enum ProviderFactory {
     Fixed(Arc<dyn Provider>),
 }
 
+/// The HTTP client that columns use, for a caller that is none: it makes one call at a time as told, and only to addresses
+/// that the guard allows.
+///
+/// # Errors
+/// If TLS cannot be set up.
+pub fn http_provider(guard: &OutboundGuard, clock: &Clock) -> crate::Result<Arc<dyn Provider>> {
+    ProviderFactory::Http.make(guard, clock, None)
+}
+
 impl ProviderFactory {
     pub(crate) fn make(
         &self,

@@ -11,35 +11,21 @@ use crate::args::ServeArgs;
 use crate::exit::{Exit, Failure, usage};
 use crate::patience::patiently;
 use crate::signals::Signals;
+use crate::store::StoreUrl;
 use crate::{env, keys, output, store};
 
 pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
-    let url = args.store.or_else(env::store);
-    let store = patiently(&clock, || store::open(url.as_ref(), &args.data, &clock)).await?;
-    let sealer = Sealer::new(&directory_key(&args.data, &random)?, random.clone());
-    let (keys, shown) = api_keys(store.as_ref(), &random, args.new_key).await?;
-    let config = EngineConfig {
-        outbound: OutboundGuard {
-            allow_private: args.allow_private,
-            allow: args.allow_hosts.into(),
-        },
-        sealer: Some(sealer),
-        ..EngineConfig::default()
-    };
-    let engine = Engine::new(store, clock.clone(), random.clone(), config);
+    let outbound =
+        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
+    let engine = engine(args.store, &args.data, outbound, &clock, &random).await?;
+    let (keys, shown) = api_keys(engine.store().as_ref(), &random, args.new_key).await?;
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
         usage(format!("cannot listen on {}: {error}; choose another with --listen", args.listen))
     })?;
-    for run in engine.resume_left_behind().await? {
-        output::note(&format!(
-            "run {} goes on where it stood: {} cells ended",
-            run.id,
-            run.counts.ended()
-        ));
-    }
+    resume(&engine).await?;
     if let Some(key) = shown {
         output::note(&format!(
             "API key (shown this once, send it as Authorization: Bearer): {key}"
@@ -51,7 +37,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         clock,
         random,
         keys,
-        config: ServerConfig::default(),
+        config: ServerConfig {
+            loopback_hosts_only: args.listen.ip().is_loopback(),
+            key_limit: Some(args.key_limit),
+            ..ServerConfig::default()
+        },
         dir: Some(args.data),
     });
     let stop = async move {
@@ -61,6 +51,33 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
     paceline_server::serve(listener, app, stop).await;
     engine.shutdown().await;
     Ok(Exit::Done)
+}
+
+/// The engine over a store that this process opens for itself.
+pub(super) async fn engine(
+    url: Option<StoreUrl>,
+    data: &Path,
+    outbound: OutboundGuard,
+    clock: &Clock,
+    random: &Random,
+) -> Result<Engine, Failure> {
+    let url = url.or_else(env::store);
+    let store = patiently(clock, || store::open(url.as_ref(), data, clock)).await?;
+    let sealer = Sealer::new(&directory_key(data, random)?, random.clone());
+    let config = EngineConfig { outbound, sealer: Some(sealer), ..EngineConfig::default() };
+    Ok(Engine::new(store, clock.clone(), random.clone(), config))
+}
+
+/// Lets the runs go on that an earlier process left behind, and says so.
+pub(super) async fn resume(engine: &Engine) -> Result<(), Failure> {
+    for run in engine.resume_left_behind().await? {
+        output::note(&format!(
+            "run {} goes on where it stood: {} cells ended",
+            run.id,
+            run.counts.ended()
+        ));
+    }
+    Ok(())
 }
 
 fn directory_key(dir: &Path, random: &Random) -> Result<[u8; 32], Failure> {

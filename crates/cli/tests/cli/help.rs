@@ -3,7 +3,7 @@
 use crate::support::Bench;
 
 /// Every command with its documented flags and arguments.
-const DOCUMENTED: [(&str, &[&str]); 6] = [
+const DOCUMENTED: [(&str, &[&str]); 7] = [
     ("demo", &["--json"]),
     (
         "enrich",
@@ -63,6 +63,7 @@ const DOCUMENTED: [(&str, &[&str]); 6] = [
         ],
     ),
     ("hex", &["list", "run", "batch", "status", "cancel", "HEX_TOKEN", "HEX_BASE_URL", "130"]),
+    ("mcp", &["--data <DIR>", "--url <URL>", "--key-file", "PACELINE_URL", "--toolsets"]),
     ("serve", &["--data <DIR>", "--store <URL>", "PACELINE_STORE", "--listen", "127.0.0.1:7223"]),
 ];
 

@@ -8,6 +8,7 @@ mod crash;
 mod happy;
 mod help;
 mod lab;
+mod mcp;
 mod plan;
 mod process;
 mod refusals;

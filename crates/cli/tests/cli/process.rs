@@ -71,6 +71,11 @@ impl Process {
         line().unwrap()
     }
 
+    /// How often stdout holds `text`.
+    pub(crate) fn printed(&self, text: &str) -> usize {
+        self.stdout.text().matches(text).count()
+    }
+
     /// Whether it has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("its state is known").is_none()

@@ -157,6 +157,12 @@ impl Bench {
         Process::spawn(self.command(&request.args()).stdin(Stdio::piped()))
     }
 
+    /// Starts a command whose input the test writes, with settings.
+    pub(crate) fn start_with(&self, args: &[&str], settings: &[(&str, &str)]) -> Process {
+        let mut command = self.command(args);
+        Process::spawn(command.stdin(Stdio::piped()).envs(settings.iter().copied()))
+    }
+
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
         self.start(args).ended().await
     }
@@ -181,7 +187,8 @@ impl Bench {
         command
             .env_remove("PACELINE_LOG")
             .env_remove("PACELINE_API_KEY")
-            .env_remove("PACELINE_STORE");
+            .env_remove("PACELINE_STORE")
+            .env_remove("PACELINE_URL");
         command
     }
 

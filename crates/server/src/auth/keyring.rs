@@ -93,6 +93,7 @@ impl KeyRing {
     }
 
     /// Ends when a key is no longer in force: it was revoked or has expired. Never for the operator's.
+    #[cfg_attr(not(test), expect(dead_code, reason = "open sockets will wait for it"))]
     pub(crate) async fn gone(&self, key: KeyId) {
         let mut revoked = self.revoked.subscribe();
         while self.is_live(key) {
@@ -259,3 +260,6 @@ impl std::fmt::Debug for KeyRing {
         f.debug_struct("KeyRing").field("operator", &self.operator).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

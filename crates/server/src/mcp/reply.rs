@@ -5,11 +5,24 @@ use paceline_model::limits::MCP_REPLY_BYTES_MAX;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Visitor, others, tools};
-use crate::envelope;
-use crate::error::{ApiError, Code};
 
-/// Bytes that a text inside is cut to, one after the other until the whole fits.
-const TEXT_BYTES: [usize; 3] = [4_096, 512, 64];
+/// How much of a value is shown: bytes of each text, and items of each list or object inside.
+#[derive(Clone, Copy)]
+struct Cut {
+    text_bytes: usize,
+    items: usize,
+}
+
+/// One after the other until the whole fits: texts first, for a list that lacks items misleads more than a text that lacks
+/// its end.
+const CUTS: [Cut; 6] = [
+    Cut { text_bytes: 4_096, items: usize::MAX },
+    Cut { text_bytes: 512, items: usize::MAX },
+    Cut { text_bytes: 256, items: 200 },
+    Cut { text_bytes: 128, items: 50 },
+    Cut { text_bytes: 64, items: 10 },
+    Cut { text_bytes: 16, items: 3 },
+];
 
 /// The envelope as the visitor gets it.
 pub(super) fn fitted(visitor: &Visitor, mut envelope: Json) -> Json {
@@ -19,16 +32,24 @@ pub(super) fn fitted(visitor: &Visitor, mut envelope: Json) -> Json {
     if size(&envelope) <= MCP_REPLY_BYTES_MAX {
         return envelope;
     }
-    for bytes_max in TEXT_BYTES {
+    for cut in CUTS {
         let mut shorter = envelope.clone();
-        shorten(&mut shorter["data"], bytes_max);
-        note(&mut shorter, &format!("texts of more than {bytes_max} bytes are cut"));
+        cut.shorten(&mut shorter["data"], true);
+        cut.shorten(&mut shorter["error"], true);
+        if cut.items < usize::MAX {
+            if let Some(fitting) = first_items(shorter.clone()) {
+                return fitting;
+            }
+            cut.shorten(&mut shorter["data"], false);
+        }
+        note(&mut shorter, &cut.told());
         if size(&shorter) <= MCP_REPLY_BYTES_MAX {
             return shorter;
         }
-        envelope["data"] = shorter["data"].take();
     }
-    first_items(envelope).unwrap_or_else(|| too_large(visitor))
+    envelope["data"] = Json::Null;
+    note(&mut envelope, "it was done, and what it answers is too long to show");
+    envelope
 }
 
 /// A hint as a call of a tool that the visitor has, with arguments that are valid as they stand.
@@ -48,18 +69,38 @@ fn size(envelope: &Json) -> usize {
     envelope.to_string().len()
 }
 
-/// Cuts texts that are longer, wherever they stand.
-fn shorten(value: &mut Json, bytes_max: usize) {
-    match value {
-        Json::String(text) if text.len() > bytes_max => {
-            let bytes = text.len();
-            let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            text.truncate(end);
-            text.push_str(&format!("... (cut; {bytes} bytes in all)"));
+impl Cut {
+    /// Cuts what is longer, wherever it stands; the outermost list only if told to.
+    fn shorten(self, value: &mut Json, is_outermost: bool) {
+        let items_max = if is_outermost && value.is_array() { usize::MAX } else { self.items };
+        match value {
+            Json::String(text) if text.len() > self.text_bytes => {
+                let bytes = text.len();
+                let end = (0..=self.text_bytes).rev().find(|at| text.is_char_boundary(*at));
+                text.truncate(end.unwrap_or(0));
+                text.push_str("... (cut; ");
+                text.push_str(&bytes.to_string());
+                text.push_str(" bytes in all)");
+            }
+            Json::Array(items) => {
+                items.truncate(items_max);
+                items.iter_mut().for_each(|item| self.shorten(item, false));
+            }
+            Json::Object(fields) => {
+                let late: Vec<String> = fields.keys().skip(items_max).cloned().collect();
+                late.iter().for_each(|name| drop(fields.shift_remove(name)));
+                fields.values_mut().for_each(|field| self.shorten(field, false));
+            }
+            _ => {}
         }
-        Json::Array(items) => items.iter_mut().for_each(|item| shorten(item, bytes_max)),
-        Json::Object(fields) => fields.values_mut().for_each(|field| shorten(field, bytes_max)),
-        _ => {}
+    }
+
+    fn told(self) -> String {
+        let texts = format!("texts of more than {} bytes are cut", self.text_bytes);
+        if self.items == usize::MAX {
+            return texts;
+        }
+        format!("{texts}, and lists and objects of more than {} items", self.items)
     }
 }
 
@@ -86,17 +127,16 @@ fn note(envelope: &mut Json, what: &str) {
     let note = format!(
         "{what}: a reply over MCP has at most {MCP_REPLY_BYTES_MAX} bytes; REST gives the whole"
     );
-    if !envelope["meta"].is_object() {
-        envelope["meta"] = Map::new().into();
+    // An error has no data, so nothing to note beside it.
+    if envelope["data"].is_null() && envelope["error"].is_object() {
+        if let Some(fields) = envelope.as_object_mut() {
+            fields.retain(|name, _| name != "data");
+        }
+        return;
     }
-    envelope["meta"]["note"] = note.into();
-}
-
-fn too_large(visitor: &Visitor) -> Json {
-    let message =
-        format!("the answer is longer than the {MCP_REPLY_BYTES_MAX} bytes of a reply over MCP");
-    let error = ApiError::new(Code::ReplyTooLarge, message).attempting(|| "reply".to_owned());
-    let envelope = serde_json::from_slice(&envelope::failure(&error)).unwrap_or_default();
-    let _ = visitor;
-    envelope
+    if let Some(fields) = envelope.as_object_mut() {
+        fields.retain(|name, value| name != "error" || !value.is_null());
+        let meta = fields.entry("meta").or_insert_with(|| Map::new().into());
+        meta["note"] = note.into();
+    }
 }

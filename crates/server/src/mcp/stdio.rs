@@ -22,7 +22,10 @@ pub async fn mcp_stdio(
 ) -> Result<(), String> {
     let line_bytes_max = app.config.body_bytes_max;
     let visitor = Visitor { caller: Caller::of_this_process(Face::Mcp), toolsets };
-    speak(Desk { app, visitor }, line_bytes_max, shutdown).await
+    let audit = app.access.audit.clone();
+    let ended = speak(Desk { app, visitor }, line_bytes_max, shutdown).await;
+    audit.written().await;
+    ended
 }
 
 /// Speaks for `handler` on stdin and stdout.

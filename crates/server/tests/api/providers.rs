@@ -1,7 +1,6 @@
 //! AI providers: their keys go in, and nowhere but to their provider.
 
 use http::Method;
-use paceline_model::Registry;
 use serde_json::{Value as Json, json};
 
 use crate::outside::Outside;

@@ -252,6 +252,8 @@ pub(crate) enum Says {
     Yes,
     /// This status, and a word about it.
     Status(u16),
+    /// 200 with this body.
+    Body(&'static str),
 }
 
 /// Answers calls after 100 ms, each as told for its URL.
@@ -296,6 +298,7 @@ impl Provider for Vendor {
         let (status, body) = match says {
             Says::Yes => (200, json!({"asked": request.url.to_string()})),
             Says::Status(status) => (status, json!({"error": "scripted"})),
+            Says::Body(body) => (200, serde_json::from_str(body).unwrap()),
         };
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "application/json".parse().unwrap());

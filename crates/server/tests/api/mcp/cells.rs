@@ -130,9 +130,9 @@ fn cells_that_were_tried() {
         failed.tells("failed", &["given up", "404"], "retry_failed_cells");
         assert_eq!(failed.body["data"]["attempts"][0]["status"], 404);
         explain(&client, "near", 4).await.tells(
-            "skipped",
-            &["nothing was called", "lat"],
-            "query_rows",
+            "failed",
+            &["{{lat}} has no value"],
+            "retry_failed_cells",
         );
 
         let update = json!({"table": "airports", "column": "near", "rate_limit": "moderate"});
@@ -149,11 +149,17 @@ fn a_call_that_gave_nothing() {
         let client = Client::of(&app);
         let column = json!({
             "table": "airports", "name": "near", "type": "json", "kind": "http",
-            "config": {"url": "https://vendor.example/{{lat}}", "extract": "$.nowhere"},
+            "config": {"url": "https://vendor.example/{{lat}}", "extract": "$.found"},
         });
         client.data("hypertab_add_smart_column", column).await;
+        app.vendor.says([("42.36", Says::Body(r#"{"found": null}"#))]);
         let run = start(&client).await;
         app.engine.wait(run).await.unwrap();
+        explain(&client, "near", 2).await.tells(
+            "failed",
+            &["nothing at $.found"],
+            "retry_failed_cells",
+        );
         let told = explain(&client, "near", 1).await;
         assert_eq!(told.body["data"]["value"], Json::Null);
         assert!(

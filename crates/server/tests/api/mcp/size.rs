@@ -96,19 +96,32 @@ fn a_list_that_is_too_long_says_how_much_of_it_is_shown() {
         }
         let called = client.call("hypertab_list_tables", json!({})).await;
         assert!(!called.is_error && called.body.to_string().len() <= MCP_REPLY_BYTES_MAX);
-        assert!(called.body["meta"]["note"].is_string());
-        assert_eq!(called.body["data"].as_array().unwrap().len(), 150, "texts are cut first");
+        let shown = called.body["data"].as_array().unwrap().len();
+        assert!((100..150).contains(&shown), "as many as fit: {shown}");
+        assert!(called.body["meta"]["note"].as_str().unwrap().contains("the first of 150 items"));
     });
 }
 
 #[test]
-fn an_answer_that_cannot_be_shortened_is_an_error_that_says_so() {
+fn what_was_done_is_told_as_done_however_long_its_answer_is() {
     app(|app| async move {
         let client = Client::of(&app);
         let columns: Vec<Json> =
             (0..1_500).map(|n| json!({"name": format!("column_{n}"), "type": "text"})).collect();
         let called =
             client.call("hypertab_create_table", json!({"name": "wide", "columns": columns})).await;
-        called.refused("REPLY_TOO_LARGE", &["bytes"]);
+        assert!(!called.is_error && called.body.to_string().len() <= MCP_REPLY_BYTES_MAX);
+        assert_eq!(called.body["data"]["columns"].as_array().unwrap().len(), 200);
+        let note = called.body["meta"]["note"].as_str().unwrap();
+        assert!(note.contains("more than 200 items"), "{note}");
+
+        // A row of so many columns is one object, and is cut like a list.
+        let row: serde_json::Map<_, _> =
+            (0..1_500).map(|n| (format!("column_{n}"), json!("x".repeat(40)))).collect();
+        client.data("hypertab_insert_rows", json!({"table": "wide", "rows": [row, {}]})).await;
+        let called = client.call("hypertab_query_rows", json!({"table": "wide"})).await;
+        assert!(!called.is_error && called.body.to_string().len() <= MCP_REPLY_BYTES_MAX);
+        assert_eq!(called.body["data"][0].as_object().unwrap().len(), 200);
+        assert!(called.body["meta"]["next_cursor"].is_string());
     });
 }

@@ -116,7 +116,7 @@ fn calls() -> Vec<Wrong> {
             "hypertab_insert_rows",
             json!({"table": "airports", "rows": [{"lat": "north"}]}),
             "VALIDATION_ERROR",
-            &["rows[0].lat", "north"],
+            &["rows[0].lat", "takes a number"],
         ),
         wrong(
             "hypertab_insert_rows",
