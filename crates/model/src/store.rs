@@ -70,18 +70,18 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     ) -> Result<Option<(RowId, RowId)>>;
 
     /// Inserts rows, or updates those whose values in the columns `key` are there already (by the row with the least id
-    /// where several are alike; an empty key is like no other). What a call names twice ends as its last row says.
-    /// `columns` has those of `key` among them. Writes a `RowsInserted` and a `RowsUpdated` change. Bounds as in
-    /// [`Store::insert_rows`].
+    /// where several are alike; a key with an empty value in it is like no other, 3 is like 3.0). What a call names
+    /// twice ends as its last row says. `columns` has those of `key` among them. Writes a `RowsInserted` and a
+    /// `RowsUpdated` change. Bounds as in [`Store::insert_rows`]; a key is looked for in one pass over the table.
+    ///
+    /// Fails with `Invalid` for a key of JSON or of a list of options.
     async fn upsert_rows(
         &self,
-        _table: TableId,
-        _key: &[ColumnId],
-        _columns: &[ColumnId],
-        _rows: Vec<Vec<Value>>,
-    ) -> Result<Upserted> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted>;
 
     /// Rows that something brings, and its own word on how far it has come, in one transaction: as [`Store::upsert_rows`]
     /// (as [`Store::insert_rows`] if `key` is empty) and [`Registry::keep`]. After a crash either both are there or
@@ -95,28 +95,29 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         notes: Vec<Note>,
     ) -> Result<Upserted>;
 
-    /// Sets these columns to these values in every row that passes the filter; answers how many. Writes one
-    /// `RowsUpdated` or `Reload` change.
+    /// Sets these columns to these values in every row that passes the filter, and with them when the row last changed,
+    /// as a smart cell that is filled does; answers how many. The states of smart cells stay. Writes one `RowsUpdated`
+    /// change, of more than [`limits::CHANGE_ROWS_MAX`](crate::limits::CHANGE_ROWS_MAX) rows a `Reload`.
     async fn update_rows(
         &self,
-        _table: TableId,
-        _filter: Filter,
-        _columns: &[ColumnId],
-        _values: Vec<Value>,
-    ) -> Result<u64> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+        table: TableId,
+        filter: Filter,
+        columns: &[ColumnId],
+        values: Vec<Value>,
+    ) -> Result<u64>;
 
-    /// Deletes the rows that pass the filter, with their cells, attempts and notes; answers how many. Writes one
-    /// `RowsDeleted` or `Reload` change. A report for a row that is gone is late.
-    async fn delete_rows(&self, _table: TableId, _filter: Filter) -> Result<u64> {
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Deletes the rows that pass the filter, with their cells, attempts, notes and tasks; answers how many. Writes one
+    /// `RowsDeleted` change, or a `Reload` as [`Store::update_rows`] does. A report for a row that is gone is late: its
+    /// attempt is kept, because the call was made.
+    async fn delete_rows(&self, table: TableId, filter: Filter) -> Result<u64>;
 
-    /// A page of rows.
+    /// A page of rows: those that pass the filter, in the order of [`RowQuery`], after a row of it or some left out.
+    ///
+    /// Fails with `Invalid` for a test or a key that its column does not take, or if `after_keys` are not the values of
+    /// the keys; with `Missing` for a column of another table.
     async fn rows(&self, query: RowQuery) -> Result<Vec<Row>>;
 
-    /// How many rows of the table pass the filter.
+    /// How many rows of the table pass the filter; all without one.
     async fn count_rows(&self, table: TableId, filter: Option<Filter>) -> Result<u64>;
 
     /// The records of a column's cells whose rows are `first..=last`, ascending; cells without a record are left out.

@@ -18,9 +18,12 @@
 mod calls;
 mod change;
 mod codec;
+mod edit;
 mod error;
 mod file;
+mod filter;
 mod interrupted;
+mod key;
 mod migrate;
 mod packed;
 mod postgres;

@@ -16,7 +16,9 @@ mod columns;
 mod config;
 mod db;
 mod deleted;
+mod edit;
 mod error;
+mod filter;
 mod listen;
 mod lock;
 mod migrate;
@@ -30,6 +32,7 @@ mod runs;
 mod schema;
 mod tables;
 mod text;
+mod upsert;
 mod value;
 mod verbs;
 

@@ -8,6 +8,8 @@ mod claims;
 mod columns;
 mod connection;
 mod deleted;
+mod edit;
+mod filter;
 mod ids;
 mod job;
 mod notes;
@@ -19,6 +21,7 @@ mod rows;
 mod runs;
 mod schema;
 mod tables;
+mod upsert;
 mod verbs;
 mod writer;
 

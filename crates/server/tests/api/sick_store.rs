@@ -169,6 +169,27 @@ impl Store for Sick {
     ) -> Result<Option<(RowId, RowId)>> {
         self.says().await
     }
+    async fn upsert_rows(
+        &self,
+        _: TableId,
+        _: &[ColumnId],
+        _: &[ColumnId],
+        _: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        self.says().await
+    }
+    async fn update_rows(
+        &self,
+        _: TableId,
+        _: Filter,
+        _: &[ColumnId],
+        _: Vec<Value>,
+    ) -> Result<u64> {
+        self.says().await
+    }
+    async fn delete_rows(&self, _: TableId, _: Filter) -> Result<u64> {
+        self.says().await
+    }
     async fn feed_rows(
         &self,
         _: TableId,

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use paceline_clock::Timestamp;
 use paceline_model::{ChangeKind, ColumnId, Error, Filter, Row, RowId, RowQuery, TableId, Value};
 
-use super::changes;
 use super::db::Db;
 use super::param::{Found, Param, params};
 use super::schema::{self, Place, places, select_list, table_name, table_ref};
 use super::value::{decode, encode};
+use super::{changes, filter};
 use crate::codec::{signed, unsigned};
 use crate::error::Result;
 use crate::rules;
@@ -25,25 +25,40 @@ pub(super) async fn insert_rows(
     rows: &[Vec<Value>],
 ) -> Result<Option<(RowId, RowId)>> {
     rules::check_insert(rows.len())?;
-    let name = table_name(db, table).await?;
+    let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
+    let mut encoded = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let row = encode_row(&places, row).map_err(|fault| rules::in_row(index + 1, fault))?;
+        encoded.push(row);
+    }
+    if encoded.is_empty() {
+        return Ok(None);
+    }
+    insert(db, table, &name, &places, encoded).await
+}
+
+/// Inserts rows into columns that are distinct, and writes the change. The table is held.
+pub(super) async fn insert(
+    db: &Db,
+    table: TableId,
+    name: &str,
+    places: &[Place],
+    rows: Vec<EncodedRow<'_>>,
+) -> Result<Option<(RowId, RowId)>> {
     if rows.is_empty() {
         return Ok(None);
     }
-    // What does not fit is refused before anybody has to wait for it.
-    let mut parts = Parts::default();
-    for (index, row) in rows.iter().enumerate() {
-        let encoded = encode_row(&places, row).map_err(|fault| rules::in_row(index + 1, fault))?;
-        parts.add(signed(index), encoded);
-    }
-    schema::lock(db, &name, "ROW EXCLUSIVE").await?;
-    let first = last_row(db, table, &name).await? + 1;
+    let first = last_row(db, table, name).await? + 1;
     let last = first + signed(rows.len()) - 1;
-    let sql = insert_sql(&name, &places);
+    let mut parts = Parts::default();
+    for (id, row) in (first..).zip(rows) {
+        parts.add(id, row);
+    }
+    let sql = insert_sql(name, places);
     for part in parts.all {
-        let ids: Vec<i64> = part.ids.into_iter().map(|index| first + index).collect();
-        let mut parameters = vec![Param::from(ids), Param::from(db.now)];
+        let mut parameters = vec![Param::from(part.ids), Param::from(db.now)];
         parameters.extend(part.columns.into_iter().map(Param::from));
         db.execute(&sql, &parameters).await?;
     }
@@ -61,12 +76,13 @@ pub(super) async fn rows(db: &Db, query: &RowQuery) -> Result<Vec<Row>> {
     rules::check_page(query.limit)?;
     let name = table_name(db, query.table).await?;
     let places = places(db, query.table, &query.columns).await?;
+    let (tail, parameters) = page_tail(db, query).await?;
     let sql = format!(
-        "-- paceline: rows\nSELECT t._ht_id, t._ht_created_at, t._ht_updated_at{} FROM {} AS t WHERE t._ht_id > $1 ORDER BY t._ht_id LIMIT $2",
+        "-- paceline: rows\nSELECT t._ht_id, t._ht_created_at, t._ht_updated_at{} FROM {} AS t {tail}",
         select_list("t", &places),
         table_ref(&name)
     );
-    let found = db.query(&sql, params![query.after.0, signed(query.limit)]).await?;
+    let found = db.query(&sql, &parameters).await?;
     let read = |row: Found| {
         Ok(Row {
             id: RowId(row.int(0)?),
@@ -78,10 +94,35 @@ pub(super) async fn rows(db: &Db, query: &RowQuery) -> Result<Vec<Row>> {
     found.into_iter().map(read).collect()
 }
 
-pub(super) async fn count_rows(db: &Db, table: TableId, _filter: Option<&Filter>) -> Result<u64> {
+/// Which rows a page holds: what follows the tables of its statement, and the parameters.
+async fn page_tail(db: &Db, query: &RowQuery) -> Result<(String, Vec<Param<'static>>)> {
+    let mut writer = filter::writer(db, query.table, query.filter.as_ref(), &query.sort).await?;
+    let mut conditions = Vec::new();
+    if query.sort.is_empty() || query.after != RowId(0) {
+        conditions.push(writer.after(&query.sort, query.after, &query.after_keys)?);
+    }
+    if let Some(filter) = &query.filter {
+        conditions.push(writer.condition(filter)?);
+    }
+    if conditions.is_empty() {
+        conditions.push("TRUE".to_owned());
+    }
+    let (conditions, order) = (conditions.join(" AND "), writer.order_by(&query.sort)?);
+    let mut dialect = writer.dialect;
+    let (limit, offset) = (dialect.push(signed(query.limit)), dialect.push(signed(query.offset)));
+    let tail = format!("WHERE {conditions} ORDER BY {order} LIMIT {limit} OFFSET {offset}");
+    Ok((tail, dialect.parameters))
+}
+
+pub(super) async fn count_rows(db: &Db, table: TableId, filter: Option<&Filter>) -> Result<u64> {
     let name = table_name(db, table).await?;
-    let sql = format!("-- paceline: count_rows\nSELECT count(*) FROM {}", table_ref(&name));
-    Ok(unsigned(db.one(&sql, &[]).await?.int(0)?))
+    let sql = format!("-- paceline: count_rows\nSELECT count(*) FROM {} AS t", table_ref(&name));
+    let Some(filter) = filter else {
+        return Ok(unsigned(db.one(&sql, &[]).await?.int(0)?));
+    };
+    let mut writer = filter::writer(db, table, Some(filter), &[]).await?;
+    let sql = format!("{sql} WHERE {}", writer.condition(filter)?);
+    Ok(unsigned(db.one(&sql, &writer.dialect.parameters).await?.int(0)?))
 }
 
 /// The values that begin at `index` of a row.
@@ -142,7 +183,10 @@ impl<'v> Parts<'v> {
     }
 }
 
-fn encode_row<'v>(places: &[Place], row: &'v [Value]) -> Result<Vec<Option<Cow<'v, str>>>> {
+/// The values of a row as they travel.
+pub(super) type EncodedRow<'v> = Vec<Option<Cow<'v, str>>>;
+
+pub(super) fn encode_row<'v>(places: &[Place], row: &'v [Value]) -> Result<EncodedRow<'v>> {
     rules::check_width(row.len(), places.len())?;
     let mut encoded = Vec::with_capacity(row.len());
     for (place, value) in places.iter().zip(row) {
@@ -169,7 +213,7 @@ fn insert_sql(table: &str, places: &[Place]) -> String {
     )
 }
 
-fn check_distinct(places: &[Place]) -> Result<()> {
+pub(super) fn check_distinct(places: &[Place]) -> Result<()> {
     for (index, place) in places.iter().enumerate() {
         if places[..index].iter().any(|earlier| earlier.id == place.id) {
             return Err(Error::invalid(format!("column {:?} is named twice", place.name)).into());

@@ -47,6 +47,25 @@ pub(super) fn unescaped(text: String) -> String {
     plain
 }
 
+/// A key that sorts as the text does, by code points: a kept NUL would come late. [`order_key_sql`] is its twin.
+pub(super) fn order_key(text: &str) -> String {
+    text.replace('\u{1}', "\u{1}\u{2}").replace('\0', "\u{1}\u{1}")
+}
+
+/// The [`order_key`] of kept text.
+pub(super) fn order_key_sql(kept: &str) -> String {
+    format!(
+        r"replace(replace(replace({kept}, E'\x01', E'\x01\x02'), E'\uFDD00', E'\x01\x01'), E'\uFDD01', E'\uFDD0')"
+    )
+}
+
+/// Kept JSON in which NULs stand as in other text: JSON has an escape for them that PostgreSQL does not look past.
+pub(super) fn readable_json(kept: &str) -> String {
+    format!(
+        r"CASE WHEN strpos({kept}::text, E'\\u0000') = 0 THEN {kept} ELSE regexp_replace({kept}::text, E'(?<!\\\\)((\\\\\\\\)*)\\\\u0000', E'\\1\uFDD00', 'g')::json END"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +77,16 @@ mod tests {
             let kept = escaped(&text).into_owned();
             prop_assert!(!kept.contains('\0'));
             prop_assert_eq!(unescaped(kept), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_in_the_order_of_their_texts(
+            one in "[\u{0}\u{1}\u{2}\u{FDD0}01a]{0,6}",
+            other in "[\u{0}\u{1}\u{2}\u{FDD0}01a]{0,6}",
+        ) {
+            prop_assert_eq!(order_key(&one).cmp(&order_key(&other)), one.cmp(&other));
         }
     }
 

@@ -88,8 +88,16 @@ pub(super) fn decode(kind: ColumnType, text: Option<String>) -> Result<Value> {
     })
 }
 
-/// A double with all its digits and always a point, which is what tells it from a whole number.
-fn decimal(x: f64) -> String {
+/// A double with all its digits and always a point, which is what tells it from a whole number. As short as comes back
+/// the same; where whole numbers of 64 bits lie closer together than doubles, it is written exactly, so that the two
+/// compare as in SQLite.
+pub(super) fn decimal(x: f64) -> String {
+    // 2^53, from where on every double is whole, and 2^63.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    if x.abs() >= WHOLE && (-BOUND..BOUND).contains(&x) {
+        return format!("{x:.1}");
+    }
     let mut text = x.to_string();
     if !text.contains('.') {
         text.push_str(".0");

@@ -10,8 +10,8 @@ use paceline_model::{
 };
 
 use super::{
-    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, notes, records,
-    recovery, registry, rows, runs, tables,
+    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, notes,
+    records, recovery, registry, rows, runs, tables, upsert,
 };
 use crate::rules;
 
@@ -90,6 +90,39 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn upsert_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(
+            move |db| async move { upsert::upsert_rows(&db, table, &key, &columns, &rows).await },
+        )
+        .await
+    }
+
+    async fn update_rows(
+        &self,
+        table: TableId,
+        filter: Filter,
+        columns: &[ColumnId],
+        values: Vec<Value>,
+    ) -> Result<u64> {
+        let columns = columns.to_vec();
+        self.write(move |db| async move {
+            edit::update_rows(&db, table, &filter, &columns, &values).await
+        })
+        .await
+    }
+
+    async fn delete_rows(&self, table: TableId, filter: Filter) -> Result<u64> {
+        self.write(move |db| async move { edit::delete_rows(&db, table, &filter).await }).await
+    }
+
     async fn feed_rows(
         &self,
         table: TableId,
@@ -105,7 +138,7 @@ impl Store for PostgresStore {
                 let inserted = rows::insert_rows(&db, table, &columns, &rows).await?;
                 Upserted { inserted, updated: 0 }
             } else {
-                return Err(paceline_model::Error::invalid("not built yet").into());
+                upsert::upsert_rows(&db, table, &key, &columns, &rows).await?
             };
             registry::keep(&db, notes).await?;
             Ok(fed)

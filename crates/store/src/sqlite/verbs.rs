@@ -10,8 +10,8 @@ use paceline_model::{
 };
 
 use super::{
-    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, notes, records,
-    recovery, registry, rows, runs, tables,
+    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, notes, records,
+    recovery, registry, rows, runs, tables, upsert,
 };
 use crate::rules;
 
@@ -82,6 +82,33 @@ impl Store for SqliteStore {
         self.write(move |db| rows::insert_rows(db, table, &columns, &rows)).await
     }
 
+    async fn upsert_rows(
+        &self,
+        table: TableId,
+        key: &[ColumnId],
+        columns: &[ColumnId],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Upserted> {
+        rules::check_insert(rows.len())?;
+        let (key, columns) = (key.to_vec(), columns.to_vec());
+        self.write(move |db| upsert::upsert_rows(db, table, &key, &columns, &rows)).await
+    }
+
+    async fn update_rows(
+        &self,
+        table: TableId,
+        filter: Filter,
+        columns: &[ColumnId],
+        values: Vec<Value>,
+    ) -> Result<u64> {
+        let columns = columns.to_vec();
+        self.write(move |db| edit::update_rows(db, table, &filter, &columns, &values)).await
+    }
+
+    async fn delete_rows(&self, table: TableId, filter: Filter) -> Result<u64> {
+        self.write(move |db| edit::delete_rows(db, table, &filter)).await
+    }
+
     async fn feed_rows(
         &self,
         table: TableId,
@@ -97,7 +124,7 @@ impl Store for SqliteStore {
                 let inserted = rows::insert_rows(db, table, &columns, &rows)?;
                 Upserted { inserted, updated: 0 }
             } else {
-                return Err(paceline_model::Error::invalid("not built yet").into());
+                upsert::upsert_rows(db, table, &key, &columns, &rows)?
             };
             registry::keep(db, notes)?;
             Ok(fed)
