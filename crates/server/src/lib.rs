@@ -44,3 +44,4 @@ pub use mcp::{McpUpstream, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio};
 pub use openapi::document as openapi;
 pub use rest::router;
 pub use serve::serve;
+pub use sources::background;

@@ -221,6 +221,7 @@ pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
     Ok(())
 }
 
+#[allow(dead_code, reason = "import_rows calls it when it has made a job")]
 /// Lists an import of a file among the sources of its table.
 pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<i64> {
     let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };

@@ -1,6 +1,7 @@
 //! The work behind sources and webhooks: one task that knows what is due, and a bounded number that do it.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::time::Duration;
 
 use paceline_clock::{Tick, Timestamp};
@@ -43,6 +44,15 @@ impl Workers {
             () = app.clock.sleep(within) => task.abort(),
         }
     }
+}
+
+/// Does the work of sources and webhooks until `shutdown` ends: [`crate::serve`] does it by itself, whoever serves
+/// [`crate::router`] in another way needs this beside it. What does not end within
+/// [`crate::ServerConfig::drain_timeout`] then is taken up where it stood at the next start.
+pub async fn background(app: App, shutdown: impl Future<Output = ()>) {
+    let workers = start(&app);
+    shutdown.await;
+    workers.stop(&app, app.config.drain_timeout).await;
 }
 
 /// Sets the work going.
