@@ -69,7 +69,8 @@ pub(crate) struct FunctionView {
 }
 
 pub(crate) async fn create(app: App, input: CreateFunction) -> Result<Outcome<FunctionView>> {
-    super::check_new_name("function", "name", &input.name)?;
+    super::check_new_name("function", "name", &input.name)
+        .map_err(|error| error.recode(Code::InvalidColumnName, Code::ValidationError))?;
     let body = Body { description: input.description.unwrap_or_default(), source: input.source };
     let new = NewItem { kind: KIND, table: None, name: input.name.clone(), body: written(&body) };
     let made = app.engine.store().create_item(new).await.map_err(ApiError::from);

@@ -192,15 +192,24 @@ fn read(pull: &Pull, reply: &FetchReply) -> std::result::Result<Page, String> {
     let records = match &pull.records_path {
         None => as_records(vec![&json]),
         Some(path) => {
-            let path = JsonPath::parse(path).map_err(|error| error.to_string())?;
-            let found = path.query(&json).all();
-            if found.is_empty() {
+            let found = find(&json, path)?;
+            if found.is_empty() && !is_empty_list(&json, path) {
                 return Err(format!("the answer has nothing at {path}"));
             }
             as_records(found)
         }
     };
     Ok(Page { records, next })
+}
+
+fn find<'j>(json: &'j Json, path: &str) -> std::result::Result<Vec<&'j Json>, String> {
+    Ok(JsonPath::parse(path).map_err(|error| error.to_string())?.query(json).all())
+}
+
+/// Whether a path that finds nothing asks for the items of a list that has none: the last page of some APIs.
+fn is_empty_list(json: &Json, path: &str) -> bool {
+    let list = path.strip_suffix("[*]").and_then(|list| find(json, list).ok());
+    list.is_some_and(|found| matches!(found.as_slice(), [Json::Array(items)] if items.is_empty()))
 }
 
 /// A path that finds one list means its items.
@@ -213,8 +222,7 @@ fn as_records(found: Vec<&Json>) -> Vec<Json> {
 
 /// Where the next page is: on the same host, because the headers of this source are for it alone.
 fn next_url(json: &Json, path: &str, here: &Url) -> std::result::Result<Option<String>, String> {
-    let path = JsonPath::parse(path).map_err(|error| error.to_string())?;
-    let found = path.query(json).all();
+    let found = find(json, path)?;
     let text = match found.as_slice() {
         [] | [Json::Null] => return Ok(None),
         [Json::String(text)] if text.is_empty() => return Ok(None),
@@ -316,6 +324,15 @@ mod tests {
             [json!("https://evil.example/"), json!("http://api.example/v1/items?page=2"), json!(2)];
         for value in refused.into_iter().chain([json!(here.as_str())]) {
             assert!(next(value.clone()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_items_is_there_all_the_same() {
+        let json = json!({"data": [], "other": 1});
+        assert!(is_empty_list(&json, "$.data[*]"));
+        for path in ["$.dat[*]", "$.other[*]", "$.data"] {
+            assert!(!is_empty_list(&json, path), "{path}");
         }
     }
 

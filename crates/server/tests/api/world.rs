@@ -165,13 +165,15 @@ impl World {
     /// Waits, in virtual time, until that is so.
     pub(crate) async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
         let began = self.clock.now();
+        let mut step = Duration::from_millis(100);
         while !so().await {
             assert!(
                 self.clock.now() - began < PATIENCE,
                 "never: {what}; {:#?}",
                 self.outside.heard()
             );
-            self.clock.sleep(Duration::from_millis(100)).await;
+            self.clock.sleep(step).await;
+            step = (step * 2).min(Duration::from_secs(1_800));
         }
     }
 
