@@ -210,6 +210,9 @@ pub(crate) struct ServeArgs {
     /// At most so many calls of one API key, as 2000/min; further ones are answered with 429 and when to come again
     #[arg(long, value_name = "N/UNIT", default_value = "2000/min", value_parser = calls)]
     pub(crate) key_limit: Limit,
+    /// Settings that differ from the defaults of `GET /api/limits`: a JSON object of names and numbers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) limits: Option<PathBuf>,
     /// Make a new key in place of the one that was made and shown at the first start
     #[arg(long)]
     pub(crate) new_key: bool,
@@ -230,6 +233,9 @@ pub(crate) struct McpArgs {
     /// Allow columns to call addresses inside this machine and its network
     #[arg(long, requires = "data")]
     pub(crate) allow_private: bool,
+    /// As of `paceline serve`: allow this host, and no other inside
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append, requires = "data")]
+    pub(crate) allow_hosts: Vec<AllowedHost>,
     /// Use the tables of this server instead; or set PACELINE_URL
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,

@@ -5,6 +5,7 @@ mod hex;
 mod launch;
 mod schema;
 mod spec;
+mod status;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +19,12 @@ use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
 use crate::runner::{RunContext, Stop};
+use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
 pub use schema::ColumnSpec;
+pub use status::ColumnBudget;
 
 /// The engine of one store. Clones share it.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
+    tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.
     schema: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -71,6 +75,7 @@ impl Engine {
                 config,
                 token,
                 fetcher: Fetcher::default(),
+                tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
                 state: Mutex::default(),
             }),

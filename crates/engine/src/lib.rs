@@ -24,10 +24,11 @@ mod progress;
 mod provider;
 mod runner;
 mod secret;
+mod tally;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{ColumnSpec, Engine, Settle, SmartSpec};
+pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};
@@ -40,6 +41,7 @@ pub use provider::{
 };
 pub use runner::Stop;
 pub use secret::Sealer;
+pub use tally::CallCount;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

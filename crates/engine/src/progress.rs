@@ -108,7 +108,8 @@ impl ProgressState {
         let explanations = explained(&status, inner.began, inner.ended.unwrap_or(now));
         drop(inner);
         let until = status.next_slot.filter(|until| *until > now).map(|until| until - now);
-        let reason = status.held_by.map(|reason| self.describe(reason));
+        let reason =
+            status.held_by.map(|reason| reason_text(reason, &self.limits, self.concurrent_max));
         let remaining = counts.total.saturating_sub(counts.ended());
         Progress {
             counts,
@@ -148,26 +149,24 @@ impl ProgressState {
         Some(millis(wait) + if unlimited { by_rate.max(planned) } else { planned })
     }
 
-    fn describe(&self, reason: Reason) -> String {
-        match reason {
-            Reason::Limit(index) => self.limit(index),
-            Reason::Spread(index) => format!("{}, spread evenly", self.limit(index)),
-            Reason::Concurrency => format!("{} calls at once", self.concurrent_max),
-            Reason::Spacing => "the spacing between calls".to_owned(),
-            Reason::RetryAfter => "the vendor asked to wait".to_owned(),
-            Reason::Quota => "the vendor says that nothing is left".to_owned(),
-            Reason::Shared => "the server that shares the budget".to_owned(),
-            Reason::Breaker(trip) => trip.to_string(),
-            _ => "the budget".to_owned(),
-        }
-    }
-
-    fn limit(&self, index: usize) -> String {
-        self.limits.get(index).map_or_else(|| "a limit".to_owned(), Limit::to_string)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What holds a call back, for people.
+pub(crate) fn reason_text(reason: Reason, limits: &[Limit], concurrent_max: u32) -> String {
+    let limit = |index: usize| limits.get(index).map_or("a limit".to_owned(), Limit::to_string);
+    match reason {
+        Reason::Limit(index) => limit(index),
+        Reason::Spread(index) => format!("{}, spread evenly", limit(index)),
+        Reason::Concurrency => format!("{concurrent_max} calls at once"),
+        Reason::Spacing => "the spacing between calls".to_owned(),
+        Reason::RetryAfter => "the vendor asked to wait".to_owned(),
+        Reason::Quota => "the vendor says that nothing is left".to_owned(),
+        Reason::Shared => "the server that shares the budget".to_owned(),
+        Reason::Breaker(trip) => trip.to_string(),
+        _ => "the budget".to_owned(),
     }
 }
 

@@ -13,7 +13,9 @@ use paceline_model::limits;
 
 use crate::ApiKeys;
 use crate::auth::Access;
+use crate::jobs::{Jobs, Links};
 use crate::sources::Hub;
+use crate::vitals::Vitals;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -41,6 +43,10 @@ pub struct App {
     pub(crate) access: Arc<Access>,
     /// What sources and webhooks share.
     pub(crate) sources: Arc<Hub>,
+    /// What it knows of itself.
+    pub(crate) vitals: Arc<Vitals>,
+    /// Imports and exports.
+    pub(crate) jobs: Arc<Jobs>,
 }
 
 /// What an [`App`] is made of.
@@ -66,7 +72,15 @@ impl App {
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
         let sources = Arc::new(Hub::new(&parts.clock));
-        Self { parts: Arc::new(parts), access, sources }
+        let vitals = Arc::new(Vitals::new(parts.clock.now()));
+        let jobs = Arc::new(Jobs::new(Links::new(parts.engine.sealer(), &parts.random)));
+        Self { parts: Arc::new(parts), access, vitals, jobs, sources }
+    }
+
+    /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.
+    /// [`crate::serve`] does this too.
+    pub async fn work_on_jobs(&self) {
+        crate::jobs::work(self).await;
     }
 }
 

@@ -2,15 +2,20 @@
 //! that does it. Every face is drawn from this page.
 
 mod access;
+mod answer;
 mod check;
+mod columns;
 mod field;
+mod files;
 mod functions;
 mod http;
 mod providers;
+mod rows;
 mod runs;
 mod schema;
 mod smart;
 mod sources;
+mod system;
 mod tables;
 mod webhooks;
 
@@ -20,17 +25,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
+use answer::{Answering, hinted};
+pub(crate) use answer::{MaybeStream, Sent, Streamed};
 pub(crate) use check::{from_text, shown};
 pub use field::{Field, Kind, Place};
 
 pub(crate) use crate::auth::Caller;
 use crate::auth::audit::Draft;
-use crate::envelope::{self, Outcome};
 use crate::error::{ApiError, Code, Result};
 use crate::{App, KeyScope, ServerConfig};
 
@@ -63,8 +68,8 @@ impl Verb {
     }
 }
 
-/// The envelope of an answer, or why there is none.
-type Reply = Pin<Box<dyn Future<Output = Result<Bytes>> + Send>>;
+/// What is sent back, or why nothing is.
+type Reply = Pin<Box<dyn Future<Output = Result<Sent>> + Send>>;
 
 /// Operations about one thing: a chapter of the documentation, and a toolset over MCP.
 #[derive(Debug)]
@@ -80,14 +85,18 @@ pub struct Chapter {
 /// Every operation, in the order of the documentation.
 pub static CATALOGUE: &[Chapter] = &[
     tables::CHAPTER,
+    columns::CHAPTER,
+    rows::CHAPTER,
     smart::CHAPTER,
     runs::CHAPTER,
+    files::CHAPTER,
     http::CHAPTER,
     providers::CHAPTER,
     access::CHAPTER,
     sources::CHAPTER,
     webhooks::CHAPTER,
     functions::CHAPTER,
+    system::CHAPTER,
 ];
 
 /// Every operation of [`CATALOGUE`].
@@ -140,9 +149,27 @@ impl Operation {
         &'static self,
         app: App,
         caller: Caller,
-        mut arguments: Map<String, Json>,
+        arguments: Map<String, Json>,
     ) -> Result<Bytes> {
+        match self.answer(app, caller, arguments).await? {
+            Sent::Whole(envelope) => Ok(envelope),
+            Sent::Stream(_) => Err(ApiError::field(
+                "limit",
+                "0 streams all rows, which only REST does; read page by page",
+            )),
+        }
+    }
+
+    /// As [`Operation::call`], for a face that can send a stream.
+    pub(crate) async fn answer(
+        &'static self,
+        app: App,
+        caller: Caller,
+        mut arguments: Map<String, Json>,
+    ) -> Result<Sent> {
         let attempted = self.attempt(&arguments);
+        let subject = arguments.get("table").and_then(Json::as_str).map(str::to_owned);
+        let store = Arc::clone(app.engine.store());
         self.allow(&app, &caller).map_err(|error| error.attempting(|| self.name.to_owned()))?;
         let (draft, access) = (Draft::of(self, &caller, &arguments), Arc::clone(&app.access));
         let answer = match check::arguments(self.fields, &mut arguments) {
@@ -156,7 +183,12 @@ impl Operation {
         if let Some(draft) = draft {
             access.audit.ended(draft, answer.as_ref().err());
         }
-        answer.map_err(|error| error.attempting(|| attempted))
+        match answer {
+            Ok(sent) => Ok(sent),
+            Err(error) => {
+                Err(hinted(error, &*store, subject.as_deref()).await.attempting(|| attempted))
+            }
+        }
     }
 
     /// How long a request for it may take over REST. A call of the proxy ends by itself, and with a better word.
@@ -221,8 +253,8 @@ impl Ask<'_> {
     fn of<I, O, F>(self, operation: fn(App, I) -> F) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + JsonSchema + Send,
-        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
     {
         self.by(move |app, _, input| operation(app, input))
     }
@@ -231,20 +263,23 @@ impl Ask<'_> {
     fn by<I, O, F>(self, operation: impl FnOnce(App, Caller, I) -> F + Send + 'static) -> Answer
     where
         I: DeserializeOwned + Send + 'static,
-        O: Serialize + JsonSchema + Send,
-        F: Future<Output = Result<Outcome<O>>> + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
     {
         let call = match self {
-            Self::Schema(generator) => return Answer::Schema(generator.subschema_for::<O>()),
+            Self::Schema(generator) => return Answer::Schema(O::schema(generator)),
             Self::Call(call) => call,
         };
         Answer::Reply(Box::pin(async move {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-            let mut outcome = operation(call.app, call.caller, input).await?;
-            outcome.meta.insert("operation".to_owned(), call.name.into());
-            envelope::success(&outcome)
+            let vitals = Arc::clone(&call.app.vitals);
+            let answer = operation(call.app, call.caller, input).await?;
+            if let Some(rows) = answer.rows_affected() {
+                vitals.metrics.rows(call.name, rows);
+            }
+            answer.sent(call.name)
         }))
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value as Json};
 
-use crate::catalog::{self, Place};
+use crate::catalog::{self, Kind, Place};
 use crate::error::{ApiError, Result};
 
 /// What an operation answers.
@@ -62,8 +62,9 @@ impl Hint {
         let mut queried = false;
         let mut body = Map::new();
         for (name, value) in &self.arguments {
-            let text = as_text(value);
-            match operation.fields.iter().find(|field| field.name == name)?.place {
+            let field = operation.fields.iter().find(|field| field.name == name)?;
+            let text = as_text(field.kind, value);
+            match field.place {
                 Place::Path => {
                     let segment = utf8_percent_encode(&text, SEGMENT).to_string();
                     path = path.replace(&format!("{{{name}}}"), &segment);
@@ -84,12 +85,14 @@ impl Hint {
     }
 }
 
-/// A value as it stands in a path or a query: a list with commas.
-fn as_text(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        Json::Array(items) => items.iter().map(as_text).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
+/// A value as it stands in a path or a query: names with commas, text as it is, all else as JSON.
+fn as_text(kind: Kind, value: &Json) -> String {
+    match (kind, value) {
+        (_, Json::String(text)) => text.clone(),
+        (Kind::Names { .. }, Json::Array(names)) => {
+            names.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(",")
+        }
+        (_, other) => other.to_string(),
     }
 }
 
@@ -171,4 +174,15 @@ pub(crate) fn failure(error: &ApiError) -> Bytes {
     let envelope = Failure { success: false, error: &error.0, hints: &error.0.hints };
     // Texts and numbers only, which always are JSON.
     serde_json::to_vec(&envelope).map(Bytes::from).unwrap_or_default()
+}
+
+/// An error as the last line of a stream of lines.
+pub(crate) fn failure_line(error: &ApiError) -> Bytes {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        error: &'a crate::error::Fault,
+    }
+    let mut line = serde_json::to_vec(&Line { error: &error.0 }).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
 }

@@ -51,7 +51,9 @@ codes! {
     NotFound 404 "NOT_FOUND" "look it up again; it may have been removed";
     ToolNotFound 404 "TOOL_NOT_FOUND" "list the tools, or call hypertab_call_operation without arguments to see every operation";
     NoSuchRoute 404 "ROUTE_NOT_FOUND" "check the path; every path of the API begins with /api";
+    LinkExpired 410 "LINK_EXPIRED" "export again, or ask for the job again for a new link";
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" "use a method from the Allow header";
+    TableDeleted 410 "TABLE_DELETED" "restore the table; it is kept for 30 days";
     TableAlreadyExists 409 "TABLE_ALREADY_EXISTS" "choose another name";
     ColumnAlreadyExists 409 "COLUMN_ALREADY_EXISTS" "choose another name, or update the column";
     DuplicateColumn 409 "DUPLICATE_COLUMN" "give each column a name of its own";
@@ -73,6 +75,7 @@ codes! {
     UpstreamError 502 "UPSTREAM_ERROR" "check that the address is right and that its server is up, then send the request again";
     Timeout 504 "TIMEOUT" "look whether it took effect before you send it again";
     DatabaseBusy 503 "DATABASE_BUSY" "send the request again";
+    NotReady 503 "NOT_READY" "send it to another server, or wait until this one is ready";
     DatabaseError 500 "DATABASE_ERROR" "ask whoever operates the server to look for this request's id in its log";
     DataCorrupt 500 "DATA_CORRUPT" "ask whoever operates the server to look for this request's id in its log";
     InternalError 500 "INTERNAL_ERROR" "ask whoever operates the server to look for this request's id in its log";
@@ -169,6 +172,12 @@ impl ApiError {
         Self::new(Code::InternalError, message).because(what)
     }
 
+    /// With another message, for a fault of ours that a caller may know.
+    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.0.fix = fix.into();
         self
@@ -199,6 +208,21 @@ impl ApiError {
     pub(crate) fn hint(mut self, hint: Hint) -> Self {
         self.0.hints.push(hint);
         self
+    }
+
+    /// As a fault of a part of the request: `path` goes before each field.
+    pub(crate) fn under(mut self, path: &str) -> Self {
+        let fault = &mut self.0;
+        if fault.details.is_empty() {
+            fault.message.insert_str(0, path);
+            return self;
+        }
+        for detail in &mut fault.details {
+            detail.field.insert_str(0, path);
+        }
+        let mut error = Self::faults(std::mem::take(&mut fault.details));
+        error.0.did_you_mean = fault.did_you_mean.take();
+        error
     }
 
     /// Says what was tried, unless that is said already.
@@ -301,6 +325,7 @@ impl From<paceline_engine::Error> for ApiError {
             E::Outbound(error) => Self::new(Code::BlockedUrl, format!("config.url: {error}")),
             E::Missing(message) => Self::new(Code::NotFound, message),
             E::Conflict(message) => Self::new(Code::Conflict, message),
+            E::InColumn { index, error } => Self::from(*error).under(&format!("columns[{index}].")),
             other => Self::internal(other.to_string()),
         }
     }

@@ -14,11 +14,16 @@ use paceline_clock::Clock;
 
 use crate::auth::access::{Entry, Refused, Shown};
 use crate::auth::caller::{Face, Peer};
+use crate::catalog::operations;
 use crate::error::ApiError;
 use crate::rest::{Internal, Shared, refused};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Routes beside the catalogue that are counted by name.
+const ROUTES: [&str; 7] =
+    ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/{file}", "/mcp", "/ws/{table}"];
 
 /// Numbers for requests, told apart from those of an earlier process by when this one began.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ pub(crate) async fn frame(
 ) -> Response {
     let id = shared.requests.id(&request);
     let method = request.method().clone();
+    let counted = operation_of(&request);
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -65,8 +71,10 @@ pub(crate) async fn frame(
     let mut response = answer.unwrap_or_else(|_| {
         refused(&ApiError::internal("a layer panicked").attempting(|| format!("{method} {route}")))
     });
-    let took_ms = (shared.app.clock.now() - began).as_secs_f64() * 1e3;
+    let took = shared.app.clock.now() - began;
+    let took_ms = took.as_secs_f64() * 1e3;
     let status = response.status().as_u16();
+    shared.app.vitals.metrics.answered(counted, status, took);
     match response.extensions_mut().remove::<Internal>() {
         Some(Internal(what)) => {
             tracing::error!(request = %id, %method, %route, status, took_ms, what, "request failed");
@@ -77,6 +85,19 @@ pub(crate) async fn frame(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// What a request is counted as: the operation, the route that is none, or nothing that is known here. Never what the
+/// caller wrote: the counters are as many as there are names.
+fn operation_of(request: &Request) -> &'static str {
+    let Some(route) = request.extensions().get::<MatchedPath>() else { return "none" };
+    let route = route.as_str();
+    let method = request.method().as_str();
+    let found = operations().find(|one| one.path == route && one.verb.as_str() == method);
+    match found {
+        Some(operation) => operation.name,
+        None => ROUTES.iter().find(|known| **known == route).unwrap_or(&"none"),
+    }
 }
 
 /// Lets holders of a key through, says who calls, and how the key stands with its limit. Before the body is read.

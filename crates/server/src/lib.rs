@@ -27,13 +27,16 @@ mod envelope;
 mod error;
 mod follow;
 mod hooks;
+mod jobs;
 mod layers;
 mod mcp;
+mod metrics;
 mod openapi;
 mod ops;
 mod rest;
 mod serve;
 mod sources;
+mod vitals;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

@@ -1,9 +1,12 @@
 //! The operations: typed input, typed output, and no word of HTTP. What several of them need stands here.
 
 pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod cells;
 pub(crate) mod columns;
 pub(crate) mod cursor;
+pub(crate) mod failures;
+pub(crate) mod files;
 pub(crate) mod functions;
 pub(crate) mod insert;
 pub(crate) mod keys;
@@ -11,7 +14,9 @@ pub(crate) mod providers;
 pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod smart;
 pub(crate) mod sources;
+pub(crate) mod system;
 pub(crate) mod tables;
 pub(crate) mod webhooks;
 
@@ -30,6 +35,9 @@ pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
     if let Some(table) = app.engine.store().table(name).await? {
         return Ok(table);
     }
+    if let Some(gone) = tables::deleted(app, name).await? {
+        return Err(tables::is_deleted(&gone));
+    }
     let tables = app.engine.store().tables().await?;
     let meant = suggest(name, tables.iter().map(|table| table.name.as_str()));
     let mut error =
@@ -43,7 +51,7 @@ pub(crate) async fn table(app: &App, name: &str) -> Result<Table> {
 }
 
 /// The column of that name, or failing that of that title.
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+pub(crate) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
     table.column(name).ok_or_else(|| {
         let meant = suggest(name, table.columns.iter().map(|column| column.name.as_str()));
         let message = format!("table {:?} has no column {name:?}", table.name);
@@ -65,12 +73,7 @@ fn smart_column<'a>(table: &'a Table, name: &str) -> Result<(&'a Column, &'a Sma
     Ok((column, smart))
 }
 
-/// That a call must be sent again with `confirm`; `again` is that call.
-fn unconfirmed(message: String, again: Hint) -> ApiError {
-    ApiError::new(Code::ConfirmationRequired, message).hint(again)
-}
-
-fn schema_hint(table: &Table) -> Hint {
+pub(crate) fn schema_hint(table: &Table) -> Hint {
     Hint::new("get_table_schema", "see the columns of the table").with("table", table.name.as_str())
 }
 
@@ -87,6 +90,26 @@ fn check_new_name(kind: &str, field: &str, name: &str) -> Result<()> {
 }
 
 /// A moment as ISO 8601, always to the microsecond so that moments sort as text; `None` if it lies beyond the year 9999.
-fn iso(at: Timestamp) -> Option<String> {
+pub(crate) fn iso(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(at.as_micros()).ok().map(|at| format!("{at:.6}"))
+}
+
+/// Which rows are meant.
+pub(crate) fn filter(table: &Table, json: &serde_json::Value) -> Result<paceline_model::Filter> {
+    paceline_model::Filter::parse(table, json).map_err(|error| refused("where", error))
+}
+
+/// The order that is meant.
+pub(crate) fn order(
+    table: &Table,
+    json: Option<&serde_json::Value>,
+) -> Result<Vec<paceline_model::Sort>> {
+    let Some(json) = json else { return Ok(Vec::new()) };
+    paceline_model::Sort::parse(table, json).map_err(|error| refused("order_by", error))
+}
+
+fn refused(argument: &str, error: paceline_model::FilterError) -> ApiError {
+    let paceline_model::FilterError { field, problem, did_you_mean } = error;
+    let at = if field.is_empty() { argument.to_owned() } else { format!("{argument}.{field}") };
+    ApiError::field(at, problem).meant(did_you_mean.as_deref())
 }

@@ -12,7 +12,6 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{MethodFilter, Router, get, on};
-use http::StatusCode;
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
@@ -48,13 +47,17 @@ pub fn router(app: App) -> Router {
         guarded = guarded.route(operation.path, on(filter(operation.verb), handler));
     }
     guarded
+        .merge(crate::jobs::guarded())
         .merge(crate::mcp::routes())
+        .merge(crate::metrics::routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
         .merge(crate::sources::routes())
         .merge(crate::openapi::routes(&shared.app.config.limits))
+        .merge(crate::jobs::open())
         .route("/healthz", get(health::health).fallback(wrong_method))
+        .route("/readyz", get(health::ready).fallback(wrong_method))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::frame))
         .with_state(shared)
 }
@@ -100,7 +103,7 @@ async fn serve(
         let (arguments, held) = request::arguments(operation, &shared, &path, request).await?;
         // In a task of its own: a caller that hangs up, or has no more time, does not leave half of it done.
         let task = tokio::spawn(async move {
-            let answer = operation.call(shared.app.clone(), caller, arguments).await;
+            let answer = operation.answer(shared.app.clone(), caller, arguments).await;
             drop(held);
             answer
         });
@@ -109,7 +112,7 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        answer = work => answer.map(|envelope| answered(StatusCode::OK, envelope)),
+        answer = work => answer.map(reply::sent),
         () = deadline => {
             let message = format!("no answer within {} ms; it may still take effect", timeout.as_millis());
             Err(ApiError::new(Code::Timeout, message))

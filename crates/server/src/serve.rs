@@ -28,7 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// then the work of sources and webhooks. Runs go on: stopping them is `Engine::shutdown`.
 /// A connection that fails ends alone, and a listener that cannot accept for the moment tries again.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
-    let (clock, config) = (app.clock.clone(), app.config);
+    let (clock, config, app_vitals) = (app.clock.clone(), app.config, Arc::clone(&app.vitals));
+    let mut jobs = std::pin::pin!({
+        let app = app.clone();
+        async move { app.work_on_jobs().await }.fuse()
+    });
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
     let workers = sources::start(&app);
@@ -40,6 +44,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     loop {
         let (stream, place) = tokio::select! {
             () = &mut shutdown => break,
+            () = &mut jobs => continue,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accept(&listener, &places, &clock) => accepted,
         };
@@ -56,6 +61,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
             drop(place);
         });
     }
+    app_vitals.stop();
     drop(listener);
     tokio::select! {
         () = graceful.shutdown() => {}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paceline_clock::{Clock, Random};
-use paceline_engine::OutboundGuard;
+use paceline_engine::{EngineConfig, OutboundGuard};
 use paceline_server::{
     ApiKeys, App, AppParts, ServerConfig, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio,
 };
@@ -41,8 +41,10 @@ pub(crate) async fn run(args: McpArgs) -> Result<Exit, Failure> {
 async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
-    let outbound = OutboundGuard::private(args.allow_private);
-    let opened = serve::engine(args.store, &data, outbound, &clock, &random).await;
+    let outbound =
+        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
+    let config = EngineConfig { outbound, ..EngineConfig::default() };
+    let opened = serve::engine(args.store, &data, config, &clock, &random).await;
     let engine = opened.map_err(|failure| {
         if !failure.is_busy {
             return failure;

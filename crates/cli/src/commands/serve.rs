@@ -1,9 +1,12 @@
 //! `paceline serve`: the store, the engine and the server put together.
 
+mod settings;
+
 use std::path::Path;
 
 use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
+use paceline_governor::Ceilings;
 use paceline_model::Store;
 use paceline_server::{ApiKeys, App, AppParts, ServerConfig};
 
@@ -15,11 +18,22 @@ use crate::store::StoreUrl;
 use crate::{env, keys, output, store};
 
 pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
+    let limits = settings::read(args.limits.as_deref())?;
     let clock = Clock::system();
     let random = Random::system();
-    let outbound =
-        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
-    let engine = engine(args.store, &args.data, outbound, &clock, &random).await?;
+    let config = EngineConfig {
+        ceilings: Ceilings {
+            concurrent_max: limits.column_concurrent_max,
+            rate_max: limits.column_rate_max,
+            rate_optional: false,
+        },
+        outbound: OutboundGuard {
+            allow_private: args.allow_private,
+            allow: args.allow_hosts.into(),
+        },
+        ..EngineConfig::default()
+    };
+    let engine = engine(args.store, &args.data, config, &clock, &random).await?;
     let (keys, shown) = api_keys(engine.store().as_ref(), &random, args.new_key).await?;
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
@@ -40,6 +54,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         config: ServerConfig {
             loopback_hosts_only: args.listen.ip().is_loopback(),
             key_limit: Some(args.key_limit),
+            limits,
             ..ServerConfig::default()
         },
         dir: Some(args.data),
@@ -57,14 +72,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
 pub(super) async fn engine(
     url: Option<StoreUrl>,
     data: &Path,
-    outbound: OutboundGuard,
+    config: EngineConfig,
     clock: &Clock,
     random: &Random,
 ) -> Result<Engine, Failure> {
     let url = url.or_else(env::store);
     let store = patiently(clock, || store::open(url.as_ref(), data, clock)).await?;
     let sealer = Sealer::new(&directory_key(data, random)?, random.clone());
-    let config = EngineConfig { outbound, sealer: Some(sealer), ..EngineConfig::default() };
+    let config = EngineConfig { sealer: Some(sealer), ..config };
     Ok(Engine::new(store, clock.clone(), random.clone(), config))
 }
 

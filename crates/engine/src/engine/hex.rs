@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paceline_governor::{Limit, Rate};
+use paceline_governor::{Budget, Limit, Rate};
 use paceline_hex::{Books, Budgets, Note, Options, RunId as HexRunId, Session, TokenSource};
 use paceline_model::{
     CellError, Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, SmartKind, Table,
@@ -32,6 +32,14 @@ pub enum Settle {
 pub(super) struct Known {
     limits: [Vec<Limit>; 3],
     budgets: Budgets,
+}
+
+impl Known {
+    /// Its budgets, with what each is for.
+    pub(super) fn each(&self) -> [(&'static str, Budget); 3] {
+        let Budgets { triggers, reads, overall } = self.budgets.clone();
+        [("triggers", triggers), ("reads", reads), ("overall", overall)]
+    }
 }
 
 impl Engine {

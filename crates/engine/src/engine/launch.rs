@@ -82,6 +82,7 @@ impl Engine {
             lease: Lease { token: inner.token, lease: limits::LEASE },
             concurrent_max: concurrent_max as usize,
             progress,
+            tally: Arc::clone(&inner.tally),
             control: Control::new(concurrent_max as usize),
         });
         self.spawn(run.id, ctx);

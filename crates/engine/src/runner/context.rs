@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::queue::TaskQueue;
 use crate::progress::ProgressState;
+use crate::tally::Tally;
 use crate::task::Work;
 
 /// Tasks claimed at once at the least: a claim costs a transaction.
@@ -46,6 +47,7 @@ pub(crate) struct RunContext {
     pub(crate) lease: Lease,
     pub(crate) concurrent_max: usize,
     pub(crate) progress: Arc<ProgressState>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) control: Control,
 }
 

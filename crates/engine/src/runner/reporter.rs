@@ -30,6 +30,9 @@ pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended
             again.extend(one.again);
             reports.push(one.report);
         }
+        if let Some(smart) = &ctx.column.smart {
+            ctx.tally.add(smart.kind, reports.iter().filter_map(|report| report.attempt.as_ref()));
+        }
         match record(&ctx, reports).await {
             Ok(run) => ctx.progress.counted(run.counts),
             // What was not written stays leased and is taken up again by whoever resumes.

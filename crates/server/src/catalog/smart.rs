@@ -5,7 +5,7 @@ use paceline_model::SmartKind;
 use super::field::{COLUMN, ID, LABEL, NAME, TABLE, TYPE};
 use super::{Chapter, Field, Kind, Operation, Verb};
 use crate::KeyScope::{Read, Write};
-use crate::ops::{cells, columns};
+use crate::ops::{cells, smart};
 
 pub(super) const CHAPTER: Chapter = Chapter {
     name: "smart_columns",
@@ -34,7 +34,7 @@ const OPERATIONS: &[Operation] = &[
             Field::body("config", Kind::Object, CONFIG_ABOUT),
             Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
         ],
-        run: |ask| ask.of(columns::add_smart),
+        run: |ask| ask.of(smart::add_smart),
     },
     Operation {
         name: "update_smart_column",
@@ -49,7 +49,7 @@ const OPERATIONS: &[Operation] = &[
             Field::body("config", Kind::Object, CONFIG_ABOUT).optional(),
             Field::body("rate_limit", Kind::Rate, RATE_ABOUT).optional(),
         ],
-        run: |ask| ask.of(columns::update_smart),
+        run: |ask| ask.of(smart::update_smart),
     },
     Operation {
         name: "explain_cell",

@@ -1,15 +1,16 @@
-//! The chapter of tables: make them, look at them, put rows in and get them out.
+//! The chapter of tables: make them, look at them, delete them and bring them back.
 
-use paceline_model::limits;
+use paceline_model::{SmartKind, limits};
 
 use super::field::{DESCRIPTION, LABEL, NAME, TABLE, TYPE};
+use super::rows::CONFIRM;
 use super::{Chapter, Field, Kind, Operation, Verb};
 use crate::KeyScope::{Read, Write};
-use crate::ops::{rows, tables};
+use crate::ops::tables;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     name: "tables",
-    about: "Tables, their columns and their rows",
+    about: "Tables: make, show, rename, delete, restore",
     operations: OPERATIONS,
 };
 
@@ -32,7 +33,7 @@ const OPERATIONS: &[Operation] = &[
         scope: Write,
         default_tool: true,
         fields: &[
-            Field::body("name", NAME, "the table's name: a-z, 0-9 and _, beginning with a letter"),
+            Field::body("name", NAME, NAME_ABOUT),
             Field::body("description", DESCRIPTION, "what it is for").optional(),
             Field::body(
                 "columns",
@@ -53,55 +54,64 @@ const OPERATIONS: &[Operation] = &[
         run: |ask| ask.of(tables::schema),
     },
     Operation {
-        name: "insert_rows",
-        verb: Verb::Post,
-        path: "/api/tables/{table}/rows",
-        summary: "Insert up to 10,000 rows; all of them or none",
+        name: "update_table",
+        verb: Verb::Patch,
+        path: "/api/tables/{table}",
+        summary: "Change the name or the description of a table",
         scope: Write,
-        default_tool: true,
+        default_tool: false,
         fields: &[
             TABLE,
-            Field::body("rows", Kind::Rows, "the rows, as [{\"email\": \"a@example.com\"}]"),
+            Field::body("name", NAME, NAME_ABOUT).optional(),
+            Field::body("description", DESCRIPTION, "what it is for").optional(),
         ],
-        run: |ask| ask.of(rows::insert),
+        run: |ask| ask.of(tables::update),
     },
     Operation {
-        name: "query_rows",
-        verb: Verb::Get,
-        path: "/api/tables/{table}/rows",
-        summary: "Read a page of rows in the order of their ids",
-        scope: Read,
-        default_tool: true,
-        fields: &[
-            TABLE,
-            Field::query(
-                "limit",
-                Kind::Whole { min: 1, max: limits::PAGE_ROWS_MAX as u64 },
-                "rows of the page at the most; 25 if not given",
-            ),
-            Field::query("cursor", LABEL, "where to go on: `meta.next_cursor` of the page before"),
-            Field::query(
-                "columns",
-                Kind::Names { max: limits::TABLE_COLUMNS_MAX },
-                "the columns wanted, separated by commas; all if not given",
-            ),
-        ],
-        run: |ask| ask.of(rows::query),
+        name: "delete_table",
+        verb: Verb::Delete,
+        path: "/api/tables/{table}",
+        summary: "Delete a table; it can be restored for 30 days",
+        scope: Write,
+        default_tool: false,
+        fields: &[TABLE, CONFIRM],
+        run: |ask| ask.of(tables::delete),
     },
     Operation {
-        name: "count_rows",
+        name: "restore_table",
+        verb: Verb::Post,
+        path: "/api/tables/{table}/restore",
+        summary: "Bring a deleted table back, under its old name or another",
+        scope: Write,
+        default_tool: false,
+        fields: &[TABLE, Field::body("name", NAME, NAME_ABOUT).optional()],
+        run: |ask| ask.of(tables::restore),
+    },
+    Operation {
+        name: "list_deleted_tables",
         verb: Verb::Get,
-        path: "/api/tables/{table}/rows/count",
-        summary: "Count the rows of a table",
+        path: "/api/deleted-tables",
+        summary: "List the deleted tables that can be restored, newest first",
         scope: Read,
-        default_tool: true,
-        fields: &[TABLE],
-        run: |ask| ask.of(rows::count),
+        default_tool: false,
+        fields: &[],
+        run: |ask| ask.of(tables::list_deleted),
     },
 ];
+
+const NAME_ABOUT: &str = "the table's name: a-z, 0-9 and _, beginning with a letter";
 
 const COLUMN_FIELDS: &[Field] = &[
     Field::body("name", NAME, "the column's name: a-z, 0-9 and _, beginning with a letter"),
     Field::body("type", TYPE, "the type of its values"),
     Field::body("title", LABEL, "what a person calls it").optional(),
+    Field::body("config", Kind::Object, "options of a select, or how a smart column calls")
+        .optional(),
+    Field::body(
+        "kind",
+        Kind::OneOf(|| SmartKind::ALL.map(SmartKind::as_str).into()),
+        "makes it a smart column, as with add_smart_column",
+    )
+    .optional(),
+    Field::body("rate_limit", Kind::Rate, "of a smart column").optional(),
 ];

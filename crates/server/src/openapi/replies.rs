@@ -14,6 +14,12 @@ const OF_BODIES: [u16; 2] = [413, 415];
 /// Statuses that no operation answers: the request met none.
 const OF_NOBODY: [u16; 1] = [405];
 
+/// Answered before a request is one, and so without an envelope.
+const HEADS: [(u16, &str); 2] = [
+    (414, "the address is longer than 65,534 bytes"),
+    (431, "the headers are too many or too long"),
+];
+
 /// The responses of an operation.
 pub(super) fn of(operation: &Operation, generator: &mut SchemaGenerator) -> Json {
     let data = operation.schema(generator);
@@ -26,6 +32,9 @@ pub(super) fn of(operation: &Operation, generator: &mut SchemaGenerator) -> Json
         }
         let reference = format!("#/components/responses/{status}");
         responses.insert(status.to_string(), json!({"$ref": reference}));
+    }
+    for (status, description) in HEADS {
+        responses.insert(status.to_string(), json!({"description": description}));
     }
     responses.into()
 }

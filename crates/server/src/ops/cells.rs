@@ -9,11 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::rows::no_such_row;
 use super::{column, iso, table};
 use crate::App;
 use crate::app::RUNS_MAX;
-use crate::envelope::{Hint, Outcome};
-use crate::error::{ApiError, Code, Result};
+use crate::envelope::Outcome;
+use crate::error::Result;
 
 /// The state of a cell that no call fills.
 const PLAIN: &str = "plain";
@@ -129,10 +130,5 @@ async fn row(app: &App, table: &Table, column: &Column, id: RowId) -> Result<Row
         ..RowQuery::of(table.id)
     };
     let found = app.engine.store().rows(query).await?.into_iter().find(|row| row.id == id);
-    found.ok_or_else(|| {
-        let message = format!("table {:?} has no row {id}", table.name);
-        let hint =
-            Hint::new("query_rows", "see which rows there are").with("table", table.name.as_str());
-        ApiError::new(Code::RowNotFound, message).hint(hint)
-    })
+    found.ok_or_else(|| no_such_row(table, id))
 }

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::iso;
+use super::rows::unconfirmed;
 use super::sources::{Deleted, name_taken};
-use super::{iso, unconfirmed};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};

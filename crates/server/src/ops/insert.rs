@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use paceline_model::{ColumnId, Table, Value, limits, suggest};
+use paceline_model::{Column, ColumnId, Nearest, Table, Value, limits, nearest};
 use serde_json::{Map, Value as Json};
 
 use super::{SYSTEM_PREFIX, schema_hint};
 use crate::app::{FAULTS_TOLD_MAX, INSERT_VALUES_MAX};
-use crate::error::{ApiError, Code, Detail, Result, format_meant};
+use crate::error::{ApiError, Code, Detail, Result};
+
+/// Names that were corrected or ignored, told at once.
+const NAMES_TOLD_MAX: usize = 100;
 
 /// Rows as the store takes them.
 #[derive(Debug)]
@@ -16,33 +19,44 @@ pub(crate) struct Incoming {
     pub(crate) columns: Vec<ColumnId>,
     /// The values of each row in that order; what a row does not name is empty.
     pub(crate) rows: Vec<Vec<Value>>,
+    /// What was made of the names.
+    pub(crate) names: Told,
 }
 
-/// Checks a whole call; nothing is inserted if anything is wrong.
+/// What was made of names that no column has.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Each with the column that was taken for it.
+    pub(crate) corrected: Map<String, Json>,
+    /// Each as it was given; no value of it was kept.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Checks a whole call; nothing is inserted if anything is wrong. Of a name that no column has, and that no correction is
+/// beyond doubt for, the values are left out if the caller says so (`ignore_unknown`), else the call is refused: nothing is
+/// lost silently.
 ///
 /// # Errors
 /// `BATCH_TOO_LARGE` with the limit; else the first fault about names, or the first ten about values.
-pub(crate) fn incoming(table: &Table, given: Vec<Map<String, Json>>) -> Result<Incoming> {
-    if given.len() > limits::INSERT_ROWS_MAX {
-        let message = format!(
-            "{} rows in one call; at most {} are taken",
-            given.len(),
-            limits::INSERT_ROWS_MAX
-        );
-        let calls = given.len().div_ceil(limits::INSERT_ROWS_MAX);
-        let fix = format!(
-            "split it into {calls} calls of up to {} rows; nothing was inserted",
-            limits::INSERT_ROWS_MAX
-        );
+pub(crate) fn incoming(
+    table: &Table,
+    given: Vec<Map<String, Json>>,
+    rows_max: usize,
+    ignore_unknown: bool,
+) -> Result<Incoming> {
+    let total = given.len();
+    if total > rows_max {
+        let message = format!("{total} rows in one call; at most {rows_max} are taken");
+        let calls = total.div_ceil(rows_max);
+        let fix =
+            format!("split it into {calls} calls of up to {rows_max} rows; nothing was inserted");
         return Err(ApiError::new(Code::BatchTooLarge, message).fix(fix));
     }
-    let mut names = Names { table, columns: Vec::new(), places: HashMap::new() };
-    let total = given.len();
+    let mut names = Names::of(table, "rows", ignore_unknown);
     let mut rows = Vec::with_capacity(total);
-    let mut faults = Vec::new();
     for (index, fields) in given.into_iter().enumerate() {
-        rows.push(names.row(index, fields, &mut faults)?);
-        if faults.len() > FAULTS_TOLD_MAX {
+        rows.push(names.row(Some(index), fields)?);
+        if names.faults.len() > FAULTS_TOLD_MAX {
             break;
         }
         if total.saturating_mul(names.columns.len()) > INSERT_VALUES_MAX {
@@ -53,91 +67,196 @@ pub(crate) fn incoming(table: &Table, given: Vec<Map<String, Json>>) -> Result<I
             return Err(ApiError::new(Code::BatchTooLarge, message));
         }
     }
-    if !faults.is_empty() {
-        return Err(ApiError::faults(faults));
-    }
-    let width = names.columns.len();
+    let (columns, told) = names.end()?;
     for row in &mut rows {
-        row.resize(width, Value::Null);
+        row.resize(columns.len(), Value::Null);
     }
-    Ok(Incoming { columns: names.columns, rows })
+    Ok(Incoming { columns, rows, names: told })
 }
+
+/// The values of an update, checked as those of a row.
+///
+/// # Errors
+/// As [`incoming`].
+pub(crate) fn values(
+    table: &Table,
+    given: Map<String, Json>,
+) -> Result<(Vec<ColumnId>, Vec<Value>, Told)> {
+    let mut names = Names::of(table, "values", false);
+    let values = names.row(None, given)?;
+    let (columns, told) = names.end()?;
+    Ok((columns, values, told))
+}
+
+/// Where a value goes: the place among the columns named, and the place in the table.
+type Slot = (usize, usize);
 
 /// The names that came up so far and where their values go.
 struct Names<'t> {
     table: &'t Table,
+    /// The argument that they stand in.
+    argument: &'static str,
+    ignore_unknown: bool,
     columns: Vec<ColumnId>,
-    /// From a name as written to the place among `columns` and the place in the table.
-    places: HashMap<String, (usize, usize)>,
+    /// By name as written; nowhere if it is ignored.
+    slots: HashMap<String, Option<Slot>>,
+    /// The names of the last row in their order: the next one has mostly the same.
+    last: Vec<(String, Option<Slot>)>,
+    /// The row that last filled each of `columns`, counted from 1.
+    filled: Vec<usize>,
+    row: usize,
+    faults: Vec<Detail>,
+    told: Told,
 }
 
-impl Names<'_> {
-    fn row(
-        &mut self,
-        index: usize,
-        fields: Map<String, Json>,
-        faults: &mut Vec<Detail>,
-    ) -> Result<Vec<Value>> {
+impl<'t> Names<'t> {
+    fn of(table: &'t Table, argument: &'static str, ignore_unknown: bool) -> Self {
+        Self {
+            table,
+            argument,
+            ignore_unknown,
+            columns: Vec::new(),
+            slots: HashMap::new(),
+            last: Vec::new(),
+            filled: Vec::new(),
+            row: 0,
+            faults: Vec::new(),
+            told: Told::default(),
+        }
+    }
+
+    fn end(self) -> Result<(Vec<ColumnId>, Told)> {
+        if self.faults.is_empty() {
+            Ok((self.columns, self.told))
+        } else {
+            Err(ApiError::faults(self.faults))
+        }
+    }
+
+    fn row(&mut self, index: Option<usize>, fields: Map<String, Json>) -> Result<Vec<Value>> {
+        self.row += 1;
         let mut values = vec![Value::Null; self.columns.len()];
-        let mut filled = vec![false; self.columns.len()];
-        for (name, json) in fields {
-            let (place, at) = self.place(index, &name)?;
+        for (nth, (name, json)) in fields.into_iter().enumerate() {
+            let slot = match self.last.get(nth) {
+                Some((known, slot)) if *known == name => *slot,
+                _ => {
+                    let slot = self.slot(index, &name)?;
+                    self.last.truncate(nth);
+                    self.last.push((name.clone(), slot));
+                    slot
+                }
+            };
+            let Some((place, at)) = slot else { continue };
             if values.len() <= place {
                 values.resize(place + 1, Value::Null);
-                filled.resize(place + 1, false);
             }
-            if std::mem::replace(&mut filled[place], true) {
-                let column = &self.table.columns[at].name;
-                let problem = format!(
-                    "names the column {column:?} a second time, once by its name and once by its title"
-                );
-                return Err(ApiError::field(format!("rows[{index}].{}", short(&name)), problem));
+            let column = &self.table.columns[at];
+            if std::mem::replace(&mut self.filled[place], self.row) == self.row {
+                let problem =
+                    format!("names the column {:?} a second time in the same row", column.name);
+                return Err(ApiError::field(self.field(index, &name), problem));
             }
-            match Value::of(&self.table.columns[at], json) {
+            match Value::of(column, json) {
                 Ok(value) => values[place] = value,
-                Err(error) => faults.push(Detail {
-                    field: format!("rows[{index}].{}", short(&name)),
-                    problem: error.to_string(),
-                }),
+                Err(error) => {
+                    let field = self.field(index, &name);
+                    self.faults.push(Detail { field, problem: error.to_string() });
+                }
             }
         }
         Ok(values)
     }
 
-    fn place(&mut self, index: usize, name: &str) -> Result<(usize, usize)> {
-        if let Some(known) = self.places.get(name) {
-            return Ok(*known);
+    fn field(&self, index: Option<usize>, name: &str) -> String {
+        match index {
+            Some(index) => format!("{}[{index}].{}", self.argument, short(name)),
+            None => format!("{}.{}", self.argument, short(name)),
         }
-        let column = self.table.column(name).ok_or_else(|| self.unknown(index, name))?;
-        if column.smart.is_some() {
-            let problem = "is a smart column; its cells are filled by its runs, so leave it out";
-            return Err(ApiError::field(format!("rows[{index}].{}", short(name)), problem));
-        }
-        let id = column.id;
-        // Found by name or by title: one column either way.
-        let place = self.columns.iter().position(|known| *known == id).unwrap_or_else(|| {
-            self.columns.push(id);
-            self.columns.len() - 1
-        });
-        let at = self.table.columns.iter().position(|column| column.id == id).unwrap_or_default();
-        self.places.insert(name.to_owned(), (place, at));
-        Ok((place, at))
     }
 
-    fn unknown(&self, index: usize, name: &str) -> ApiError {
-        let field = format!("rows[{index}].{}", short(name));
-        if name.starts_with(SYSTEM_PREFIX) {
-            let message = format!("{field}: system columns cannot be written");
-            return ApiError::new(Code::SystemColumnImmutable, message);
+    fn slot(&mut self, index: Option<usize>, name: &str) -> Result<Option<Slot>> {
+        if let Some(known) = self.slots.get(name) {
+            return Ok(*known);
         }
-        let plain = || self.table.columns.iter().filter(|column| column.smart.is_none());
-        let meant = suggest(name, plain().map(|column| column.name.as_str()));
-        let suffix = meant.map_or_else(String::new, format_meant);
+        let column = match self.table.column(name) {
+            Some(column) => Some(column),
+            None => self.corrected(index, name)?,
+        };
+        let slot = match column {
+            Some(column) if column.smart.is_some() => {
+                let problem =
+                    "is a smart column; its cells are filled by its runs, so leave it out";
+                return Err(ApiError::field(self.field(index, name), problem));
+            }
+            Some(column) => Some(self.slot_of(column)),
+            None => None,
+        };
+        self.slots.insert(name.to_owned(), slot);
+        Ok(slot)
+    }
+
+    fn slot_of(&mut self, column: &Column) -> Slot {
+        // Found by name, by title or by correction: one column either way.
+        let place = self.columns.iter().position(|known| *known == column.id);
+        let place = place.unwrap_or_else(|| {
+            self.columns.push(column.id);
+            self.filled.push(0);
+            self.columns.len() - 1
+        });
+        let at = self.table.columns.iter().position(|known| known.id == column.id);
+        (place, at.unwrap_or_default())
+    }
+
+    /// The column that a misspelt name stands for; none if the name is to be ignored.
+    fn corrected(&mut self, index: Option<usize>, name: &str) -> Result<Option<&'t Column>> {
+        if name.starts_with(SYSTEM_PREFIX) {
+            let message = format!("{}: system columns cannot be written", self.field(index, name));
+            return Err(ApiError::new(Code::SystemColumnImmutable, message));
+        }
+        let names = self.table.columns.iter().map(|column| column.name.as_str());
+        match nearest(name, names) {
+            Nearest::One(meant) => {
+                if self.told.corrected.len() < NAMES_TOLD_MAX {
+                    self.told.corrected.insert(short(name), meant.into());
+                }
+                Ok(self.table.column(meant))
+            }
+            _ if self.ignore_unknown => {
+                if self.told.ignored.len() < NAMES_TOLD_MAX {
+                    self.told.ignored.push(short(name));
+                }
+                Ok(None)
+            }
+            Nearest::Tie(near) => {
+                let problem = format!("could be any of the columns {}", near.join(", "));
+                Err(self.unknown(index, name, &problem, None))
+            }
+            Nearest::None => {
+                let plain = self.table.columns.iter().filter(|column| column.smart.is_none());
+                let names = plain.map(|column| column.name.as_str());
+                let meant = paceline_model::suggest(name, names);
+                Err(self.unknown(index, name, "there is no column of that name", meant))
+            }
+        }
+    }
+
+    fn unknown(
+        &self,
+        index: Option<usize>,
+        name: &str,
+        problem: &str,
+        meant: Option<&str>,
+    ) -> ApiError {
         let message =
-            format!("{field}: table {:?} has no column of that name{suffix}", self.table.name);
+            format!("{}: {problem} in table {:?}", self.field(index, name), self.table.name);
+        let fix = if self.argument == "rows" {
+            "use the names of the table's columns, add the column first, or send ignore_unknown: true to leave such values out; nothing was inserted"
+        } else {
+            "use the names of the table's columns; nothing was changed"
+        };
         ApiError::new(Code::ColumnNotFound, message)
-            .fix("use the names of the table's columns; nothing was inserted")
-            .meant_as_said(meant.map(str::to_owned))
+            .meant(meant)
+            .fix(fix)
             .hint(schema_hint(self.table))
     }
 }

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::{iso, table, unconfirmed};
+use super::rows::unconfirmed;
+use super::{iso, table};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};

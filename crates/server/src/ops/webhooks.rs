@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::rows::unconfirmed;
 use super::sources::{Deleted, name_taken};
-use super::{column, iso, table, unconfirmed};
+use super::{column, iso, table};
 use crate::App;
 use crate::app::RUNS_DEFAULT;
 use crate::envelope::{Hint, Outcome};

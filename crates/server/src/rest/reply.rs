@@ -3,11 +3,13 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 
+use crate::catalog::Sent;
 use crate::envelope;
 use crate::error::{ApiError, Code};
 
@@ -25,6 +27,22 @@ pub(crate) fn answered(status: StatusCode, envelope: Bytes) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The response for what an operation sent.
+pub(super) fn sent(sent: Sent) -> Response {
+    match sent {
+        Sent::Whole(envelope) => answered(StatusCode::OK, envelope),
+        Sent::Stream(stream) => {
+            // An error in the body cuts the connection: the caller sees that something is missing.
+            let body = stream.body.map_err(|error| std::io::Error::other(error.0.message));
+            let mut response = answered(StatusCode::OK, Bytes::new());
+            *response.body_mut() = Body::from_stream(body);
+            let content_type = HeaderValue::from_static(stream.content_type);
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+            response
+        }
+    }
 }
 
 /// The response for an error.

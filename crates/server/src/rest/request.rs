@@ -5,17 +5,20 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{RawPathParams, Request};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use serde_json::{Map, Value as Json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use crate::catalog::{Operation, Place, from_text};
+use crate::catalog::{Kind, Operation, Place, from_text};
 use crate::error::{ApiError, Code, Result};
 
 /// What the memory for bodies is counted in.
 pub(super) const BODY_UNIT_BYTES: usize = 64 * 1024;
+
+/// The format of streams that is asked for by `Accept: application/x-ndjson` as well.
+const NDJSON: &str = "ndjson";
 
 /// Units for so many bytes.
 pub(super) fn body_units(bytes: usize) -> usize {
@@ -37,9 +40,12 @@ pub(super) async fn arguments(
     let takes_body = operation.fields.iter().any(|field| field.place == Place::Body);
     let (given, held) = body_object(shared, &parts, body, takes_body).await?;
     for (name, value) in given {
-        // What stands in the path is not taken from the body as well: the two might differ.
+        // What stands elsewhere is not taken from the body as well: the two might differ.
         if field(&name, Place::Path).is_some() {
             return Err(ApiError::field(name, "belongs into the path, not into the body"));
+        }
+        if field(&name, Place::Query).is_some() {
+            return Err(ApiError::field(name, "belongs into the query, not into the body"));
         }
         arguments.insert(name, value);
     }
@@ -59,7 +65,23 @@ pub(super) async fn arguments(
             field(name, Place::Path).map_or_else(|| text.into(), |field| from_text(field, text));
         arguments.insert(name.to_owned(), value);
     }
+    if streams_lines(operation, &parts, &arguments) {
+        arguments.insert("format".to_owned(), NDJSON.into());
+    }
     Ok((arguments, held))
+}
+
+/// Whether a stream is to come as lines because the caller's `Accept` says so, and not its arguments.
+fn streams_lines(operation: &Operation, parts: &Parts, arguments: &Map<String, Json>) -> bool {
+    let takes_lines = operation.fields.iter().any(|field| {
+        field.name == "format"
+            && matches!(field.kind, Kind::OneOf(names) if names().contains(&NDJSON))
+    });
+    let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    takes_lines
+        && !arguments.contains_key("format")
+        && arguments.get("limit").and_then(Json::as_u64) == Some(0)
+        && accept.is_some_and(|accept| accept.contains("application/x-ndjson"))
 }
 
 async fn body_object(

@@ -172,12 +172,12 @@ impl Bound {
 }
 
 /// A value of a record for a column. Text shows numbers and flags as text, as cells of smart columns do.
-pub(crate) fn typed(column: &Column, json: Json) -> paceline_model::Result<Value> {
+fn typed(column: &Column, json: Json) -> paceline_model::Result<Value> {
     let json = match json {
         Json::Number(_) | Json::Bool(_) if column.kind == ColumnType::Text => {
             Json::String(json.to_string())
         }
         json => json,
     };
-    Value::from_json(column.kind, json)
+    Value::of(column, json)
 }

@@ -8,7 +8,7 @@ use super::db::Db;
 use super::param::params;
 use super::records::Target;
 use super::rows::Parts;
-use super::schema::table_ref;
+use super::schema::{check_still, table_ref};
 use super::value::encode;
 use super::{changes, runs};
 use crate::codec::{encode_error, signed, unsigned};
@@ -94,6 +94,7 @@ impl<'r> Ended<'r> {
             biased;
             self.write_values(db, target),
             self.write_records(db, target),
+            check_still(db, target.table, &target.table_name),
         )?;
         Ok(())
     }

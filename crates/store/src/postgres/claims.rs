@@ -7,7 +7,7 @@ use paceline_model::{
 
 use super::db::Db;
 use super::param::{Found, params};
-use super::schema::{Place, places, select_list, table_ref};
+use super::schema::{Place, check_still, places, select_list, table_ref};
 use super::{notes, rows};
 use crate::codec::signed;
 use crate::error::Result;
@@ -16,6 +16,7 @@ use crate::rules::{self, SCAN_ROWS_MAX};
 /// What a claim needs to know of its run.
 struct Source {
     run: RunId,
+    table: TableId,
     column: ColumnId,
     scope: Scope,
     /// Rows up to here have been claimed at least once.
@@ -51,9 +52,12 @@ pub(super) async fn claim_tasks(
             biased;
             insert(db, &source, lease.token, until, &fresh),
             move_cursor(db, run, cursor),
+            check_still(db, source.table, &source.table_name),
         )?;
         tasks.extend(fresh);
         tasks.sort_unstable_by_key(|task| task.row);
+    } else {
+        check_still(db, source.table, &source.table_name).await?;
     }
     if source.noted {
         notes::add_to(db, source.column, &mut tasks).await?;
@@ -122,6 +126,7 @@ async fn source(db: &Db, run: RunId, inputs: &[ColumnId]) -> Result<Option<Sourc
     let table = TableId(found.int(0)?);
     Ok(Some(Source {
         run,
+        table,
         column: ColumnId(found.int(1)?),
         scope: rules::parse_scope(&found.text(2)?)?,
         cursor: found.int(4)?,

@@ -103,10 +103,20 @@ pub(super) async fn hold(db: &Db, table: TableId, mode: &str) -> Result<String> 
     let name = table_name(db, table).await?;
     lock(db, &name, mode).await?;
     // Whoever held it before may have renamed it, and another table may be called so now.
-    if table_name(db, table).await? != name {
-        return Err(failed("the table was renamed at this moment; try again", true).into());
-    }
+    check_still(db, table, &name).await?;
     Ok(name)
+}
+
+/// Refuses to go on if a table is not called so any more: asked once a statement has named it, and so holds whatever is
+/// called so, this tells that it was the right one.
+pub(super) async fn check_still(db: &Db, table: TableId, name: &str) -> Result<()> {
+    let sql = "-- paceline: check_still\n\
+               SELECT 1 FROM paceline._ht_tables WHERE id = $1 AND name = $2";
+    if db.first(sql, params![table.0, name]).await?.is_none() {
+        let problem = "the table was renamed or deleted at this moment; try again";
+        return Err(failed(problem, true).into());
+    }
+    Ok(())
 }
 
 /// Refuses a name that is taken. Asked of the database itself, so that a table that somebody made with an SQL shell is

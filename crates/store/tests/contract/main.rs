@@ -26,6 +26,7 @@ mod peek;
 mod postgres;
 mod postgres_address;
 mod postgres_commit;
+mod postgres_names;
 mod recovery;
 mod registry;
 mod rows;

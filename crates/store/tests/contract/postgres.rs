@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paceline_clock::{Clock, SimClock};
-use paceline_model::{CellState, Column, Error, RowId, RunStatus, Scope, Store, Table, Value};
+use paceline_model::{
+    CellState, Column, ColumnChange, Error, NewItem, RowId, RunStatus, Scope, Store, Table,
+    TableChange, Value,
+};
 use paceline_store::{Access, PostgresStore};
 
 use crate::backends::Home;
@@ -13,7 +16,7 @@ use crate::server::pause;
 use crate::support::{Scene, claimed, finish, leads, lease};
 
 /// A store for one of several processes, in real time.
-fn shared(home: &Home) -> Arc<dyn Store> {
+pub(crate) fn shared(home: &Home) -> Arc<dyn Store> {
     PostgresStore::open(&home.address, Clock::system(), Access::Shared).unwrap()
 }
 
@@ -23,7 +26,7 @@ fn scene(store: Arc<dyn Store>) -> Scene {
 }
 
 /// Runs real tasks side by side.
-fn in_real_time(case: impl Future<Output = ()>) {
+pub(crate) fn in_real_time(case: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(case);
 }
@@ -142,6 +145,14 @@ async fn jostle(scene: Scene, city: Column, run: paceline_model::Run, token: i64
             rows.iter().rev().map(|row| finish(row.0, CellState::Completed, now)).collect()
         };
         store.record_intents(run.id, token, &rows).await.unwrap();
+        let described = format!("round {round} of {token}");
+        let change = TableChange { name: None, description: Some(described) };
+        let item = |name: &str| NewItem {
+            kind: "job",
+            table: Some(table),
+            name: format!("{name} {token} {round}"),
+            body: serde_json::json!(round),
+        };
         let (renewed, recorded, moved, added, inserted, refused, changed) = tokio::join!(
             store.renew_leases(lease(token)),
             store.record(run.id, token, reports()),
@@ -154,10 +165,29 @@ async fn jostle(scene: Scene, city: Column, run: paceline_model::Run, token: i64
         renewed.unwrap();
         recorded.unwrap();
         moved.unwrap();
-        added.unwrap();
+        let added_id = added.unwrap().id;
         inserted.unwrap();
         changed.unwrap();
         assert!(matches!(refused.unwrap_err(), Error::Conflict(_)));
+        let (described, made, logged, kept) = tokio::join!(
+            store.update_table(table, change),
+            store.create_item(item("a")),
+            store.append_entries("audit", vec![(0, serde_json::json!(1)); 3], 5),
+            store.delete_table(table),
+        );
+        described.unwrap();
+        made.unwrap();
+        logged.unwrap();
+        assert!(matches!(kept.unwrap_err(), Error::Conflict(_)), "its run is at work");
+        let renamed =
+            ColumnChange { name: Some(format!("d{token}_{round}")), ..Default::default() };
+        let (renamed, inserted) = tokio::join!(
+            store.update_column(added_id, renamed),
+            store.insert_rows(table, &[], vec![])
+        );
+        renamed.unwrap();
+        inserted.unwrap();
+        store.delete_column(added_id).await.unwrap();
     }
 }
 
@@ -184,7 +214,11 @@ fn verbs_that_meet_wait_for_each_other_and_never_in_a_circle() {
 }
 
 /// Inserts a row at a time until told to stop; answers how many were answered for.
-async fn insert_until(store: Arc<dyn Store>, table: Table, stop: Arc<AtomicBool>) -> u64 {
+pub(crate) async fn insert_until(
+    store: Arc<dyn Store>,
+    table: Table,
+    stop: Arc<AtomicBool>,
+) -> u64 {
     let mut inserted = 0;
     while !stop.load(Ordering::Relaxed) {
         let row = vec![vec![Value::Null]];
