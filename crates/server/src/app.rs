@@ -14,6 +14,7 @@ use paceline_model::limits;
 use crate::ApiKeys;
 use crate::auth::Access;
 use crate::jobs::{Jobs, Links};
+use crate::sources::Hub;
 use crate::vitals::Vitals;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
@@ -40,6 +41,8 @@ pub struct App {
     parts: Arc<AppParts>,
     /// Who is let in, and what is on record of it.
     pub(crate) access: Arc<Access>,
+    /// What sources and webhooks share.
+    pub(crate) sources: Arc<Hub>,
     /// What it knows of itself.
     pub(crate) vitals: Arc<Vitals>,
     /// Imports and exports.
@@ -68,9 +71,10 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
+        let sources = Arc::new(Hub::new(&parts.clock));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
         let jobs = Arc::new(Jobs::new(Links::new(parts.engine.sealer(), &parts.random)));
-        Self { parts: Arc::new(parts), access, vitals, jobs }
+        Self { parts: Arc::new(parts), access, vitals, jobs, sources }
     }
 
     /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.

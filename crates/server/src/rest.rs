@@ -15,7 +15,7 @@ use axum::routing::{MethodFilter, Router, get, on};
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
-pub(crate) use request::{check_type, read as read_body};
+pub(crate) use request::{check_type, read as read_body, read_up_to};
 
 use crate::catalog::{Caller, Operation, Verb, operations};
 use crate::error::{ApiError, Code, Result};
@@ -53,6 +53,7 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
+        .merge(crate::sources::routes())
         .merge(crate::openapi::routes(&shared.app.config.limits))
         .merge(crate::jobs::open())
         .route("/healthz", get(health::health).fallback(wrong_method))
@@ -132,7 +133,7 @@ async fn no_such_route(request: Request) -> Response {
     refused(&error)
 }
 
-async fn wrong_method(request: Request) -> Response {
+pub(crate) async fn wrong_method(request: Request) -> Response {
     let shown: String = request.uri().path().chars().take(200).collect();
     let error = ApiError::new(
         Code::MethodNotAllowed,

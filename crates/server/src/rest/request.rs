@@ -135,7 +135,16 @@ pub(crate) async fn read(
     parts: &Parts,
     body: Body,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
-    let bytes_max = shared.app.config.body_bytes_max;
+    read_up_to(shared, parts, body, shared.app.config.body_bytes_max).await
+}
+
+/// As [`read`], for bodies of at most so many bytes.
+pub(crate) async fn read_up_to(
+    shared: &Shared,
+    parts: &Parts,
+    body: Body,
+    bytes_max: usize,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
     let length = parts
         .headers
         .get(CONTENT_LENGTH)

@@ -221,6 +221,7 @@ pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
     Ok(())
 }
 
+#[allow(dead_code, reason = "import_rows calls it when it has made a job")]
 /// Lists an import of a file among the sources of its table.
 pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<i64> {
     let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };
@@ -238,18 +239,17 @@ pub(crate) fn made_secret(app: &App) -> String {
 
 /// What the secrets of something are bound to: itself, and the host they are for. Moved to another one, they do not open.
 pub(crate) fn place_of(what: &str, state: i64, url: &str) -> String {
-    let origin = url::Url::parse(url).map_or_else(
-        |_| "nowhere".to_owned(),
-        |url| url.origin().ascii_serialization(),
-    );
+    let origin = url::Url::parse(url)
+        .map_or_else(|_| "nowhere".to_owned(), |url| url.origin().ascii_serialization());
     format!("{what}:{state}:{origin}")
 }
 
 /// The filter that was written down, for the table as it is now.
 pub(crate) fn filter_of(table: &Table, field: &str, json: Option<&Json>) -> Result<Filter> {
-    let _ = (table, field);
-    match json {
-        None => Ok(Filter::All(Vec::new())),
-        Some(_) => Err(ApiError::field(field, "not built yet")),
-    }
+    let Some(json) = json else { return Ok(Filter::All(Vec::new())) };
+    Filter::parse(table, json).map_err(|error| {
+        let at = if error.field.is_empty() { String::new() } else { format!(".{}", error.field) };
+        let message = format!("{field}{at}: {}", error.problem);
+        ApiError::new(Code::InvalidFilter, message).meant_as_said(error.did_you_mean)
+    })
 }

@@ -38,7 +38,10 @@ impl Path {
                 .ok_or_else(|| format!("{text:?} has brackets that do not hold a number"))?;
         }
         if steps.len() > STEPS_MAX {
-            return Err(format!("a path of {} steps is over the limit of {STEPS_MAX}", steps.len()));
+            return Err(format!(
+                "a path of {} steps is over the limit of {STEPS_MAX}",
+                steps.len()
+            ));
         }
         Ok(Self(steps))
     }
