@@ -190,24 +190,6 @@ pub(crate) struct LabArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  paceline api
-  paceline api insert_rows --help
-  paceline api --key-file key list_runs --table airports --limit 5")]
-pub(crate) struct ApiArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7223")]
-    pub(crate) url: String,
-    /// A file that holds an API key; PACELINE_API_KEY if not given
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-    /// The operation and its fields: insert_rows --table airports --rows '[{\"iata\": \"BOS\"}]'
-    #[arg(value_name = "OPERATION", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) words: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// The directory that holds everything; made if it is not there
     #[arg(long, value_name = "DIR")]
