@@ -233,6 +233,9 @@ pub(crate) struct McpArgs {
     /// Allow columns to call addresses inside this machine and its network
     #[arg(long, requires = "data")]
     pub(crate) allow_private: bool,
+    /// As of `paceline serve`: allow this host, and no other inside
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]|CIDR", action = ArgAction::Append, requires = "data")]
+    pub(crate) allow_hosts: Vec<AllowedHost>,
     /// Use the tables of this server instead; or set PACELINE_URL
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod api;
 mod demo;
 mod enrich;
 mod follow;
@@ -15,6 +16,7 @@ use crate::exit::{Exit, Failure};
 /// Runs a command to its end.
 pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Api(args) => api::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Enrich(args) => enrich::run(*args).await,
         Command::Plan(args) => plan::run(&args),

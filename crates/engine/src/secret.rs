@@ -19,6 +19,8 @@ const NONCE_BYTES: usize = 24;
 #[derive(Clone)]
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
+    /// What other keys are derived from; it tells nothing of the key itself.
+    root: [u8; 32],
     random: Random,
 }
 
@@ -26,7 +28,14 @@ impl Sealer {
     /// A sealer with this key.
     #[must_use]
     pub fn new(key: &[u8; 32], random: Random) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(key.into()), random }
+        let root = blake3::derive_key("paceline 2026-11 root of derived keys", key);
+        Self { cipher: XChaCha20Poly1305::new(key.into()), root, random }
+    }
+
+    /// A key for another purpose: always the same for this key and that purpose, and of no use to find the key.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        *blake3::keyed_hash(&self.root, purpose.as_bytes()).as_bytes()
     }
 
     /// Seals `plain`, bound to `place`: a sealed value moved to another place does not open.

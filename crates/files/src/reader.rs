@@ -46,6 +46,12 @@ impl Row {
         Json::Object(object).to_string()
     }
 
+    /// Its values, and the record as it was written where that is text.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Value>, Option<String>) {
+        (self.values, self.raw)
+    }
+
     /// About how many bytes it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {

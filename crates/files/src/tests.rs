@@ -3,6 +3,7 @@
 mod input;
 mod output;
 mod properties;
+mod tables;
 
 use std::convert::Infallible;
 use std::fs;

@@ -44,6 +44,9 @@ settable! {
     MCP_PAGE_ROWS_MAX mcp_page_rows_max: usize = 100, "rows", SEED, 1..=PAGE_ROWS_MAX;
     /// Rows of an export that are answered inline; more become a file with a link.
     EXPORT_INLINE_ROWS_MAX export_inline_rows_max: usize = 50_000, "rows", SEED, 1..=1_000_000;
+    /// How long a link to a file holds, and with it the file of an export.
+    FILE_LINK_LIFETIME file_link_lifetime: Duration = Duration::from_secs(3600), "s", OURS,
+        Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
     /// The longest time that a call of the HTTP proxy may take.
     PROXY_TIMEOUT_MAX proxy_timeout_max: Duration = Duration::from_secs(60), "s", SEED,
         Duration::from_secs(1)..=CALL_TIMEOUT_MAX;
@@ -199,6 +202,20 @@ fixed! {
     LOG_APPEND_MAX: usize = 10_000, "lines", OURS;
     /// Lines that a log keeps at the most, whatever its owner asks for.
     LOG_ENTRIES_MAX: u64 = 1_000_000, "lines", OURS;
+    /// Bytes of one file that is uploaded for an import.
+    UPLOAD_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024, "bytes", OURS;
+    /// Bytes of all files of imports and exports together.
+    FILES_BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024, "bytes", OURS;
+    /// Uploads at once; further ones wait.
+    UPLOADS_AT_ONCE_MAX: usize = 4, "uploads", OURS;
+    /// Imports and exports at work at once.
+    JOBS_AT_WORK_MAX: usize = 2, "jobs", OURS;
+    /// Imports and exports that have not come to an end, those at work among them; more are refused.
+    JOBS_OPEN_MAX: usize = 100, "jobs", OURS;
+    /// Imports and exports that came to an end and are still listed.
+    JOBS_KEPT_MAX: usize = 1_000, "jobs", OURS;
+    /// How long the report of an import's bad rows is kept.
+    IMPORT_REPORT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600), "s", OURS;
     /// Options of one select or multi_select column.
     OPTIONS_MAX: usize = 1_000, "options", OURS;
     /// Bytes of one option.

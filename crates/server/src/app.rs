@@ -13,6 +13,7 @@ use paceline_model::limits;
 
 use crate::ApiKeys;
 use crate::auth::Access;
+use crate::jobs::{Jobs, Links};
 use crate::vitals::Vitals;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
@@ -39,7 +40,10 @@ pub struct App {
     parts: Arc<AppParts>,
     /// Who is let in, and what is on record of it.
     pub(crate) access: Arc<Access>,
+    /// What it knows of itself.
     pub(crate) vitals: Arc<Vitals>,
+    /// Imports and exports.
+    pub(crate) jobs: Arc<Jobs>,
 }
 
 /// What an [`App`] is made of.
@@ -65,7 +69,14 @@ impl App {
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
-        Self { parts: Arc::new(parts), access, vitals }
+        let jobs = Arc::new(Jobs::new(Links::new(parts.engine.sealer(), &parts.random)));
+        Self { parts: Arc::new(parts), access, vitals, jobs }
+    }
+
+    /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.
+    /// [`crate::serve`] does this too.
+    pub async fn work_on_jobs(&self) {
+        crate::jobs::work(self).await;
     }
 }
 

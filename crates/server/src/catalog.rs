@@ -6,6 +6,7 @@ mod answer;
 mod check;
 mod columns;
 mod field;
+mod files;
 mod http;
 mod providers;
 mod rows;
@@ -85,6 +86,7 @@ pub static CATALOGUE: &[Chapter] = &[
     rows::CHAPTER,
     smart::CHAPTER,
     runs::CHAPTER,
+    files::CHAPTER,
     http::CHAPTER,
     providers::CHAPTER,
     access::CHAPTER,

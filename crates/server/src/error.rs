@@ -51,6 +51,7 @@ codes! {
     NotFound 404 "NOT_FOUND" "look it up again; it may have been removed";
     ToolNotFound 404 "TOOL_NOT_FOUND" "list the tools, or call hypertab_call_operation without arguments to see every operation";
     NoSuchRoute 404 "ROUTE_NOT_FOUND" "check the path; every path of the API begins with /api";
+    LinkExpired 410 "LINK_EXPIRED" "export again, or ask for the job again for a new link";
     MethodNotAllowed 405 "METHOD_NOT_ALLOWED" "use a method from the Allow header";
     TableDeleted 410 "TABLE_DELETED" "restore the table; it is kept for 30 days";
     TableAlreadyExists 409 "TABLE_ALREADY_EXISTS" "choose another name";
@@ -169,6 +170,12 @@ impl ApiError {
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         let message = "the server could not do this because of a fault of its own";
         Self::new(Code::InternalError, message).because(what)
+    }
+
+    /// With another message, for a fault of ours that a caller may know.
+    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
     }
 
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {

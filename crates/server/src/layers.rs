@@ -96,7 +96,7 @@ fn operation_of(request: &Request) -> &'static str {
     let found = operations().find(|one| one.path == route && one.verb.as_str() == method);
     match found {
         Some(operation) => operation.name,
-        None => *ROUTES.iter().find(|known| **known == route).unwrap_or(&"none"),
+        None => ROUTES.iter().find(|known| **known == route).unwrap_or(&"none"),
     }
 }
 

@@ -25,6 +25,7 @@ mod auth;
 mod catalog;
 mod envelope;
 mod error;
+mod jobs;
 mod layers;
 mod mcp;
 mod metrics;

@@ -47,12 +47,14 @@ pub fn router(app: App) -> Router {
         guarded = guarded.route(operation.path, on(filter(operation.verb), handler));
     }
     guarded
+        .merge(crate::jobs::guarded())
         .merge(crate::mcp::routes())
         .merge(crate::metrics::routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
         .merge(crate::openapi::routes(&shared.app.config.limits))
+        .merge(crate::jobs::open())
         .route("/healthz", get(health::health).fallback(wrong_method))
         .route("/readyz", get(health::ready).fallback(wrong_method))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::frame))

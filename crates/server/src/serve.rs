@@ -29,6 +29,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A connection that fails ends alone, and a listener that cannot accept for the moment tries again.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
     let (clock, config, app_vitals) = (app.clock.clone(), app.config, Arc::clone(&app.vitals));
+    let mut jobs = std::pin::pin!({
+        let app = app.clone();
+        async move { app.work_on_jobs().await }.fuse()
+    });
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
     let (router, access) = (router(app.clone()), Arc::clone(&app.access));
@@ -39,6 +43,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     loop {
         let (stream, place) = tokio::select! {
             () = &mut shutdown => break,
+            () = &mut jobs => continue,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accept(&listener, &places, &clock) => accepted,
         };

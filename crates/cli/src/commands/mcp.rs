@@ -41,7 +41,8 @@ pub(crate) async fn run(args: McpArgs) -> Result<Exit, Failure> {
 async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit, Failure> {
     let clock = Clock::system();
     let random = Random::system();
-    let outbound = OutboundGuard::private(args.allow_private);
+    let outbound =
+        OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
     let config = EngineConfig { outbound, ..EngineConfig::default() };
     let opened = serve::engine(args.store, &data, config, &clock, &random).await;
     let engine = opened.map_err(|failure| {

@@ -39,8 +39,10 @@ struct Served {
 async fn served() -> Served {
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
-    command.env("PACELINE_API_KEY", KEY).env("RUST_LOG", "error").stdin(Stdio::null());
+    // Its key is to be refused for what it asks, and not for how often.
+    command.args(["serve", "--listen", "127.0.0.1:0", "--key-limit", "100000/s", "--data"]);
+    command.arg(dir.path());
+    command.env("PACELINE_API_KEY", KEY).env("PACELINE_LOG", "error").stdin(Stdio::null());
     let process = Process::spawn(&mut command);
     let line = process.prints("listening on ").await;
     let url = line.trim_start_matches("listening on ").to_owned();

@@ -241,7 +241,7 @@ impl MadeKey {
             Ok(item) => self.version.store(item.version, Ordering::Relaxed),
             // Revoked meanwhile, or the store is away: the next use tries again.
             Err(error) => {
-                tracing::debug!(%error, key = self.id, "the use of a key was not written")
+                tracing::debug!(%error, key = self.id, "the use of a key was not written");
             }
         }
     }

@@ -22,9 +22,13 @@ pub async fn mcp_stdio(
 ) -> Result<(), String> {
     let line_bytes_max = app.config.body_bytes_max;
     let visitor = Visitor { caller: Caller::of_this_process(Face::Mcp), toolsets };
-    let audit = app.access.audit.clone();
+    let (audit, clock, drain) =
+        (app.access.audit.clone(), app.clock.clone(), app.config.drain_timeout);
     let ended = speak(Desk { app, visitor }, line_bytes_max, shutdown).await;
-    audit.written().await;
+    tokio::select! {
+        () = audit.written() => {}
+        () = clock.sleep(drain) => {}
+    }
     ended
 }
 

@@ -1,12 +1,12 @@
 //! AI providers: whose models are used. A key is sealed for the origin that it belongs to: for any other it does not open, so
 //! nothing that names another address gets it.
 
+mod ask;
 mod known;
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
-use paceline_engine::{FetchReply, FetchRequest, OutboundError, OutboundGuard};
+use paceline_engine::{FetchRequest, OutboundError, OutboundGuard};
 use paceline_model::{Item, NewItem, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,10 +22,6 @@ use known::{Known, OPENAI_COMPATIBLE};
 
 /// The kind of their items.
 const KIND: &str = "ai_provider";
-/// Models of a provider that are kept.
-const MODELS_MAX: usize = 500;
-/// Bytes of a model's name.
-const MODEL_BYTES_MAX: usize = 256;
 /// Time for a test.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Characters of a key that are shown.
@@ -173,10 +169,10 @@ pub(crate) async fn test(app: App, input: OneProvider) -> Result<Outcome<TestedP
     let known = Known::named(&body.provider)?;
     let base_url = Url::parse(&body.base_url)
         .map_err(|error| ApiError::internal(format!("AI provider {}: {error}", item.id)))?;
-    let url = joined(&base_url, "models");
+    let url = ask::joined(&base_url, "models");
     let key = open(&app, &body.key, &url)?;
     let request = FetchRequest {
-        headers: credentials(known, &key)?,
+        headers: ask::credentials(known, &key)?,
         timeout: TEST_TIMEOUT,
         ..FetchRequest::get(url)
     };
@@ -192,32 +188,13 @@ pub(crate) async fn test(app: App, input: OneProvider) -> Result<Outcome<TestedP
         duration_ms,
     };
     if tested.ok {
-        tested.models = models(&reply);
+        tested.models = ask::models(&reply);
         body.models.clone_from(&tested.models);
         body.tested_at_micros = Some(app.clock.wall().as_micros());
         // Whoever changed or deleted it meanwhile knows better.
         let _ = store.update_item(KIND, item.id, item.version, written(&body)?).await;
     }
     Ok(Outcome::new(tested))
-}
-
-/// The headers that show a key to a provider.
-fn credentials(known: &Known, key: &str) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let (name, text) = match known.key_header {
-        None => (header::AUTHORIZATION, format!("Bearer {key}")),
-        Some(name) => (HeaderName::from_static(name), key.to_owned()),
-    };
-    let value = HeaderValue::from_str(&text);
-    let mut value =
-        value.map_err(|_| ApiError::internal("a provider's key cannot stand in a header"))?;
-    value.set_sensitive(true);
-    let mut headers = vec![(name, value)];
-    headers.extend(
-        known
-            .version
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
-    );
-    Ok(headers)
 }
 
 /// Where a provider is: one that is known where it is known to be, for its key must not go elsewhere.
@@ -246,17 +223,6 @@ fn base_url(app: &App, known: &Known, given: Option<&str>) -> Result<Url> {
     Url::parse(url).map_err(|error| ApiError::internal(format!("{url}: {error}")))
 }
 
-/// `base` with one more segment.
-fn joined(base: &Url, segment: &str) -> Url {
-    let mut url = base.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().push(segment);
-    }
-    url
-}
-
 /// What a key is sealed for: the provider's origin.
 fn place(url: &Url) -> String {
     format!("{KIND} {}", url.origin().ascii_serialization())
@@ -275,22 +241,6 @@ fn open(app: &App, sealed: &str, url: &Url) -> Result<String> {
         let message = "the key of this provider does not open: it was sealed for another host, or with another secret.key";
         ApiError::new(Code::Conflict, message).fix("save the provider again, with its key")
     })
-}
-
-/// The models of a reply: `data[].id` as OpenAI lists them, or `models[].name` as Google does.
-fn models(reply: &FetchReply) -> Vec<String> {
-    let json: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let listed = json.get("data").or_else(|| json.get("models")).and_then(Json::as_array);
-    let names = listed.into_iter().flatten().filter_map(|model| {
-        let name = model.get("id").or_else(|| model.get("name"))?.as_str()?;
-        Some(name.strip_prefix("models/").unwrap_or(name))
-    });
-    let mut names: Vec<String> =
-        names.filter(|name| name.len() <= MODEL_BYTES_MAX).map(str::to_owned).collect();
-    names.sort();
-    names.dedup();
-    names.truncate(MODELS_MAX);
-    names
 }
 
 /// All of them; of each provider one is the default.

@@ -107,10 +107,8 @@ fn every_field_reaches_its_operation() {
                 "delete_column" => &["CONFLICT"],
                 "search_rows" => &["COLUMN_NOT_FOUND"],
                 "count_rows" | "update_rows" | "delete_rows" => &["INVALID_FILTER"],
-                // The table "nowhere" has one smart column of that name, and so there is a run.
-                name if name.ends_with("_run") => &["none", "CONFLICT"],
-                "update_smart_column" | "run_column" => &["none"],
-                "retry_failed_cells" => &["none", "CONFLICT"],
+                name if name.ends_with("_run") => &["RUN_NOT_FOUND"],
+                // Row 1 of a table without rows.
                 "explain_cell" => &["ROW_NOT_FOUND"],
                 // The second one made the table "nowhere", which has one column of that name.
                 "add_smart_column" => &["COLUMN_ALREADY_EXISTS"],
@@ -121,6 +119,7 @@ fn every_field_reaches_its_operation() {
                 "get_table_schema" | "list_runs" => &["none"],
                 "get_limits" | "get_stats" | "list_budgets" => &["none"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
+                "explain_cell" => &["ROW_NOT_FOUND"],
                 "revoke_api_key" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],

@@ -6,6 +6,7 @@ mod auth;
 mod columns;
 mod contract;
 mod errors;
+mod files;
 mod guard;
 mod holes;
 mod keys;

@@ -1,0 +1,79 @@
+//! `paceline serve` as a process of its own, and calls to it.
+
+use std::process::Stdio;
+
+use reqwest::Client;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+const KEY: &str = "key-of-the-kill-test";
+
+/// A server over a data directory; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    dir: TempDir,
+    base: String,
+    client: Client,
+}
+
+impl Server {
+    pub(crate) async fn start(dir: TempDir) -> Self {
+        paceline_engine::install_tls();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dir.path())
+            .env("PACELINE_API_KEY", KEY)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let base = loop {
+            let line = lines.next_line().await.unwrap().expect("the server ended at its start");
+            if let Some(base) = line.strip_prefix("listening on ") {
+                break base.to_owned();
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "a client of the server under test")]
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { child, dir, base, client }
+    }
+
+    /// Kills it without warning and answers its directory.
+    pub(crate) async fn kill(mut self) -> TempDir {
+        self.child.kill().await.unwrap();
+        self.dir
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Json {
+        let response = request.bearer_auth(KEY).send().await.unwrap();
+        let status = response.status();
+        let body: Json = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        assert!(status.is_success(), "{status} {body}");
+        body
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Json {
+        self.send(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Json) -> Json {
+        let request = self.client.post(format!("{}{path}", self.base));
+        self.send(request.header("content-type", "application/json").body(body.to_string())).await
+    }
+
+    pub(crate) async fn upload(&self, path: &str, csv: String) -> Json {
+        let request = self.client.post(format!("{}{path}", self.base));
+        self.send(request.header("content-type", "text/csv").body(csv)).await
+    }
+
+    /// What is behind a link, without a key.
+    pub(crate) async fn fetch(&self, path: &str) -> String {
+        let response = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert!(response.status().is_success(), "{path} {}", response.status());
+        response.text().await.unwrap()
+    }
+}
