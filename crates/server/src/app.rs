@@ -14,6 +14,7 @@ use paceline_model::limits;
 use crate::ApiKeys;
 use crate::auth::Access;
 use crate::vitals::Vitals;
+use crate::ws::Feeds;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -40,6 +41,8 @@ pub struct App {
     /// Who is let in, and what is on record of it.
     pub(crate) access: Arc<Access>,
     pub(crate) vitals: Arc<Vitals>,
+    /// Those who follow tables over WebSocket.
+    pub(crate) feeds: Arc<Feeds>,
 }
 
 /// What an [`App`] is made of.
@@ -65,7 +68,7 @@ impl App {
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
-        Self { parts: Arc::new(parts), access, vitals }
+        Self { parts: Arc::new(parts), access, vitals, feeds: Arc::new(Feeds::new()) }
     }
 }
 

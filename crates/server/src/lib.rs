@@ -33,6 +33,7 @@ mod ops;
 mod rest;
 mod serve;
 mod vitals;
+mod ws;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

@@ -52,6 +52,7 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
+        .merge(crate::ws::routes())
         .merge(crate::openapi::routes(&shared.app.config.limits))
         .route("/healthz", get(health::health).fallback(wrong_method))
         .route("/readyz", get(health::ready).fallback(wrong_method))
@@ -130,7 +131,7 @@ async fn no_such_route(request: Request) -> Response {
     refused(&error)
 }
 
-async fn wrong_method(request: Request) -> Response {
+pub(crate) async fn wrong_method(request: Request) -> Response {
     let shown: String = request.uri().path().chars().take(200).collect();
     let error = ApiError::new(
         Code::MethodNotAllowed,

@@ -29,6 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A connection that fails ends alone, and a listener that cannot accept for the moment tries again.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
     let (clock, config, app_vitals) = (app.clock.clone(), app.config, Arc::clone(&app.vitals));
+    let feeds = Arc::clone(&app.feeds);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
     let (router, access) = (router(app.clone()), Arc::clone(&app.access));
@@ -58,7 +59,8 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     app_vitals.stop();
     drop(listener);
     tokio::select! {
-        () = graceful.shutdown() => {}
+        // A WebSocket is no connection of these any more, once it is one.
+        _ = futures_util::future::join(feeds.close(), graceful.shutdown()) => {}
         () = clock.sleep(config.drain_timeout) => connections.shutdown().await,
     }
     tokio::select! {
