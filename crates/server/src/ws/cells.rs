@@ -12,6 +12,8 @@ use crate::error::{ApiError, Result};
 
 /// Rows this close to one another are read in one go.
 const NEAR_ROWS: i64 = 64;
+/// Rows that one such goes over: the store does not hand out the cells of very many at once.
+const SPAN_ROWS_MAX: i64 = 2_048;
 /// Such goes for one column of one message; what lies scattered wider is only named.
 const SPANS_MAX: usize = 16;
 /// Rows read at first, when nothing is known of their size, and at the most.
@@ -147,7 +149,12 @@ fn spans(rows: &BTreeSet<i64>) -> Vec<(i64, i64)> {
     let mut spans: Vec<(i64, i64)> = Vec::new();
     for row in rows {
         match spans.last_mut() {
-            Some((_, last)) if row.saturating_sub(*last) <= NEAR_ROWS => *last = *row,
+            Some((first, last))
+                if row.saturating_sub(*last) <= NEAR_ROWS
+                    && row.saturating_sub(*first) < SPAN_ROWS_MAX =>
+            {
+                *last = *row;
+            }
             _ => spans.push((*row, *row)),
         }
     }
@@ -163,5 +170,7 @@ mod tests {
         let rows = BTreeSet::from([1, 2, 66, 131, 1_000, 1_001]);
         assert_eq!(spans(&rows), [(1, 66), (131, 131), (1_000, 1_001)]);
         assert!(spans(&BTreeSet::new()).is_empty());
+        let dense: BTreeSet<i64> = (1..=5_000).collect();
+        assert_eq!(spans(&dense), [(1, 2_048), (2_049, 4_096), (4_097, 5_000)]);
     }
 }

@@ -68,7 +68,7 @@ async fn a_deleted_table_ends_its_connections_and_one_that_is_restored_takes_new
     peer.hears("hello").await;
     server.store().delete_table(table.id).await.unwrap();
     peer.ends(4004, "deleted").await;
-    assert_eq!(server.open("t", &format!("token={KEY}")).await.err().unwrap().0, 404);
+    assert_eq!(server.open("t", &format!("token={KEY}")).await.err().unwrap().0, 410);
     server.store().restore_table(table.id, None).await.unwrap();
     let mut peer = server.follow("t").await;
     peer.hears("hello").await;

@@ -4,5 +4,7 @@
 
 mod ends;
 mod feed;
+mod load;
+mod model;
 mod slow;
 mod support;
