@@ -121,6 +121,9 @@ fn every_field_reaches_its_operation() {
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
                 "explain_cell" => &["ROW_NOT_FOUND"],
                 "revoke_api_key" => &["NOT_FOUND"],
+                "export_rows" => &["INVALID_FILTER"],
+                "list_jobs" => &["none"],
+                "get_job" | "cancel_job" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };
