@@ -131,6 +131,9 @@ fn every_field_reaches_its_operation() {
                 name if name.ends_with("_function") || name == "list_functions" => {
                     &["none", "VALIDATION_ERROR", "NOT_FOUND"]
                 }
+                "export_rows" => &["INVALID_FILTER"],
+                "list_jobs" => &["none"],
+                "get_job" | "cancel_job" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };
