@@ -16,7 +16,7 @@ use crate::{OutColumn, text_of};
 const BATCH_ROWS_MAX: usize = 1_024;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Rows and encoded bytes of a row group, which stands in memory until it is whole.
-const GROUP_ROWS_MAX: usize = 100_000;
+const GROUP_ROWS_MAX: usize = 50_000;
 const GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Writes a Parquet file, batch by batch.

@@ -93,23 +93,3 @@ fn check_new_name(kind: &str, field: &str, name: &str) -> Result<()> {
 pub(crate) fn iso(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(at.as_micros()).ok().map(|at| format!("{at:.6}"))
 }
-
-/// Which rows are meant.
-pub(crate) fn filter(table: &Table, json: &serde_json::Value) -> Result<paceline_model::Filter> {
-    paceline_model::Filter::parse(table, json).map_err(|error| refused("where", error))
-}
-
-/// The order that is meant.
-pub(crate) fn order(
-    table: &Table,
-    json: Option<&serde_json::Value>,
-) -> Result<Vec<paceline_model::Sort>> {
-    let Some(json) = json else { return Ok(Vec::new()) };
-    paceline_model::Sort::parse(table, json).map_err(|error| refused("order_by", error))
-}
-
-fn refused(argument: &str, error: paceline_model::FilterError) -> ApiError {
-    let paceline_model::FilterError { field, problem, did_you_mean } = error;
-    let at = if field.is_empty() { argument.to_owned() } else { format!("{argument}.{field}") };
-    ApiError::field(at, problem).meant(did_you_mean.as_deref())
-}

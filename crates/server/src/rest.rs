@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) requests: layers::RequestIds,
 }
 
-/// Everything that the server answers: `GET /healthz` to anyone, every operation of [`CATALOGUE`] to holders of a key,
+/// Everything that the server answers: `GET /healthz` to anyone, every operation of [`crate::CATALOGUE`] to holders of a key,
 /// and an error in the same envelope to the rest.
 pub fn router(app: App) -> Router {
     let shared = Arc::new(Shared {

@@ -17,6 +17,7 @@ use super::{Files, Job, JobStatus, KIND, blocking};
 use crate::App;
 use crate::error::{ApiError, Result};
 use crate::ops;
+use crate::ops::rows::filters;
 
 /// Bytes of the rows of one page that are aimed at: their number follows from the size of those before.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -63,8 +64,8 @@ impl Export {
     pub(crate) fn of(table: &Table, plan: &ExportPlan) -> Result<Self> {
         let mut query = RowQuery::of(table.id);
         query.limit = PAGE_ROWS_FIRST;
-        query.filter = plan.filter.as_ref().map(|json| ops::filter(table, json)).transpose()?;
-        query.sort = ops::order(table, plan.order_by.as_ref())?;
+        query.filter = filters::filter(table, plan.filter.as_ref())?;
+        query.sort = filters::order(table, plan.order_by.as_ref())?;
         let mut export = Self {
             columns: Vec::new(),
             origins: Vec::new(),

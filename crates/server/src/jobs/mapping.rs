@@ -79,15 +79,15 @@ pub(crate) async fn map(
         },
     ];
     for test in tests {
-        for at in 0..names.len() {
+        for (at, name) in names.iter().enumerate() {
             if open(&at, &finder) {
-                finder.found[at] = finder.first(|column| test(column, &names[at]));
+                finder.found[at] = finder.first(|column| test(column, name));
             }
         }
     }
-    for at in 0..names.len() {
+    for (at, name) in names.iter().enumerate() {
         if open(&at, &finder) {
-            finder.found[at] = finder.near(&names[at]);
+            finder.found[at] = finder.near(name);
         }
     }
     let mut created = HashMap::new();

@@ -39,7 +39,7 @@ pub(crate) fn header(path: &Path, format: FileFormat) -> Result<Vec<String>, Str
         Reader::open_file("the file", format, file).map_err(|error| error.to_string())?;
     if format == FileFormat::Jsonl {
         // The keys of bad lines do not count, and their faults are told when they are imported.
-        while let Some(row) = reader.next() {
+        for row in reader.by_ref() {
             if row.is_err_and(|refusal| refusal.last) {
                 break;
             }

@@ -1,7 +1,7 @@
 //! Rows: in, changed, out again, gone.
 
 mod change;
-mod filters;
+pub(crate) mod filters;
 mod query;
 mod reader;
 mod stream;

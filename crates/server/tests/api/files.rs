@@ -364,3 +364,37 @@ fn a_server_without_a_directory_says_that_it_keeps_no_files() {
         assert_eq!(app.export("format=csv").await, "n\n");
     });
 }
+
+#[test]
+fn an_upsert_updates_the_rows_whose_key_is_there_and_counts_both() {
+    app(|app| async move {
+        app.make(columns(&[("email", "email"), ("n", "number")])).await;
+        let work = app.at_work();
+        app.import(json!({"data": "email,n\na@b.co,1\nb@b.co,2\n"})).await;
+        let data = "{\"email\":\"b@b.co\",\"n\":20}\n{\"email\":\"c@b.co\",\"n\":3}\n";
+        let body = json!({"data": data, "format": "jsonl", "mode": "upsert", "key": ["email"]});
+        let job = app.import(body).await;
+        assert_eq!(job["status"], "completed", "{job}");
+        assert_eq!((&job["rows_inserted"], &job["rows_updated"]), (&json!(1), &json!(1)));
+        let query = "columns=email,n&where=%7B%22n%22%3A%7B%22gt%22%3A1%7D%7D&order_by=%7B%22n%22%3A%22desc%22%7D";
+        assert_eq!(app.export(query).await, "email,n\nb@b.co,20\nc@b.co,3\n");
+        work.abort();
+    });
+}
+
+#[test]
+fn an_export_in_an_order_of_many_equal_keys_has_every_row_once() {
+    app(|app| async move {
+        app.make(columns(&[("n", "number"), ("k", "number")])).await;
+        let work = app.at_work();
+        let mut data = "n,k\n".to_owned();
+        (0..5_000).for_each(|n| data.push_str(&format!("{n},{}\n", n % 3)));
+        app.import(json!({"data": data})).await;
+        let csv = app.export("order_by=%7B%22k%22%3A%22desc%22%7D").await;
+        let mut rows: Vec<(i64, i64)> = (0..5_000).map(|n| (n, n % 3)).collect();
+        rows.sort_by_key(|(n, k)| (-k, *n));
+        let wanted: String = rows.iter().map(|(n, k)| format!("{n},{k}\n")).collect();
+        assert!(csv == format!("n,k\n{wanted}"));
+        work.abort();
+    });
+}

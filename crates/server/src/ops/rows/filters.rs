@@ -8,7 +8,7 @@ use crate::error::{ApiError, Code, Detail, Result, format_meant};
 use crate::ops::schema_hint;
 
 /// The filter, if there is one.
-pub(super) fn filter(table: &Table, given: Option<&Json>) -> Result<Option<Filter>> {
+pub(crate) fn filter(table: &Table, given: Option<&Json>) -> Result<Option<Filter>> {
     let Some(given) = given else { return Ok(None) };
     Filter::parse(table, &unpacked("where", given)?)
         .map(Some)
@@ -16,7 +16,7 @@ pub(super) fn filter(table: &Table, given: Option<&Json>) -> Result<Option<Filte
 }
 
 /// The order; that of the ids if none is given.
-pub(super) fn order(table: &Table, given: Option<&Json>) -> Result<Vec<Sort>> {
+pub(crate) fn order(table: &Table, given: Option<&Json>) -> Result<Vec<Sort>> {
     let Some(given) = given else { return Ok(Vec::new()) };
     let written = given.as_str().is_some_and(|text| text.starts_with(['{', '[']));
     let given = if written { unpacked("order_by", given)? } else { given.clone() };
