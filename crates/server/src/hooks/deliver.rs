@@ -243,7 +243,7 @@ fn line(
     http_status: Option<u16>,
     error: Option<&str>,
 ) -> Note {
-    let next = (status == "retrying").then(|| delivery.due);
+    let next = (status == "retrying").then_some(delivery.due);
     let error =
         error.map(|text| text.chars().take(limits::ERROR_BYTES_MAX / 4).collect::<String>());
     let body = json!({

@@ -127,7 +127,11 @@ async fn pages(
         if let Err(error) = feed(app, kept, &table, (&bound, pull), rows, pulled).await {
             return Ok(Err(format!("page {}: {}", pulled.pages, error.0.message)));
         }
-        match page.next {
+        let next = match page.next {
+            Ok(next) => next,
+            Err(problem) => return Ok(Err(format!("page {}: {problem}", pulled.pages))),
+        };
+        match next {
             Some(_) if pulled.pages >= limits::SOURCE_PAGES_MAX => {
                 let most = limits::SOURCE_PAGES_MAX;
                 return Ok(Err(format!("there are more than {most} pages; ask for larger ones")));
@@ -179,15 +183,16 @@ async fn fetch(
 
 struct Page {
     records: Vec<Json>,
-    next: Option<String>,
+    /// Where the next one is. What is wrong with that does not touch the records of this one.
+    next: std::result::Result<Option<String>, String>,
 }
 
 fn read(pull: &Pull, reply: &FetchReply) -> std::result::Result<Page, String> {
     let json: Json = serde_json::from_slice(&reply.body)
         .map_err(|error| format!("the answer is not JSON: {error}"))?;
     let next = match &pull.next_path {
-        None => None,
-        Some(path) => next_url(&json, path, &reply.url)?,
+        None => Ok(None),
+        Some(path) => next_url(&json, path, &reply.url),
     };
     let records = match &pull.records_path {
         None => as_records(vec![&json]),
@@ -340,7 +345,7 @@ mod tests {
     fn one_list_means_its_items() {
         let (list, one) = (json!([{"a": 1}, {"a": 2}]), json!({"a": 1}));
         assert_eq!(as_records(vec![&list]).len(), 2);
-        assert_eq!(as_records(vec![&one]), [one.clone()]);
+        assert_eq!(as_records(vec![&one]), vec![one.clone()]);
         assert_eq!(as_records(vec![&one, &one]).len(), 2);
     }
 }

@@ -122,6 +122,13 @@ fn every_field_reaches_its_operation() {
                 "get_limits" | "get_stats" | "list_budgets" => &["none"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
                 "revoke_api_key" => &["NOT_FOUND"],
+                // Nobody made the source or the webhook 1.
+                "update_source" | "delete_source" | "trigger_source" => &["NOT_FOUND"],
+                "create_webhook" => &["VALIDATION_ERROR"],
+                "list_webhooks" | "list_sources" | "list_table_sources" => &["none"],
+                name if name.contains("_webhook") => &["NOT_FOUND"],
+                "create_function" | "list_functions" | "get_function" => &["none"],
+                "update_function" | "delete_function" => &["none"],
                 // Nobody made the source or webhook 1; the column of that name is asked for by its path.
                 "update_source" | "delete_source" | "trigger_source" => &["NOT_FOUND"],
                 name if name.contains("_webhook") && name != "create_webhook" => {
