@@ -129,18 +129,6 @@ fn every_field_reaches_its_operation() {
                 name if name.contains("_webhook") => &["NOT_FOUND"],
                 "create_function" | "list_functions" | "get_function" => &["none"],
                 "update_function" | "delete_function" => &["none"],
-                // Nobody made the source or webhook 1; the column of that name is asked for by its path.
-                "update_source" | "delete_source" | "trigger_source" => &["NOT_FOUND"],
-                name if name.contains("_webhook") && name != "create_webhook" => {
-                    &["NOT_FOUND", "none"]
-                }
-                "list_sources" | "list_table_sources" => &["none"],
-                name if name.ends_with("_function") || name == "list_functions" => {
-                    &["none", "VALIDATION_ERROR", "NOT_FOUND"]
-                }
-                "export_rows" => &["INVALID_FILTER"],
-                "list_jobs" => &["none"],
-                "get_job" | "cancel_job" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };

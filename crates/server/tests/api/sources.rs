@@ -303,7 +303,7 @@ fn an_import_is_listed_once_per_table_with_its_last_job() {
         let import = json!({"data": "email,score\na@b.c,1\n"});
         let mut last = Json::Null;
         for _ in 0..2 {
-            let job = world.app.post("/api/tables/leads/import", import.clone()).await;
+            let job = world.app.post("/api/tables/leads/imports", import.clone()).await;
             last = job.ok()["id"].clone();
         }
         let listed = world.app.get("/api/tables/leads/sources").await;

@@ -172,13 +172,10 @@ impl Peer {
     }
 
     /// The payload of the next message, which is of this type.
-    #[track_caller]
-    pub(crate) fn hears(&mut self, wanted: &str) -> impl Future<Output = Json> {
-        async move {
-            let (name, payload) = self.hear().await;
-            assert_eq!(name, wanted, "{payload:#}");
-            payload
-        }
+    pub(crate) async fn hears(&mut self, wanted: &str) -> Json {
+        let (name, payload) = self.hear().await;
+        assert_eq!(name, wanted, "{payload:#}");
+        payload
     }
 
     pub(crate) async fn packet(&mut self) -> Message {
