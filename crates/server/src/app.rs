@@ -69,7 +69,8 @@ impl App {
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
-        let jobs = Arc::new(Jobs::new(Links::new(parts.engine.sealer(), &parts.random)));
+        let links = Links::new(parts.engine.sealer(), &parts.random);
+        let jobs = Arc::new(Jobs::new(links, &parts.random));
         Self { parts: Arc::new(parts), access, vitals, jobs }
     }
 
