@@ -76,15 +76,10 @@ impl App {
         let access = Arc::new(Access::new(&parts));
         let sources = Arc::new(Hub::new(&parts.clock));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
-        let jobs = Arc::new(Jobs::new(Links::new(parts.engine.sealer(), &parts.random)));
-        Self {
-            parts: Arc::new(parts),
-            access,
-            vitals,
-            jobs,
-            sources,
-            feeds: Arc::new(Feeds::new()),
-        }
+        let links = Links::new(parts.engine.sealer(), &parts.random);
+        let jobs = Arc::new(Jobs::new(links, &parts.random));
+        let feeds = Arc::new(Feeds::new());
+        Self { parts: Arc::new(parts), access, sources, vitals, jobs, feeds }
     }
 
     /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.

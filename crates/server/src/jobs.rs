@@ -49,12 +49,15 @@ pub(crate) struct Jobs {
     /// Places for uploads.
     pub(crate) uploads: Semaphore,
     pub(crate) links: Links,
+    /// Tells the uploads of this start from those that an earlier one left behind.
+    pub(crate) start: String,
 }
 
 impl Jobs {
-    pub(crate) fn new(links: Links) -> Self {
+    pub(crate) fn new(links: Links, random: &paceline_clock::Random) -> Self {
         let uploads = Semaphore::new(limits::UPLOADS_AT_ONCE_MAX);
-        Self { wake: Notify::new(), taken: Mutex::default(), uploads, links }
+        let start = format!("{:016x}", random.next_u64());
+        Self { wake: Notify::new(), taken: Mutex::default(), uploads, links, start }
     }
 
     fn taken(&self) -> MutexGuard<'_, HashSet<i64>> {

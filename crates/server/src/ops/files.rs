@@ -117,9 +117,10 @@ pub(crate) async fn import_rows(app: App, mut input: ImportRows) -> Result<Outco
         let problem = "parquet is no text; upload the file instead";
         return Err(ApiError::field("format", problem));
     }
-    let (files, random) = (Files::needed(&app)?, app.random.next_u64());
+    let files = Files::needed(&app)?;
+    let (start, random) = (app.jobs.start.clone(), app.random.next_u64());
     let written = blocking(&app, move || {
-        let mut upload = Upload::begin(&files, random, format)?;
+        let mut upload = Upload::begin(&files, (&start, random), format)?;
         let whole = upload.add(data.as_bytes())?;
         std::io::Result::Ok((upload, whole))
     });

@@ -398,3 +398,25 @@ fn an_export_in_an_order_of_many_equal_keys_has_every_row_once() {
         work.abort();
     });
 }
+
+#[test]
+fn what_a_dead_process_left_behind_goes_and_what_a_job_needs_stays() {
+    app(|app| async move {
+        app.make(columns(&[("n", "number")])).await;
+        let answer = app.post("/api/tables/t/imports", json!({"data": "n\n1\n"})).await;
+        let dir = app.app.dir.clone().unwrap().join("files");
+        for stray in ["upload-00-01.csv", ".paceline-1-1.tmp", "job-77-export.csv"] {
+            std::fs::write(dir.join(stray), "x").unwrap();
+        }
+        let work = app.at_work();
+        // While the folder is being looked through, another upload comes.
+        let later = app.post("/api/tables/t/imports", json!({"data": "n\n2\n"})).await;
+        for answer in [answer, later] {
+            let job = app.ended(answer.body["data"]["id"].as_i64().unwrap()).await;
+            assert_eq!((&job["status"], &job["rows_inserted"]), (&json!("completed"), &json!(1)));
+        }
+        app.clock.sleep(Duration::from_secs(301)).await;
+        assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0);
+        work.abort();
+    });
+}
