@@ -177,7 +177,7 @@ impl Operation {
         let answer = match check::arguments(self.fields, &mut arguments) {
             Ok(()) => {
                 let call = Call { name: self.name, app, caller, arguments, rows };
-                match (self.run)(Ask::Call(call)) {
+                match (self.run)(Ask::Call(Box::new(call))) {
                     Answer::Reply(reply) => reply.await,
                     Answer::Schema(_) => {
                         Err(ApiError::internal("a call was answered with a schema"))
@@ -234,7 +234,7 @@ impl Operation {
 /// What the function of a row of the catalogue is asked for.
 enum Ask<'g> {
     /// To do it.
-    Call(Call),
+    Call(Box<Call>),
     /// To say what it answers.
     Schema(&'g mut SchemaGenerator),
 }
