@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Lab(Box<LabArgs>),
     /// Serve tables over REST
     Serve(ServeArgs),
+    /// Call an operation of a running server; without one, list them
+    Api(ApiArgs),
     /// Serve tables to an agent over MCP on stdin and stdout
     Mcp(McpArgs),
     /// Run Hex (hex.tech) projects: by hundreds, each once, inside the limits
@@ -245,6 +247,24 @@ pub(crate) struct McpArgs {
     /// Operations that become tools of their own beside the usual ones: names of chapters, separated by commas, or all
     #[arg(long, value_name = "NAMES", default_value = "")]
     pub(crate) toolsets: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  paceline api
+  paceline api insert_rows --help
+  paceline api --key-file key list_runs --table airports --limit 5")]
+pub(crate) struct ApiArgs {
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7223")]
+    pub(crate) url: String,
+    /// A file that holds an API key; PACELINE_API_KEY if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The operation and its fields: insert_rows --table airports --rows '[{\"iata\": \"BOS\"}]'
+    #[arg(value_name = "OPERATION", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
 }
 
 /// A limit of calls. Nobody here knows how many tokens a call takes, so a limit of tokens would hold back nothing.

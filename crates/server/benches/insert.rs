@@ -27,7 +27,8 @@ fn main() {
     // `cargo test --benches` only wants to know that it runs.
     let quick = std::env::args().any(|argument| argument == "--test");
     let (rounds, rows) = if quick { (1, 100) } else { (ROUNDS, ROWS) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let clock = Clock::system();
     let body = json!({ "rows": (0..rows).map(row).collect::<Vec<_>>() }).to_string();
     let (mut calls, mut plains) = (Vec::new(), Vec::new());

@@ -14,7 +14,9 @@ use paceline_model::limits;
 use crate::ApiKeys;
 use crate::auth::Access;
 use crate::jobs::{Jobs, Links};
+use crate::sources::Hub;
 use crate::vitals::Vitals;
+use crate::ws::Feeds;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -40,10 +42,14 @@ pub struct App {
     parts: Arc<AppParts>,
     /// Who is let in, and what is on record of it.
     pub(crate) access: Arc<Access>,
+    /// What sources and webhooks share.
+    pub(crate) sources: Arc<Hub>,
     /// What it knows of itself.
     pub(crate) vitals: Arc<Vitals>,
     /// Imports and exports.
     pub(crate) jobs: Arc<Jobs>,
+    /// Those who follow tables over WebSocket.
+    pub(crate) feeds: Arc<Feeds>,
 }
 
 /// What an [`App`] is made of.
@@ -68,10 +74,18 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let access = Arc::new(Access::new(&parts));
+        let sources = Arc::new(Hub::new(&parts.clock));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
         let links = Links::new(parts.engine.sealer(), &parts.random);
         let jobs = Arc::new(Jobs::new(links, &parts.random));
-        Self { parts: Arc::new(parts), access, vitals, jobs }
+        Self {
+            parts: Arc::new(parts),
+            access,
+            vitals,
+            jobs,
+            sources,
+            feeds: Arc::new(Feeds::new()),
+        }
     }
 
     /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.

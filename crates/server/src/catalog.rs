@@ -7,14 +7,17 @@ mod check;
 mod columns;
 mod field;
 mod files;
+mod functions;
 mod http;
 mod providers;
 mod rows;
 mod runs;
 mod schema;
 mod smart;
+mod sources;
 mod system;
 mod tables;
+mod webhooks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -90,6 +93,9 @@ pub static CATALOGUE: &[Chapter] = &[
     http::CHAPTER,
     providers::CHAPTER,
     access::CHAPTER,
+    sources::CHAPTER,
+    webhooks::CHAPTER,
+    functions::CHAPTER,
     system::CHAPTER,
 ];
 

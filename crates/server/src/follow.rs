@@ -13,8 +13,9 @@ use paceline_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use last::{last_row, last_sequence};
+use last::{last_row, last_sequence};
 use marks::Marks;
+pub(crate) use marks::forget;
 
 use crate::App;
 use crate::error::Result;
@@ -254,11 +255,8 @@ async fn look(
         return Ok(BTreeMap::new());
     };
     let span = usize::try_from(last - first + 1).unwrap_or(marks::CHUNK_ROWS);
-    let up_to = Test {
-        subject: Subject::Id,
-        path: Vec::new(),
-        operator: Operator::Lte(Value::Int(*last)),
-    };
+    let up_to =
+        Test { subject: Subject::Id, path: Vec::new(), operator: Operator::Lte(Value::Int(*last)) };
     let mut tests = vec![Filter::Test(up_to)];
     let columns = match watch {
         Watch::Match { filter, .. } => {

@@ -7,6 +7,7 @@ pub(crate) mod columns;
 pub(crate) mod cursor;
 pub(crate) mod failures;
 pub(crate) mod files;
+pub(crate) mod functions;
 pub(crate) mod insert;
 pub(crate) mod keys;
 pub(crate) mod providers;
@@ -14,8 +15,10 @@ pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
 pub(crate) mod smart;
+pub(crate) mod sources;
 pub(crate) mod system;
 pub(crate) mod tables;
+pub(crate) mod webhooks;
 
 use paceline_clock::Timestamp;
 use paceline_model::{Column, SmartColumn, Table, check_name, suggest};

@@ -15,7 +15,7 @@ use axum::routing::{MethodFilter, Router, get, on};
 use tokio::sync::Semaphore;
 
 pub(crate) use reply::{Internal, answered, refused};
-pub(crate) use request::{check_type, read as read_body};
+pub(crate) use request::{check_type, read as read_body, read_up_to};
 
 use crate::catalog::{Caller, Operation, Verb, operations};
 use crate::error::{ApiError, Code, Result};
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) requests: layers::RequestIds,
 }
 
-/// Everything that the server answers: `GET /healthz` to anyone, every operation of [`CATALOGUE`] to holders of a key,
+/// Everything that the server answers: `GET /healthz` to anyone, every operation of [`crate::CATALOGUE`] to holders of a key,
 /// and an error in the same envelope to the rest.
 pub fn router(app: App) -> Router {
     let shared = Arc::new(Shared {
@@ -53,6 +53,8 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
+        .merge(crate::sources::routes())
+        .merge(crate::ws::routes())
         .merge(crate::openapi::routes(&shared.app.config.limits))
         .merge(crate::jobs::open())
         .route("/healthz", get(health::health).fallback(wrong_method))
@@ -132,7 +134,7 @@ async fn no_such_route(request: Request) -> Response {
     refused(&error)
 }
 
-async fn wrong_method(request: Request) -> Response {
+pub(crate) async fn wrong_method(request: Request) -> Response {
     let shown: String = request.uri().path().chars().take(200).collect();
     let error = ApiError::new(
         Code::MethodNotAllowed,

@@ -19,13 +19,13 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::auth::caller::Peer;
-use crate::{App, router};
+use crate::{App, router, sources};
 
 /// How long to wait when a connection cannot be accepted, for lack of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `shutdown` ends; then what is under way gets [`crate::ServerConfig::drain_timeout`] to end. Runs go on:
-/// stopping them is `Engine::shutdown`.
+/// Serves until `shutdown` ends; then what is under way gets [`crate::ServerConfig::drain_timeout`] to end: requests,
+/// then the work of sources and webhooks. Runs go on: stopping them is `Engine::shutdown`.
 /// A connection that fails ends alone, and a listener that cannot accept for the moment tries again.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
     let (clock, config, app_vitals) = (app.clock.clone(), app.config, Arc::clone(&app.vitals));
@@ -33,8 +33,10 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         let app = app.clone();
         async move { app.work_on_jobs().await }.fuse()
     });
+    let feeds = Arc::clone(&app.feeds);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
+    let workers = sources::start(&app);
     let (router, access) = (router(app.clone()), Arc::clone(&app.access));
     let places = Arc::new(Semaphore::new(config.connections_max.max(1)));
     let graceful = GracefulShutdown::new();
@@ -63,9 +65,12 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     app_vitals.stop();
     drop(listener);
     tokio::select! {
-        () = graceful.shutdown() => {}
+        // A WebSocket is no connection of these any more, once it is one.
+        _ = futures_util::future::join(feeds.close(), graceful.shutdown()) => {}
         () = clock.sleep(config.drain_timeout) => connections.shutdown().await,
     }
+    // After the last request, which may have waited for its turn behind them.
+    workers.stop(&app, config.drain_timeout).await;
     tokio::select! {
         () = access.audit.written() => {}
         () = clock.sleep(config.drain_timeout) => {}

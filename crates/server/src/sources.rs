@@ -14,16 +14,16 @@ mod schedule;
 mod spec;
 mod work;
 
-pub(crate) use headers::{Headers, opened_headers, sealed_headers, shown_headers};
+pub(crate) use connected::{connect, rows_of};
+pub(crate) use headers::{Headers, open, opened_headers, seal, sealed_headers, shown_headers};
 pub(crate) use hub::Hub;
 pub(crate) use incoming::routes;
 pub(crate) use kept::{
-    KIND, Kept, Source, SourceKind, State, filter_of, forget, load, made_secret, make, place_of,
-    record_import,
+    KIND, Kept, Micros, SourceKind, State, filter_of, forget, load, made_secret, make, place_of,
+    read, record_import,
 };
-pub(crate) use mapping::{Mapping, Way};
-pub(crate) use pull::Pulled;
-pub(crate) use spec::Draft;
-pub(crate) use work::{Workers, start};
-
-pub(crate) use self::{connected::connect, pull::pull_now};
+pub(crate) use mapping::{Bound, Mapping, Way};
+pub(crate) use pull::{Pulled, pull_now};
+pub(crate) use spec::{Draft, refused_url};
+pub use work::background;
+pub(crate) use work::start;

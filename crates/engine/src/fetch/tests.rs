@@ -1,3 +1,5 @@
+//! A web of scripted pages: what is followed, what is taken along, what is cut.
+
 use std::future::Future;
 use std::sync::Mutex;
 

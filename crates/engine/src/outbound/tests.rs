@@ -1,3 +1,5 @@
+//! Every notation of an address that may not be called, and what each rule of the allow list opens.
+
 use std::net::IpAddr;
 
 use super::*;

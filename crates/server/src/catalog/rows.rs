@@ -121,7 +121,7 @@ const OPERATIONS: &[Operation] = &[
         path: "/api/tables/{table}/rows",
         summary: "Delete every row that passes a filter, for good",
         scope: Write,
-        default_tool: true,
+        default_tool: false,
         fields: &[
             TABLE,
             Field::query("where", Kind::Any, WHERE_ABOUT),

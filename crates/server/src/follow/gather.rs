@@ -110,11 +110,8 @@ mod tests {
 
     #[test]
     fn a_reload_ends_a_piece() {
-        let changes = [
-            change(1, updated(&[1])),
-            change(2, ChangeKind::Reload),
-            change(3, updated(&[2])),
-        ];
+        let changes =
+            [change(1, updated(&[1])), change(2, ChangeKind::Reload), change(3, updated(&[2]))];
         let piece = gather(&changes, &Watch::Field(ColumnId(1)), 0, 0);
         assert!(piece.reload);
         assert_eq!((piece.sequence, piece.rows), (2, BTreeMap::from([(1, true)])));

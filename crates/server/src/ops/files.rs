@@ -186,6 +186,10 @@ pub(crate) async fn import_upload(
     let plan = ImportPlan { file, format, columns: mapping.columns, key, told: mapping.told };
     let item = jobs::submit(&app, &table, Job::new(Work::Import(plan))).await?;
     upload.keep();
+    if let Err(error) = crate::sources::record_import(&app, &table, "import", item.id).await {
+        // The import is under way all the same; only the list of sources does not tell of it.
+        tracing::warn!(table = table.name, what = error.0.message, "an import is not listed");
+    }
     let view = JobView::of(&app, &item)?;
     Ok(Outcome::new(view).meta("table", table.name).hint(watch(item.id)))
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use crate::catalog::{Kind, Operation, Place, from_text};
+use crate::catalog::{Kind, Operation, Place, Verb, from_text};
 use crate::error::{ApiError, Code, Result};
 
 /// What the memory for bodies is counted in.
@@ -44,7 +44,8 @@ pub(super) async fn arguments(
         if field(&name, Place::Path).is_some() {
             return Err(ApiError::field(name, "belongs into the path, not into the body"));
         }
-        if field(&name, Place::Query).is_some() {
+        // Of a deletion it is: some clients send what confirms it in the body. Given in both places it is refused below.
+        if field(&name, Place::Query).is_some() && operation.verb != Verb::Delete {
             return Err(ApiError::field(name, "belongs into the query, not into the body"));
         }
         arguments.insert(name, value);
@@ -134,7 +135,16 @@ pub(crate) async fn read(
     parts: &Parts,
     body: Body,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
-    let bytes_max = shared.app.config.body_bytes_max;
+    read_up_to(shared, parts, body, shared.app.config.body_bytes_max).await
+}
+
+/// As [`read`], for bodies of at most so many bytes.
+pub(crate) async fn read_up_to(
+    shared: &Shared,
+    parts: &Parts,
+    body: Body,
+    bytes_max: usize,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
     let length = parts
         .headers
         .get(CONTENT_LENGTH)

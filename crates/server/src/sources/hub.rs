@@ -131,7 +131,10 @@ mod tests {
         }
         assert!(!ids.knows("0"));
         assert!(ids.knows("1") && ids.knows(&limits::HOOK_IDS_KEPT.to_string()));
-        assert_eq!((ids.known.len(), ids.order.len()), (limits::HOOK_IDS_KEPT, limits::HOOK_IDS_KEPT));
+        assert_eq!(
+            (ids.known.len(), ids.order.len()),
+            (limits::HOOK_IDS_KEPT, limits::HOOK_IDS_KEPT)
+        );
     }
 
     #[test]

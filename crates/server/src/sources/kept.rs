@@ -221,11 +221,28 @@ pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
     Ok(())
 }
 
-/// Lists an import of a file among the sources of its table.
-pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<i64> {
-    let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };
-    let kept = make(app, table, name, state, |_| Ok(SourceKind::CsvImport { job })).await?;
-    Ok(kept.item.id)
+/// Lists an import of a file among the sources of its table, in the place of an earlier one of that name: a table that
+/// gets a file each day has one line for it.
+pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<()> {
+    let items = app.engine.store().items(KIND, Some(table.id)).await?;
+    let Some(item) = items.into_iter().find(|item| item.name == name) else {
+        let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };
+        make(app, table, name, state, |_| Ok(SourceKind::CsvImport { job })).await?;
+        return Ok(());
+    };
+    let turn = app.sources.turn(item.id);
+    let _turn = turn.lock().await;
+    let mut kept = read(app, item).await?;
+    // Somebody may have given the name to a source of another type.
+    if let SourceKind::CsvImport { job: known } = &mut kept.source.kind {
+        *known = job;
+        kept.state.last_run = Some(app.clock.wall().into());
+        let body = serde_json::to_value(&kept.source).unwrap_or(Json::Null);
+        let (id, version) = (kept.item.id, kept.item.version);
+        let change = Note::Item { kind: KIND, id, version, body };
+        app.engine.store().keep(vec![change, kept.note()]).await?;
+    }
+    Ok(())
 }
 
 /// A new secret, which is shown once.
@@ -238,18 +255,17 @@ pub(crate) fn made_secret(app: &App) -> String {
 
 /// What the secrets of something are bound to: itself, and the host they are for. Moved to another one, they do not open.
 pub(crate) fn place_of(what: &str, state: i64, url: &str) -> String {
-    let origin = url::Url::parse(url).map_or_else(
-        |_| "nowhere".to_owned(),
-        |url| url.origin().ascii_serialization(),
-    );
+    let origin = url::Url::parse(url)
+        .map_or_else(|_| "nowhere".to_owned(), |url| url.origin().ascii_serialization());
     format!("{what}:{state}:{origin}")
 }
 
 /// The filter that was written down, for the table as it is now.
 pub(crate) fn filter_of(table: &Table, field: &str, json: Option<&Json>) -> Result<Filter> {
-    let _ = (table, field);
-    match json {
-        None => Ok(Filter::All(Vec::new())),
-        Some(_) => Err(ApiError::field(field, "not built yet")),
-    }
+    let Some(json) = json else { return Ok(Filter::All(Vec::new())) };
+    Filter::parse(table, json).map_err(|error| {
+        let at = if error.field.is_empty() { String::new() } else { format!(".{}", error.field) };
+        let message = format!("{field}{at}: {}", error.problem);
+        ApiError::new(Code::InvalidFilter, message).meant_as_said(error.did_you_mean)
+    })
 }

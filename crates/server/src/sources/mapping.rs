@@ -127,11 +127,25 @@ impl Bound {
         self.columns.iter().map(|column| column.id).collect()
     }
 
+    /// The columns.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter()
+    }
+
+    /// Whether anything of a field of that name is read.
+    pub(crate) fn reads(&self, field: &str) -> bool {
+        self.paths.iter().any(|(text, _)| text.split(['.', '[']).next() == Some(field))
+    }
+
     /// The row that a record makes. A field that is missing leaves its value empty.
     ///
     /// # Errors
     /// Every value that its column does not take; `at` says which record it is.
-    pub(crate) fn row(&self, record: &Json, at: &str) -> std::result::Result<Vec<Value>, Vec<Detail>> {
+    pub(crate) fn row(
+        &self,
+        record: &Json,
+        at: &str,
+    ) -> std::result::Result<Vec<Value>, Vec<Detail>> {
         let mut faults = Vec::new();
         let mut row = Vec::with_capacity(self.columns.len());
         for ((text, path), column) in self.paths.iter().zip(&self.columns) {
@@ -158,12 +172,12 @@ impl Bound {
 }
 
 /// A value of a record for a column. Text shows numbers and flags as text, as cells of smart columns do.
-pub(crate) fn typed(column: &Column, json: Json) -> paceline_model::Result<Value> {
+fn typed(column: &Column, json: Json) -> paceline_model::Result<Value> {
     let json = match json {
         Json::Number(_) | Json::Bool(_) if column.kind == ColumnType::Text => {
             Json::String(json.to_string())
         }
         json => json,
     };
-    Value::from_json(column.kind, json)
+    Value::of(column, json)
 }

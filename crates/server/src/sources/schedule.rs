@@ -15,12 +15,12 @@ pub(crate) struct Schedule(Cron);
 impl Schedule {
     /// Reads `minute hour day month weekday`; what is wrong with it, if it is none.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        const FORM: &str = "write minute, hour, day, month and weekday, as in \"*/15 * * * *\"; UTC";
+        const FORM: &str =
+            "write minute, hour, day, month and weekday, as in \"*/15 * * * *\"; UTC";
         if text.len() > BYTES_MAX {
             return Err(format!("{} bytes are over the limit of {BYTES_MAX}; {FORM}", text.len()));
         }
-        let mut parser = CronParser::builder();
-        let cron = parser.seconds(Seconds::Disallowed).build().parse(text);
+        let cron = CronParser::builder().seconds(Seconds::Disallowed).build().parse(text);
         cron.map(Self).map_err(|error| format!("{error}; {FORM}"))
     }
 

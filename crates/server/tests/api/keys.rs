@@ -8,7 +8,7 @@ use paceline_server::ServerConfig;
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Answer, KEY, READ_KEY, TestApp, app, app_with};
+use crate::support::{Answer, READ_KEY, TestApp, app, app_with};
 
 const PATH: &str = "/api/settings/api-keys";
 
@@ -25,10 +25,6 @@ impl TestApp {
         let made = self.post(PATH, json!({"name": name, "scope": scope})).await;
         let data = made.ok();
         (data["key"].as_str().unwrap().to_owned(), data["id"].as_i64().unwrap())
-    }
-
-    async fn delete(&self, path: &str) -> Answer {
-        self.with_key(KEY, Method::DELETE, path, Json::Null).await
     }
 }
 

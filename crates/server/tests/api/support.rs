@@ -77,11 +77,24 @@ impl TestApp {
         dir: Option<PathBuf>,
     ) -> Self {
         let vendor = Arc::new(Vendor::new(clock.clone()));
+        let provider = Arc::clone(&vendor) as Arc<dyn Provider>;
+        Self::calling(provider, vendor, store, clock, config, dir)
+    }
+
+    /// Whose calls another provider answers.
+    pub(crate) fn calling(
+        provider: Arc<dyn Provider>,
+        vendor: Arc<Vendor>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        config: ServerConfig,
+        dir: Option<PathBuf>,
+    ) -> Self {
         let random = Random::seeded(1);
         let engine_config = EngineConfig {
             outbound: OutboundGuard::default(),
             sealer: Some(Sealer::new(&[7; 32], random.clone())),
-            providers: ProviderFactory::Fixed(Arc::clone(&vendor) as Arc<dyn Provider>),
+            providers: ProviderFactory::Fixed(provider),
             ..EngineConfig::default()
         };
         let engine = Engine::new(store, clock.clone(), random.clone(), engine_config);
@@ -107,6 +120,10 @@ impl TestApp {
 
     pub(crate) async fn patch(&self, path: &str, body: Json) -> Answer {
         self.send(request(Method::PATCH, path, Some(body.to_string()))).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(request(Method::DELETE, path, None)).await
     }
 
     /// Sends any request and holds the reply to what is true of every reply.

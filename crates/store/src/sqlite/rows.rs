@@ -237,3 +237,6 @@ pub(super) fn check_distinct(places: &[Place]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,7 +114,10 @@ impl ModelRow<'_> {
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         // To the letter, the order of keys too.
-        (Value::Json(one), Value::Json(other)) => one.to_string() == other.to_string(),
+        (Value::Json(one), Value::Json(other)) => {
+            let (one, other) = (one.to_string(), other.to_string());
+            one == other
+        }
         _ => compare(one, other) == Some(Ordering::Equal),
     }
 }

@@ -1,3 +1,5 @@
+//! Keys that end, the writing of their use, and strangers at the door.
+
 use std::time::Duration;
 
 use paceline_clock::SimClock;

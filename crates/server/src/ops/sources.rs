@@ -1,0 +1,316 @@
+//! Sources: make, list, change, run, delete.
+
+use paceline_model::{ColumnId, Table};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+
+use super::rows::unconfirmed;
+use super::{iso, table};
+use crate::App;
+use crate::envelope::{Hint, Outcome};
+use crate::error::{ApiError, Code, Result};
+use crate::sources::{self, Draft, Kept, Pulled, SourceKind, State, shown_headers};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CreateSource {
+    table: String,
+    #[serde(rename = "type")]
+    kind: String,
+    name: Option<String>,
+    config: Option<Json>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListSources {
+    table: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateSource {
+    source: i64,
+    enabled: Option<bool>,
+    config: Option<Json>,
+    rotate_secret: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DeleteSource {
+    source: i64,
+    #[serde(default)]
+    confirm: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TriggerSource {
+    source: i64,
+}
+
+/// A source as people and programs see it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SourceView {
+    id: i64,
+    name: String,
+    table: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    enabled: bool,
+    /// `active`, `failing` or `disabled`.
+    status: &'static str,
+    /// Without its secrets.
+    config: Json,
+    /// Rows that it has brought.
+    rows: u64,
+    /// Records that it could not use.
+    rejected: u64,
+    last_run: Option<String>,
+    next_run: Option<String>,
+    last_error: Option<String>,
+    /// Of a webhook: where to send to.
+    path: Option<String>,
+    /// Of a webhook: what to send in the header `X-Webhook-Secret`. Shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Deleted {
+    pub(crate) id: i64,
+    pub(crate) deleted: bool,
+}
+
+/// The types of sources.
+pub(crate) const TYPES: [&str; 5] =
+    ["webhook", "csv_import", "api_pull", "connected_table", "manual"];
+
+pub(crate) async fn create(app: App, input: CreateSource) -> Result<Outcome<SourceView>> {
+    let table = table(&app, &input.table).await?;
+    let draft = Draft::read(&input.kind, input.config)?;
+    let name = input.name.unwrap_or_else(|| input.kind.clone());
+    let mut secret = None;
+    let kept = match input.kind.as_str() {
+        "webhook" => {
+            let made = sources::made_secret(&app);
+            let kind = draft.webhook(&table, &made)?;
+            secret = Some(made);
+            sources::make(&app, &table, &name, State::default(), |_| Ok(kind)).await
+        }
+        "api_pull" => {
+            let pull = |state| Ok(SourceKind::ApiPull(Box::new(draft.pull(&app, &table, state)?)));
+            sources::make(&app, &table, &name, State::default(), pull).await
+        }
+        "connected_table" => sources::connect(&app, &table, &name, &draft).await,
+        _ => sources::make(&app, &table, &name, State::default(), |_| Ok(SourceKind::Manual)).await,
+    };
+    let kept = kept.map_err(|error| name_taken(error, &name))?;
+    let hint = after(&kept, &table);
+    let view = SourceView { secret, ..view(&app, &kept, &table).await? };
+    Ok(Outcome::new(view).meta("table", table.name.as_str()).hint(hint))
+}
+
+/// That a name is taken, in words that say what to do.
+pub(super) fn name_taken(error: ApiError, name: &str) -> ApiError {
+    if error.0.code == Code::Conflict && error.0.message.contains("already") {
+        return error.fix(format!("give it another name than {name:?}"));
+    }
+    error
+}
+
+fn after(kept: &Kept, table: &Table) -> Hint {
+    match kept.source.kind {
+        SourceKind::ApiPull(_) => {
+            Hint::new("trigger_source", "fetch now, to see what comes").with("source", kept.item.id)
+        }
+        _ => {
+            Hint::new("query_rows", "look at the rows it brings").with("table", table.name.as_str())
+        }
+    }
+}
+
+pub(crate) async fn list(app: App, input: ListSources) -> Result<Outcome<Vec<SourceView>>> {
+    let only = match &input.table {
+        Some(name) => Some(table(&app, name).await?.id),
+        None => None,
+    };
+    let store = app.engine.store();
+    let tables = store.tables().await?;
+    let mut views = Vec::new();
+    for item in store.items(sources::KIND, only).await? {
+        let kept = sources::read(&app, item).await?;
+        if let Some(table) = tables.iter().find(|table| table.id == kept.table()) {
+            views.push(view(&app, &kept, table).await?);
+        }
+    }
+    Ok(Outcome::new(views))
+}
+
+pub(crate) async fn update(app: App, input: UpdateSource) -> Result<Outcome<SourceView>> {
+    // Waits for whoever works on it: it has one writer at a time.
+    let turn = app.sources.turn(input.source);
+    let _turn = turn.lock().await;
+    let mut kept = found(&app, input.source).await?;
+    let table = table(&app, &kept.table().to_string()).await?;
+    let rotate = input.rotate_secret == Some(true);
+    if input.config.is_none() && input.enabled.is_none() && !rotate {
+        let problem = "give config, enabled or rotate_secret; there is nothing to change";
+        return Err(ApiError::field("config", problem));
+    }
+    if let Some(config) = input.config {
+        kept.source.kind = changed(&app, &kept, &table, config)?;
+    }
+    let mut secret = None;
+    if rotate {
+        secret = Some(rotated(&app, &mut kept)?);
+    }
+    kept.source.enabled = input.enabled.unwrap_or(kept.source.enabled);
+    let body = serde_json::to_value(&kept.source).unwrap_or(Json::Null);
+    let store = app.engine.store();
+    kept.item = store.update_item(sources::KIND, kept.item.id, kept.item.version, body).await?;
+    app.sources.changed();
+    let view = SourceView { secret, ..view(&app, &kept, &table).await? };
+    Ok(Outcome::new(view).meta("table", table.name.as_str()))
+}
+
+fn rotated(app: &App, kept: &mut Kept) -> Result<String> {
+    let made = sources::made_secret(app);
+    if !kept.rotate(&made) {
+        let problem = "a source of this type has no secret of ours";
+        return Err(ApiError::field("rotate_secret", problem));
+    }
+    Ok(made)
+}
+
+/// The kind with a new configuration in place of the whole old one.
+fn changed(app: &App, kept: &Kept, table: &Table, config: Json) -> Result<SourceKind> {
+    let draft = Draft::read(kept.source.kind.name(), Some(config))?;
+    match &kept.source.kind {
+        SourceKind::Webhook { secret_hash, .. } => match draft.webhook(table, "")? {
+            SourceKind::Webhook { field_mapping, .. } => {
+                Ok(SourceKind::Webhook { field_mapping, secret_hash: secret_hash.clone() })
+            }
+            other => Ok(other),
+        },
+        SourceKind::ApiPull(_) => {
+            Ok(SourceKind::ApiPull(Box::new(draft.pull(app, table, kept.source.state)?)))
+        }
+        SourceKind::ConnectedTable { .. } => {
+            let message = "what a connected table copies cannot be changed: what it copied already would not fit";
+            let fix = "delete the source and make a new one, with include_existing as it suits";
+            Err(ApiError::new(Code::Conflict, message).fix(fix))
+        }
+        kind => Ok(kind.clone()),
+    }
+}
+
+pub(crate) async fn delete(app: App, input: DeleteSource) -> Result<Outcome<Deleted>> {
+    let turn = app.sources.turn(input.source);
+    let _turn = turn.lock().await;
+    let kept = found(&app, input.source).await?;
+    if !input.confirm {
+        let message = format!(
+            "this deletes the source {:?}; the {} rows that it brought stay",
+            kept.item.name, kept.state.rows
+        );
+        let again = Hint::new("delete_source", "delete it").with("source", input.source);
+        return Err(unconfirmed(message, again.with("confirm", true)));
+    }
+    sources::forget(&app, &kept).await?;
+    Ok(Outcome::new(Deleted { id: input.source, deleted: true }))
+}
+
+pub(crate) async fn trigger(app: App, input: TriggerSource) -> Result<Outcome<Pulled>> {
+    let kept = found(&app, input.source).await?;
+    if !matches!(kept.source.kind, SourceKind::ApiPull(_)) {
+        let message = format!(
+            "a source of type {} brings its rows by itself; only api_pull is run",
+            kept.source.kind.name()
+        );
+        return Err(ApiError::field("source", message));
+    }
+    let table = table(&app, &kept.table().to_string()).await?;
+    let pulled = sources::pull_now(&app, input.source).await?;
+    let hint = Hint::new("query_rows", "look at the rows").with("table", table.name.as_str());
+    Ok(Outcome::new(pulled).meta("table", table.name).hint(hint))
+}
+
+/// The source of that id.
+async fn found(app: &App, id: i64) -> Result<Kept> {
+    sources::load(app, id).await?.ok_or_else(|| {
+        ApiError::new(Code::NotFound, format!("there is no source {id}"))
+            .hint(Hint::new("list_sources", "see which sources there are"))
+    })
+}
+
+async fn view(app: &App, kept: &Kept, table: &Table) -> Result<SourceView> {
+    let (source, state) = (&kept.source, &kept.state);
+    let status = match (source.enabled, &state.last_error) {
+        (false, _) => "disabled",
+        (true, Some(_)) => "failing",
+        (true, None) => "active",
+    };
+    let path = kept.is_webhook().then(|| format!("/hooks/{}", kept.item.id));
+    Ok(SourceView {
+        id: kept.item.id,
+        name: kept.item.name.clone(),
+        table: table.name.clone(),
+        kind: source.kind.name(),
+        enabled: source.enabled,
+        status,
+        config: config(app, &source.kind, table).await?,
+        rows: state.rows,
+        rejected: state.rejected,
+        last_run: state.last_run.and_then(|at| iso(at.at())),
+        next_run: state.next_run.filter(|_| source.enabled).and_then(|at| iso(at.at())),
+        last_error: state.last_error.clone(),
+        path,
+        secret: None,
+    })
+}
+
+/// What was asked for, without secrets.
+async fn config(app: &App, kind: &SourceKind, table: &Table) -> Result<Json> {
+    Ok(match kind {
+        SourceKind::Webhook { field_mapping, .. } => {
+            json!({"field_mapping": field_mapping.shown(table)})
+        }
+        SourceKind::ApiPull(pull) => {
+            let names = pull.upsert_by.iter().filter_map(|id| {
+                let column = table.columns.iter().find(|column| column.id == ColumnId(*id));
+                column.map(|column| column.name.as_str())
+            });
+            let fields = json!({
+                "url": pull.url,
+                "method": pull.method,
+                "headers": shown_headers(&pull.headers),
+                "body": pull.body,
+                "records_path": pull.records_path,
+                "next_path": pull.next_path,
+                "field_mapping": pull.field_mapping.shown(table),
+                "upsert_by": names.collect::<Vec<_>>(),
+                "schedule": pull.schedule,
+                "timeout_ms": pull.timeout_ms,
+            });
+            given(fields)
+        }
+        SourceKind::ConnectedTable { source_table, filter, field_mapping } => {
+            let other = app.engine.store().table(&source_table.to_string()).await?;
+            given(json!({
+                "source_table": other.map(|table| table.name),
+                "filter": filter,
+                "field_mapping": field_mapping.shown(table),
+            }))
+        }
+        SourceKind::CsvImport { job } => json!({"job": job}),
+        SourceKind::Manual => json!({}),
+    })
+}
+
+/// The fields that have a value.
+fn given(fields: Json) -> Json {
+    match fields {
+        Json::Object(fields) => {
+            fields.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into()
+        }
+        other => other,
+    }
+}
