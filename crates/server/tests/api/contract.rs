@@ -129,6 +129,9 @@ fn every_field_reaches_its_operation() {
                 name if name.contains("_webhook") => &["NOT_FOUND"],
                 "create_function" | "list_functions" | "get_function" => &["none"],
                 "update_function" | "delete_function" => &["none"],
+                "export_rows" => &["INVALID_FILTER"],
+                "list_jobs" => &["none"],
+                "get_job" | "cancel_job" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };
