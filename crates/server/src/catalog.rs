@@ -3,6 +3,7 @@
 
 mod access;
 mod answer;
+mod ask;
 mod check;
 mod columns;
 mod field;
@@ -19,25 +20,23 @@ mod system;
 mod tables;
 mod webhooks;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use schemars::{Schema, SchemaGenerator};
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-use answer::{Answering, hinted};
+use answer::hinted;
 pub(crate) use answer::{MaybeStream, Sent, Streamed};
+pub(crate) use ask::Given;
+use ask::{Answer, Ask, Call};
 pub(crate) use check::{check_rows, from_text, shown};
 pub use field::{Field, Kind, Place};
 
 pub(crate) use crate::auth::Caller;
 use crate::auth::audit::Draft;
 use crate::error::{ApiError, Code, Result};
-use crate::ops::insert::GivenRows;
 use crate::{App, KeyScope, ServerConfig};
 
 /// What is left to tell a caller that the call it asked for took too long.
@@ -68,9 +67,6 @@ impl Verb {
         }
     }
 }
-
-/// What is sent back, or why nothing is.
-type Reply = Pin<Box<dyn Future<Output = Result<Sent>> + Send>>;
 
 /// Operations about one thing: a chapter of the documentation, and a toolset over MCP.
 #[derive(Debug)]
@@ -228,112 +224,5 @@ impl Operation {
             return self.name.to_owned();
         }
         format!("{} ({})", self.name, subjects.join(", "))
-    }
-}
-
-/// What the function of a row of the catalogue is asked for.
-enum Ask<'g> {
-    /// To do it.
-    Call(Box<Call>),
-    /// To say what it answers.
-    Schema(&'g mut SchemaGenerator),
-}
-
-/// The answer to an [`Ask`].
-enum Answer {
-    Reply(Reply),
-    Schema(Schema),
-}
-
-/// An operation's call with its arguments checked, before they have the operation's own type.
-struct Call {
-    name: &'static str,
-    app: App,
-    caller: Caller,
-    arguments: Map<String, Json>,
-    rows: Option<Bytes>,
-}
-
-/// Arguments as a face has them.
-pub(crate) struct Given {
-    pub(crate) arguments: Map<String, Json>,
-    /// The text of the field of [`Kind::Rows`], where the face has one: an empty list stands among the arguments for it.
-    pub(crate) rows: Option<Bytes>,
-}
-
-impl Call {
-    fn take_rows(&mut self) -> GivenRows {
-        match (self.rows.take(), self.arguments.shift_remove("rows")) {
-            (Some(text), _) => GivenRows::Text(text),
-            (None, Some(Json::Array(rows))) => GivenRows::Parsed(rows),
-            _ => GivenRows::Parsed(Vec::new()),
-        }
-    }
-}
-
-impl Ask<'_> {
-    /// Ties the operation's types to the catalogue's: arguments in, envelope out. Its schema comes from the same types, so
-    /// that the documentation cannot say anything else.
-    fn of<I, O, F>(self, operation: fn(App, I) -> F) -> Answer
-    where
-        I: DeserializeOwned + Send + 'static,
-        O: Answering,
-        F: Future<Output = Result<O>> + Send + 'static,
-    {
-        self.by(move |app, _, input| operation(app, input))
-    }
-
-    /// As [`Ask::of`], for an operation that wants to know who asks.
-    fn by<I, O, F>(self, operation: impl FnOnce(App, Caller, I) -> F + Send + 'static) -> Answer
-    where
-        I: DeserializeOwned + Send + 'static,
-        O: Answering,
-        F: Future<Output = Result<O>> + Send + 'static,
-    {
-        self.tie(
-            |_| GivenRows::Parsed(Vec::new()),
-            move |app, caller, input, _| operation(app, caller, input),
-        )
-    }
-
-    /// As [`Ask::by`], for an operation with a field of [`Kind::Rows`]: they come beside its other input.
-    fn with_rows<I, O, F>(
-        self,
-        operation: impl FnOnce(App, Caller, I, GivenRows) -> F + Send + 'static,
-    ) -> Answer
-    where
-        I: DeserializeOwned + Send + 'static,
-        O: Answering,
-        F: Future<Output = Result<O>> + Send + 'static,
-    {
-        self.tie(Call::take_rows, operation)
-    }
-
-    fn tie<I, O, F>(
-        self,
-        rows: fn(&mut Call) -> GivenRows,
-        operation: impl FnOnce(App, Caller, I, GivenRows) -> F + Send + 'static,
-    ) -> Answer
-    where
-        I: DeserializeOwned + Send + 'static,
-        O: Answering,
-        F: Future<Output = Result<O>> + Send + 'static,
-    {
-        let mut call = match self {
-            Self::Schema(generator) => return Answer::Schema(O::schema(generator)),
-            Self::Call(call) => call,
-        };
-        Answer::Reply(Box::pin(async move {
-            // What the fields allow and the input does not take is caught here; a test holds the two together.
-            let rows = rows(&mut call);
-            let input = serde_json::from_value(Json::Object(call.arguments))
-                .map_err(|error| ApiError::field("arguments", error.to_string()))?;
-            let vitals = Arc::clone(&call.app.vitals);
-            let answer = operation(call.app, call.caller, input, rows).await?;
-            if let Some(rows) = answer.rows_affected() {
-                vitals.metrics.rows(call.name, rows);
-            }
-            answer.sent(call.name)
-        }))
     }
 }

@@ -8,7 +8,8 @@ use paceline_model::{Table, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
-use super::{Incoming, Names, Slot, is_too_wide};
+use super::names::{Names, Slot};
+use super::{Incoming, is_too_wide};
 
 /// The rows of a list of objects; none if anything about it is unusual.
 pub(super) fn incoming(
