@@ -180,6 +180,30 @@ fixed! {
     FUNCTION_VERSIONS_KEPT: u64 = 50, "versions", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
     CHANGES_KEPT: i64 = 100_000, "changes", OURS;
+    /// WebSockets of all tables together.
+    WEBSOCKETS_MAX: usize = 1_024, "connections", OURS;
+    /// WebSockets of one table.
+    WEBSOCKETS_PER_TABLE_MAX: usize = 512, "connections", OURS;
+    /// Messages that wait for one WebSocket; with more of them its queue is dropped, and it is told to resync.
+    WEBSOCKET_QUEUE_MAX: usize = 256, "messages", OURS;
+    /// Bytes that wait for one WebSocket.
+    WEBSOCKET_QUEUE_BYTES_MAX: usize = 1024 * 1024, "bytes", OURS;
+    /// Bytes of cells with their values in one message; further cells are named only, to be read.
+    WEBSOCKET_CELLS_BYTES_MAX: usize = 64 * 1024, "bytes", OURS;
+    /// Bytes of one message that a client sends over a WebSocket.
+    WEBSOCKET_MESSAGE_BYTES_MAX: usize = 4 * 1024, "bytes", OURS;
+    /// Messages that a client may send in [`WEBSOCKET_MESSAGES_WINDOW`].
+    WEBSOCKET_MESSAGES_MAX: u32 = 100, "messages", OURS;
+    /// The window that they are counted in.
+    WEBSOCKET_MESSAGES_WINDOW: Duration = Duration::from_secs(10), "s", OURS;
+    /// How often a WebSocket is pinged; one that gave no sign of life since the last ping but one is closed.
+    WEBSOCKET_PING: Duration = Duration::from_secs(20), "s", OURS;
+    /// How long a WebSocket may take for one message.
+    WEBSOCKET_SEND_TIMEOUT: Duration = Duration::from_secs(10), "s", OURS;
+    /// Changes that come within this time go out together.
+    WEBSOCKET_COALESCE: Duration = Duration::from_millis(50), "s", OURS;
+    /// How often the progress of a run at work is told over WebSockets at the most.
+    WEBSOCKET_PROGRESS: Duration = Duration::from_millis(500), "s", OURS;
     /// Bytes of one reply over MCP. Claude Code, for one, moves replies of over 50,000 characters out of its agent's sight.
     MCP_REPLY_BYTES_MAX: usize = 48 * 1024, "bytes", OURS;
     /// Bytes of the list of tools that every client of MCP gets: what using this server costs before the first call.
@@ -241,5 +265,7 @@ const _: () = {
     assert!(DELIVERY_TIMEOUT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
     assert!(DELIVERY_BYTES_MAX <= REQUEST_BODY_BYTES_MAX);
     assert!(SOURCES_MAX <= ITEMS_PER_KIND_MAX);
+    assert!(WEBSOCKETS_PER_TABLE_MAX <= WEBSOCKETS_MAX);
+    assert!(WEBSOCKET_CELLS_BYTES_MAX <= WEBSOCKET_QUEUE_BYTES_MAX);
     assert!(FUNCTION_BYTES_MAX <= VALUE_BYTES_MAX);
 };

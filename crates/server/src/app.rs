@@ -16,6 +16,7 @@ use crate::auth::Access;
 use crate::jobs::{Jobs, Links};
 use crate::sources::Hub;
 use crate::vitals::Vitals;
+use crate::ws::Feeds;
 
 /// Values of one insert call: rows times the columns they name. What an insert holds in memory is bounded by this, not
 /// by the body alone: one row may name a thousand columns that the other rows leave out.
@@ -47,6 +48,8 @@ pub struct App {
     pub(crate) vitals: Arc<Vitals>,
     /// Imports and exports.
     pub(crate) jobs: Arc<Jobs>,
+    /// Those who follow tables over WebSocket.
+    pub(crate) feeds: Arc<Feeds>,
 }
 
 /// What an [`App`] is made of.
@@ -73,8 +76,10 @@ impl App {
         let access = Arc::new(Access::new(&parts));
         let sources = Arc::new(Hub::new(&parts.clock));
         let vitals = Arc::new(Vitals::new(parts.clock.now()));
-        let jobs = Arc::new(Jobs::new(Links::new(parts.engine.sealer(), &parts.random)));
-        Self { parts: Arc::new(parts), access, vitals, jobs, sources }
+        let links = Links::new(parts.engine.sealer(), &parts.random);
+        let jobs = Arc::new(Jobs::new(links, &parts.random));
+        let feeds = Arc::new(Feeds::new());
+        Self { parts: Arc::new(parts), access, sources, vitals, jobs, feeds }
     }
 
     /// Works on imports and exports until it is dropped, beginning with those that an earlier process left behind.

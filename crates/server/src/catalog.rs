@@ -31,12 +31,13 @@ use serde_json::{Map, Value as Json};
 
 use answer::{Answering, hinted};
 pub(crate) use answer::{MaybeStream, Sent, Streamed};
-pub(crate) use check::{from_text, shown};
+pub(crate) use check::{check_rows, from_text, shown};
 pub use field::{Field, Kind, Place};
 
 pub(crate) use crate::auth::Caller;
 use crate::auth::audit::Draft;
 use crate::error::{ApiError, Code, Result};
+use crate::ops::insert::GivenRows;
 use crate::{App, KeyScope, ServerConfig};
 
 /// What is left to tell a caller that the call it asked for took too long.
@@ -151,7 +152,7 @@ impl Operation {
         caller: Caller,
         arguments: Map<String, Json>,
     ) -> Result<Bytes> {
-        match self.answer(app, caller, arguments).await? {
+        match self.answer(app, caller, Given { arguments, rows: None }).await? {
             Sent::Whole(envelope) => Ok(envelope),
             Sent::Stream(_) => Err(ApiError::field(
                 "limit",
@@ -165,19 +166,24 @@ impl Operation {
         &'static self,
         app: App,
         caller: Caller,
-        mut arguments: Map<String, Json>,
+        given: Given,
     ) -> Result<Sent> {
+        let Given { mut arguments, rows } = given;
         let attempted = self.attempt(&arguments);
         let subject = arguments.get("table").and_then(Json::as_str).map(str::to_owned);
         let store = Arc::clone(app.engine.store());
         self.allow(&app, &caller).map_err(|error| error.attempting(|| self.name.to_owned()))?;
         let (draft, access) = (Draft::of(self, &caller, &arguments), Arc::clone(&app.access));
         let answer = match check::arguments(self.fields, &mut arguments) {
-            Ok(()) => match (self.run)(Ask::Call(Call { name: self.name, app, caller, arguments }))
-            {
-                Answer::Reply(reply) => reply.await,
-                Answer::Schema(_) => Err(ApiError::internal("a call was answered with a schema")),
-            },
+            Ok(()) => {
+                let call = Call { name: self.name, app, caller, arguments, rows };
+                match (self.run)(Ask::Call(Box::new(call))) {
+                    Answer::Reply(reply) => reply.await,
+                    Answer::Schema(_) => {
+                        Err(ApiError::internal("a call was answered with a schema"))
+                    }
+                }
+            }
             Err(error) => Err(error),
         };
         if let Some(draft) = draft {
@@ -228,7 +234,7 @@ impl Operation {
 /// What the function of a row of the catalogue is asked for.
 enum Ask<'g> {
     /// To do it.
-    Call(Call),
+    Call(Box<Call>),
     /// To say what it answers.
     Schema(&'g mut SchemaGenerator),
 }
@@ -245,6 +251,24 @@ struct Call {
     app: App,
     caller: Caller,
     arguments: Map<String, Json>,
+    rows: Option<Bytes>,
+}
+
+/// Arguments as a face has them.
+pub(crate) struct Given {
+    pub(crate) arguments: Map<String, Json>,
+    /// The text of the field of [`Kind::Rows`], where the face has one: an empty list stands among the arguments for it.
+    pub(crate) rows: Option<Bytes>,
+}
+
+impl Call {
+    fn take_rows(&mut self) -> GivenRows {
+        match (self.rows.take(), self.arguments.shift_remove("rows")) {
+            (Some(text), _) => GivenRows::Text(text),
+            (None, Some(Json::Array(rows))) => GivenRows::Parsed(rows),
+            _ => GivenRows::Parsed(Vec::new()),
+        }
+    }
 }
 
 impl Ask<'_> {
@@ -266,16 +290,46 @@ impl Ask<'_> {
         O: Answering,
         F: Future<Output = Result<O>> + Send + 'static,
     {
-        let call = match self {
+        self.tie(
+            |_| GivenRows::Parsed(Vec::new()),
+            move |app, caller, input, _| operation(app, caller, input),
+        )
+    }
+
+    /// As [`Ask::by`], for an operation with a field of [`Kind::Rows`]: they come beside its other input.
+    fn with_rows<I, O, F>(
+        self,
+        operation: impl FnOnce(App, Caller, I, GivenRows) -> F + Send + 'static,
+    ) -> Answer
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
+    {
+        self.tie(Call::take_rows, operation)
+    }
+
+    fn tie<I, O, F>(
+        self,
+        rows: fn(&mut Call) -> GivenRows,
+        operation: impl FnOnce(App, Caller, I, GivenRows) -> F + Send + 'static,
+    ) -> Answer
+    where
+        I: DeserializeOwned + Send + 'static,
+        O: Answering,
+        F: Future<Output = Result<O>> + Send + 'static,
+    {
+        let mut call = match self {
             Self::Schema(generator) => return Answer::Schema(O::schema(generator)),
             Self::Call(call) => call,
         };
         Answer::Reply(Box::pin(async move {
             // What the fields allow and the input does not take is caught here; a test holds the two together.
+            let rows = rows(&mut call);
             let input = serde_json::from_value(Json::Object(call.arguments))
                 .map_err(|error| ApiError::field("arguments", error.to_string()))?;
             let vitals = Arc::clone(&call.app.vitals);
-            let answer = operation(call.app, call.caller, input).await?;
+            let answer = operation(call.app, call.caller, input, rows).await?;
             if let Some(rows) = answer.rows_affected() {
                 vitals.metrics.rows(call.name, rows);
             }

@@ -6,6 +6,7 @@ mod deliver;
 mod kept;
 mod payload;
 mod queue;
+mod retry;
 mod signature;
 
 pub(crate) use deliver::{DELIVERY_LOG, Turn, sample, tick};

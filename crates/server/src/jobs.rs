@@ -9,6 +9,7 @@ mod body;
 mod export;
 mod files;
 mod import;
+mod inline;
 mod links;
 mod mapping;
 mod read;
@@ -26,9 +27,10 @@ use crate::App;
 use crate::error::{ApiError, Code, Result};
 
 pub(crate) use body::{Job, JobStatus, KIND, Work};
-pub(crate) use export::{Export, ExportPlan, stream, text};
+pub(crate) use export::{Export, ExportPlan};
 pub(crate) use files::{Files, Upload};
 pub(crate) use import::ImportPlan;
+pub(crate) use inline::{stream, text};
 pub(crate) use links::{Link, Links, link};
 pub(crate) use mapping::{Asked, Told, map};
 pub(crate) use read::header;
@@ -47,12 +49,15 @@ pub(crate) struct Jobs {
     /// Places for uploads.
     pub(crate) uploads: Semaphore,
     pub(crate) links: Links,
+    /// Tells the uploads of this start from those that an earlier one left behind.
+    pub(crate) start: String,
 }
 
 impl Jobs {
-    pub(crate) fn new(links: Links) -> Self {
+    pub(crate) fn new(links: Links, random: &paceline_clock::Random) -> Self {
         let uploads = Semaphore::new(limits::UPLOADS_AT_ONCE_MAX);
-        Self { wake: Notify::new(), taken: Mutex::default(), uploads, links }
+        let start = format!("{:016x}", random.next_u64());
+        Self { wake: Notify::new(), taken: Mutex::default(), uploads, links, start }
     }
 
     fn taken(&self) -> MutexGuard<'_, HashSet<i64>> {

@@ -37,6 +37,7 @@ mod rest;
 mod serve;
 mod sources;
 mod vitals;
+mod ws;
 
 pub use app::{App, AppParts, ServerConfig};
 pub use auth::{ApiKeys, KeyScope};

@@ -54,6 +54,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), layers::authenticate))
         .merge(crate::sources::routes())
+        .merge(crate::ws::routes())
         .merge(crate::openapi::routes(&shared.app.config.limits))
         .merge(crate::jobs::open())
         .route("/healthz", get(health::health).fallback(wrong_method))

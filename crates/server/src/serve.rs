@@ -33,6 +33,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         let app = app.clone();
         async move { app.work_on_jobs().await }.fuse()
     });
+    let feeds = Arc::clone(&app.feeds);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
     let workers = sources::start(&app);
@@ -64,7 +65,8 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     app_vitals.stop();
     drop(listener);
     tokio::select! {
-        () = graceful.shutdown() => {}
+        // A WebSocket is no connection of these any more, once it is one.
+        _ = futures_util::future::join(feeds.close(), graceful.shutdown()) => {}
         () = clock.sleep(config.drain_timeout) => connections.shutdown().await,
     }
     // After the last request, which may have waited for its turn behind them.

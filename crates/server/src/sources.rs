@@ -18,11 +18,9 @@ pub(crate) use connected::{connect, rows_of};
 pub(crate) use headers::{Headers, open, opened_headers, seal, sealed_headers, shown_headers};
 pub(crate) use hub::Hub;
 pub(crate) use incoming::routes;
-#[allow(unused_imports, reason = "import_rows calls it when it has made a job")]
-pub(crate) use kept::record_import;
 pub(crate) use kept::{
     KIND, Kept, Micros, SourceKind, State, filter_of, forget, load, made_secret, make, place_of,
-    read,
+    read, record_import,
 };
 pub(crate) use mapping::{Bound, Mapping, Way};
 pub(crate) use pull::{Pulled, pull_now};

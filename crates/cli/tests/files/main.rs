@@ -4,6 +4,7 @@
 
 mod server;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
@@ -25,7 +26,7 @@ fn table() -> String {
     let mut csv = "n,text\n".to_owned();
     for n in 0..ROWS {
         let wrong = if n % 1_000 == 999 { "x" } else { "" };
-        csv.push_str(&format!("{n}{wrong},\"row {n}, and some text\"\n"));
+        writeln!(csv, "{n}{wrong},\"row {n}, and some text\"").unwrap();
     }
     csv
 }

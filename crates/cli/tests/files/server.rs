@@ -32,7 +32,7 @@ impl Server {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let base = loop {
-            let line = lines.next_line().await.unwrap().expect("the server ended at its start");
+            let line = lines.next_line().await.unwrap().unwrap();
             if let Some(base) = line.strip_prefix("listening on ") {
                 break base.to_owned();
             }

@@ -24,10 +24,6 @@ pub(crate) enum Shown<'a> {
     /// The value of its Authorization header.
     Header(&'a str),
     /// The key itself, from wherever else a face takes it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the WebSocket face will take it from the query")
-    )]
     Key(&'a str),
     Nothing,
 }

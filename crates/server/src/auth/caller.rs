@@ -43,7 +43,6 @@ impl fmt::Display for KeyId {
 pub(crate) enum Face {
     Rest,
     Mcp,
-    #[cfg_attr(not(test), expect(dead_code, reason = "of the face to come"))]
     WebSocket,
 }
 

@@ -93,7 +93,6 @@ impl KeyRing {
     }
 
     /// Ends when a key is no longer in force: it was revoked or has expired. Never for the operator's.
-    #[cfg_attr(not(test), expect(dead_code, reason = "open sockets will wait for it"))]
     pub(crate) async fn gone(&self, key: KeyId) {
         let mut revoked = self.revoked.subscribe();
         while self.is_live(key) {

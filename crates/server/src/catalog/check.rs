@@ -23,6 +23,13 @@ pub(super) fn arguments(fields: &[Field], given: &mut Map<String, Json>) -> Resu
     Err(ApiError::faults(faults.details).meant_as_said(faults.meant))
 }
 
+/// Checks what an operation takes as rows; `rows` is what their argument is called.
+pub(crate) fn check_rows(rows: Vec<Json>) -> Result<Vec<Json>> {
+    let mut faults = Faults::default();
+    faults.rows("rows", &rows);
+    if faults.details.is_empty() { Ok(rows) } else { Err(ApiError::faults(faults.details)) }
+}
+
 /// A field's value from the text of a path or a query. Text that is not what the field takes stays text, and the check
 /// says so.
 pub(crate) fn from_text(field: &Field, text: &str) -> Json {
@@ -132,18 +139,18 @@ impl Faults {
                     }
                 }
             }
-            (Kind::Rows, Json::Array(items)) => {
-                // The first one only: a list of 10,000 lists is one mistake.
-                if let Some((index, item)) = items.iter().enumerate().find(|(_, i)| !i.is_object())
-                {
-                    let problem =
-                        format!("{} is not an object of column names and values", shown(item));
-                    self.add(format!("{path}[{index}]"), problem);
-                }
-            }
+            (Kind::Rows, Json::Array(items)) => self.rows(path, items),
             (Kind::Any, _) | (Kind::Flag, Json::Bool(_)) => {}
             (Kind::Object, Json::Object(_)) | (Kind::Rate, Json::Object(_) | Json::String(_)) => {}
             (kind, value) => self.wrong(path, kind, value),
+        }
+    }
+
+    fn rows(&mut self, path: &str, items: &[Json]) {
+        // The first one only: a list of 10,000 lists is one mistake.
+        if let Some((index, item)) = items.iter().enumerate().find(|(_, item)| !item.is_object()) {
+            let problem = format!("{} is not an object of column names and values", shown(item));
+            self.add(format!("{path}[{index}]"), problem);
         }
     }
 

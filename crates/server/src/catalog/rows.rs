@@ -35,7 +35,7 @@ const OPERATIONS: &[Operation] = &[
             )
             .optional(),
         ],
-        run: |ask| ask.of(rows::insert),
+        run: |ask| ask.with_rows(|app, _, input, given| rows::insert(app, input, given)),
     },
     Operation {
         name: "query_rows",

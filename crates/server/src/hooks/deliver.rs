@@ -1,18 +1,16 @@
 //! Making deliveries, one at a time per webhook so that they arrive in order, and trying again what did not arrive.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use paceline_clock::Timestamp;
 use paceline_engine::{FetchReply, FetchRequest};
-use paceline_governor::Hints;
 use paceline_model::{Note, Table, limits};
 use serde_json::{Value as Json, json};
 
 use super::kept::{Delivery, Kept};
 use super::payload::{self, id_of};
+use super::retry::{dead, wait};
 use super::{signed, signing_place};
 use crate::App;
 use crate::error::{ApiError, Code, Result};
@@ -21,16 +19,6 @@ use crate::sources::{Way, open, opened_headers, place_of};
 
 /// The log of tries.
 pub(crate) const DELIVERY_LOG: &str = "delivery";
-/// The waits after the first, second, ... try that failed: together about an hour.
-const WAITS: [Duration; limits::DELIVERY_TRIES_MAX as usize - 1] = [
-    Duration::from_secs(30),
-    Duration::from_secs(150),
-    Duration::from_secs(750),
-    Duration::from_secs(2_700),
-];
-/// The part of a wait that chance takes away or adds, so that receivers that were down are not met by all at once.
-const JITTER: f64 = 0.1;
-
 const SIGNATURE: HeaderName = HeaderName::from_static("x-paceline-signature");
 const DELIVERY: HeaderName = HeaderName::from_static("x-paceline-delivery");
 const EVENT: HeaderName = HeaderName::from_static("x-paceline-event");
@@ -209,32 +197,6 @@ async fn conclude(app: &App, kept: &mut Kept, mut delivery: Delivery, sent: &Sen
     Ok(if given_up { Turn::More } else { Turn::Wait(delivery.due.at()) })
 }
 
-/// Why nothing more is to be sent there, if that is so.
-fn dead(kept: &Kept, gone: bool, failing: Duration, problem: &str) -> Option<String> {
-    if gone {
-        return Some("the receiver says that it is gone for good (410)".to_owned());
-    }
-    let given_up = kept.state.failed_in_a_row;
-    if given_up >= limits::DELIVERIES_FAILED_MAX {
-        return Some(format!("{given_up} deliveries in a row were given up; the last: {problem}"));
-    }
-    (failing >= limits::DELIVERY_OUTAGE_MAX).then(|| {
-        let hours = limits::DELIVERY_OUTAGE_MAX.as_secs() / 3_600;
-        format!("nothing could be delivered for {hours} hours; the last: {problem}")
-    })
-}
-
-/// How long to wait after so many tries: longer each time, and as long as the receiver asks for.
-fn wait(app: &App, tries: u32, reply: Option<&FetchReply>, now: Timestamp) -> Duration {
-    let step = usize::try_from(tries).unwrap_or(usize::MAX).saturating_sub(1).min(WAITS.len() - 1);
-    let own = WAITS[step].mul_f64(1.0 - JITTER + 2.0 * JITTER * app.random.unit());
-    let asked = reply.and_then(|reply| {
-        let headers = reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        Hints::read(headers, now).retry_after
-    });
-    own.max(asked.unwrap_or_default()).min(limits::DELIVERY_WAIT_MAX)
-}
-
 /// A line of the log.
 fn line(
     kept: &Kept,
@@ -243,7 +205,7 @@ fn line(
     http_status: Option<u16>,
     error: Option<&str>,
 ) -> Note {
-    let next = (status == "retrying").then(|| delivery.due);
+    let next = (status == "retrying").then_some(delivery.due);
     let error =
         error.map(|text| text.chars().take(limits::ERROR_BYTES_MAX / 4).collect::<String>());
     let body = json!({
@@ -295,12 +257,6 @@ pub(crate) async fn sample(app: &App, kept: &Kept, table: &Table) -> Result<(Jso
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn five_tries_take_about_an_hour() {
-        let whole: Duration = WAITS.iter().sum();
-        assert!((3_300..4_200).contains(&whole.as_secs()), "{whole:?}");
-    }
 
     #[test]
     fn an_id_says_whose_and_which_it_is() {

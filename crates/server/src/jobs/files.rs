@@ -105,13 +105,17 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Begins one. Blocks.
+    /// Begins one, under a name of this start. Blocks.
     ///
     /// # Errors
     /// The file system's, or there is no room left.
-    pub(crate) fn begin(files: &Files, random: u64, format: FileFormat) -> io::Result<Self> {
+    pub(crate) fn begin(
+        files: &Files,
+        (start, random): (&str, u64),
+        format: FileFormat,
+    ) -> io::Result<Self> {
         let bytes_max = files.room()?.min(limits::UPLOAD_BYTES_MAX);
-        let name = format!("{UPLOAD}{random:016x}.{format}");
+        let name = format!("{UPLOAD}{start}-{random:016x}.{format}");
         let path = files.path(&name);
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
         Ok(Self { file: Some(file), name, path, bytes: 0, bytes_max })

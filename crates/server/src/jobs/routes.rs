@@ -107,8 +107,8 @@ async fn receive(app: &App, format: FileFormat, body: Body) -> Result<Upload> {
     let place = app.jobs.uploads.acquire().await;
     let _place = place.map_err(|_| ApiError::internal("uploads are closed"))?;
     let files = Files::needed(app)?;
-    let random = app.random.next_u64();
-    let begun = blocking(app, move || Upload::begin(&files, random, format)).await?;
+    let (start, random) = (app.jobs.start.clone(), app.random.next_u64());
+    let begun = blocking(app, move || Upload::begin(&files, (&start, random), format)).await?;
     let mut upload = begun.map_err(|error| operations::no_room(&error))?;
     let mut parts = body.into_data_stream();
     loop {

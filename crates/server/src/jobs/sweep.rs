@@ -1,14 +1,16 @@
 //! Taking away files and jobs that nobody needs any more.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_files::FileFormat;
 use paceline_model::{Item, limits};
 
+use super::files::UPLOAD;
 use super::{Files, Job, KIND, RETRY_PAUSE, Work, blocking};
 use crate::App;
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 
 /// How often it is looked for them.
 const EVERY: Duration = Duration::from_secs(300);
@@ -39,6 +41,14 @@ pub(crate) async fn forever(app: &App, files: &Files) {
 }
 
 async fn sweep(app: &App, files: &Files, alone: bool) -> Result<()> {
+    // Before the jobs: a job is made before its file, so whatever is here and has no job then lost it.
+    let looked = files.clone();
+    let found = match blocking(app, move || looked.all()).await? {
+        Ok(found) => found,
+        Err(error) => {
+            return Err(ApiError::internal(format!("the folder of files cannot be read: {error}")));
+        }
+    };
     let mut items = app.engine.store().items(KIND, None).await?;
     let over = items.len().saturating_sub(limits::JOBS_KEPT_MAX);
     let old: Vec<i64> = items.iter().filter(|item| ended(item)).take(over).map(|i| i.id).collect();
@@ -47,22 +57,29 @@ async fn sweep(app: &App, files: &Files, alone: bool) -> Result<()> {
     }
     items.retain(|item| !old.contains(&item.id));
     let now = app.clock.wall();
-    let needed: Vec<String> = items.iter().flat_map(|item| names(app, item, now)).collect();
+    let needed: HashSet<String> = items.iter().flat_map(|item| names(app, item, now)).collect();
+    let done: HashSet<String> = items.iter().filter_map(used_upload).collect();
+    // An upload is there before its job is.
+    let coming = format!("{UPLOAD}{}", app.jobs.start);
+    let gone = move |name: &String| {
+        let ours = name.starts_with("job-") || name.starts_with(UPLOAD);
+        let comes = name.starts_with(&coming) && !done.contains(name);
+        // Drafts of this process have other names; at the start there are none.
+        !needed.contains(name) && !comes && (ours || alone)
+    };
     let files = files.clone();
-    let removed = blocking(app, move || {
-        for (name, _) in files.all()? {
-            // Uploads and drafts of this process are not known to any job yet.
-            let known = name.starts_with("job-");
-            if !needed.contains(&name) && (known || alone) {
-                files.remove(&name);
-            }
-        }
-        std::io::Result::Ok(())
-    });
-    if let Err(error) = removed.await? {
-        tracing::warn!(%error, "files cannot be looked through");
+    blocking(app, move || {
+        found.iter().map(|(name, _)| name).filter(|name| gone(name)).for_each(|n| files.remove(n));
+    })
+    .await
+}
+
+/// The upload of an import that has ended.
+fn used_upload(item: &Item) -> Option<String> {
+    match Job::of(item).ok().filter(|job| job.status.ended())?.work {
+        Work::Import(plan) => Some(plan.file),
+        Work::Export(_) => None,
     }
-    Ok(())
 }
 
 fn ended(item: &Item) -> bool {

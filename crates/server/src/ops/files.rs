@@ -117,9 +117,10 @@ pub(crate) async fn import_rows(app: App, mut input: ImportRows) -> Result<Outco
         let problem = "parquet is no text; upload the file instead";
         return Err(ApiError::field("format", problem));
     }
-    let (files, random) = (Files::needed(&app)?, app.random.next_u64());
+    let files = Files::needed(&app)?;
+    let (start, random) = (app.jobs.start.clone(), app.random.next_u64());
     let written = blocking(&app, move || {
-        let mut upload = Upload::begin(&files, random, format)?;
+        let mut upload = Upload::begin(&files, (&start, random), format)?;
         let whole = upload.add(data.as_bytes())?;
         std::io::Result::Ok((upload, whole))
     });
@@ -185,6 +186,10 @@ pub(crate) async fn import_upload(
     let plan = ImportPlan { file, format, columns: mapping.columns, key, told: mapping.told };
     let item = jobs::submit(&app, &table, Job::new(Work::Import(plan))).await?;
     upload.keep();
+    if let Err(error) = crate::sources::record_import(&app, &table, "import", item.id).await {
+        // The import is under way all the same; only the list of sources does not tell of it.
+        tracing::warn!(table = table.name, what = error.0.message, "an import is not listed");
+    }
     let view = JobView::of(&app, &item)?;
     Ok(Outcome::new(view).meta("table", table.name).hint(watch(item.id)))
 }

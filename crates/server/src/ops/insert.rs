@@ -1,12 +1,16 @@
 //! Rows as they come in, against the columns of their table: names resolved, values checked, every fault with its place.
 
+mod text;
+
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use paceline_model::{Column, ColumnId, Nearest, Table, Value, limits, nearest};
 use serde_json::{Map, Value as Json};
 
 use super::{SYSTEM_PREFIX, schema_hint};
 use crate::app::{FAULTS_TOLD_MAX, INSERT_VALUES_MAX};
+use crate::catalog::check_rows;
 use crate::error::{ApiError, Code, Detail, Result};
 
 /// Names that were corrected or ignored, told at once.
@@ -32,6 +36,14 @@ pub(crate) struct Told {
     pub(crate) ignored: Vec<String>,
 }
 
+/// Rows as a face has them.
+pub(crate) enum GivenRows {
+    /// As JSON; each is an object.
+    Parsed(Vec<Json>),
+    /// As text that begins a list, well formed and not looked at more closely.
+    Text(Bytes),
+}
+
 /// Checks a whole call; nothing is inserted if anything is wrong. Of a name that no column has, and that no correction is
 /// beyond doubt for, the values are left out if the caller says so (`ignore_unknown`), else the call is refused: nothing is
 /// lost silently.
@@ -40,10 +52,19 @@ pub(crate) struct Told {
 /// `BATCH_TOO_LARGE` with the limit; else the first fault about names, or the first ten about values.
 pub(crate) fn incoming(
     table: &Table,
-    given: Vec<Map<String, Json>>,
+    given: GivenRows,
     rows_max: usize,
     ignore_unknown: bool,
 ) -> Result<Incoming> {
+    let given = match given {
+        GivenRows::Parsed(rows) => rows,
+        GivenRows::Text(text) => {
+            if let Some(incoming) = text::incoming(table, &text, rows_max, ignore_unknown) {
+                return Ok(incoming);
+            }
+            parsed(&text)?
+        }
+    };
     let total = given.len();
     if total > rows_max {
         let message = format!("{total} rows in one call; at most {rows_max} are taken");
@@ -54,12 +75,13 @@ pub(crate) fn incoming(
     }
     let mut names = Names::of(table, "rows", ignore_unknown);
     let mut rows = Vec::with_capacity(total);
-    for (index, fields) in given.into_iter().enumerate() {
+    for (index, row) in given.into_iter().enumerate() {
+        let Json::Object(fields) = row else { continue };
         rows.push(names.row(Some(index), fields)?);
         if names.faults.len() > FAULTS_TOLD_MAX {
             break;
         }
-        if total.saturating_mul(names.columns.len()) > INSERT_VALUES_MAX {
+        if is_too_wide(total, names.columns.len()) {
             let message = format!(
                 "{total} rows times the {} columns that they name so far are more than {INSERT_VALUES_MAX} values",
                 names.columns.len()
@@ -67,11 +89,22 @@ pub(crate) fn incoming(
             return Err(ApiError::new(Code::BatchTooLarge, message));
         }
     }
-    let (columns, told) = names.end()?;
-    for row in &mut rows {
-        row.resize(columns.len(), Value::Null);
+    names.end(rows)
+}
+
+/// Rows that are not as they should be, as JSON.
+fn parsed(text: &[u8]) -> Result<Vec<Json>> {
+    let json = serde_json::from_slice(text).map_err(|error| {
+        ApiError::new(Code::InvalidJson, format!("rows: cannot be read as JSON: {error}"))
+    })?;
+    match json {
+        Json::Array(rows) => check_rows(rows),
+        _ => Err(ApiError::field("rows", "is not a list of objects")),
     }
-    Ok(Incoming { columns, rows, names: told })
+}
+
+fn is_too_wide(rows: usize, columns: usize) -> bool {
+    rows.saturating_mul(columns) > INSERT_VALUES_MAX
 }
 
 /// The values of an update, checked as those of a row.
@@ -84,8 +117,8 @@ pub(crate) fn values(
 ) -> Result<(Vec<ColumnId>, Vec<Value>, Told)> {
     let mut names = Names::of(table, "values", false);
     let values = names.row(None, given)?;
-    let (columns, told) = names.end()?;
-    Ok((columns, values, told))
+    let mut one = names.end(vec![values])?;
+    Ok((one.columns, one.rows.pop().unwrap_or_default(), one.names))
 }
 
 /// Where a value goes: the place among the columns named, and the place in the table.
@@ -125,46 +158,71 @@ impl<'t> Names<'t> {
         }
     }
 
-    fn end(self) -> Result<(Vec<ColumnId>, Told)> {
-        if self.faults.is_empty() {
-            Ok((self.columns, self.told))
-        } else {
-            Err(ApiError::faults(self.faults))
+    /// All rows, each with a value for every column that any of them names.
+    fn end(self, mut rows: Vec<Vec<Value>>) -> Result<Incoming> {
+        if !self.faults.is_empty() {
+            return Err(ApiError::faults(self.faults));
         }
+        for row in &mut rows {
+            row.resize(self.columns.len(), Value::Null);
+        }
+        Ok(Incoming { columns: self.columns, rows, names: self.told })
     }
 
     fn row(&mut self, index: Option<usize>, fields: Map<String, Json>) -> Result<Vec<Value>> {
-        self.row += 1;
-        let mut values = vec![Value::Null; self.columns.len()];
+        let mut values = self.begin();
         for (nth, (name, json)) in fields.into_iter().enumerate() {
-            let slot = match self.last.get(nth) {
-                Some((known, slot)) if *known == name => *slot,
-                _ => {
-                    let slot = self.slot(index, &name)?;
-                    self.last.truncate(nth);
-                    self.last.push((name.clone(), slot));
-                    slot
-                }
-            };
-            let Some((place, at)) = slot else { continue };
-            if values.len() <= place {
-                values.resize(place + 1, Value::Null);
-            }
-            let column = &self.table.columns[at];
-            if std::mem::replace(&mut self.filled[place], self.row) == self.row {
-                let problem =
-                    format!("names the column {:?} a second time in the same row", column.name);
-                return Err(ApiError::field(self.field(index, &name), problem));
-            }
-            match Value::of(column, json) {
-                Ok(value) => values[place] = value,
-                Err(error) => {
+            let Some(slot) = self.slot_at(nth, index, &name)? else { continue };
+            match self.put(&mut values, slot, json) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
                     let field = self.field(index, &name);
                     self.faults.push(Detail { field, problem: error.to_string() });
+                }
+                None => {
+                    let column = &self.table.columns[slot.1].name;
+                    let problem =
+                        format!("names the column {column:?} a second time in the same row");
+                    return Err(ApiError::field(self.field(index, &name), problem));
                 }
             }
         }
         Ok(values)
+    }
+
+    /// Begins a row.
+    fn begin(&mut self) -> Vec<Value> {
+        self.row += 1;
+        vec![Value::Null; self.columns.len()]
+    }
+
+    /// Where the value of the row's `nth` name goes; nowhere if the name is ignored.
+    fn slot_at(&mut self, nth: usize, index: Option<usize>, name: &str) -> Result<Option<Slot>> {
+        match self.last.get(nth) {
+            Some((known, slot)) if known == name => Ok(*slot),
+            _ => {
+                let slot = self.slot(index, name)?;
+                self.last.truncate(nth);
+                self.last.push((name.to_owned(), slot));
+                Ok(slot)
+            }
+        }
+    }
+
+    /// Checks a value and puts it in its place; `None` if the row has one there already.
+    fn put(
+        &mut self,
+        values: &mut Vec<Value>,
+        (place, at): Slot,
+        json: Json,
+    ) -> Option<paceline_model::Result<()>> {
+        if std::mem::replace(&mut self.filled[place], self.row) == self.row {
+            return None;
+        }
+        if values.len() <= place {
+            values.resize(place + 1, Value::Null);
+        }
+        Some(Value::of(&self.table.columns[at], json).map(|value| values[place] = value))
     }
 
     fn field(&self, index: Option<usize>, name: &str) -> String {

@@ -82,7 +82,7 @@ struct Waiting {
 }
 
 impl RunView {
-    fn of(app: &App, table: Option<&Table>, run: Run) -> Self {
+    pub(crate) fn of(app: &App, table: Option<&Table>, run: Run) -> Self {
         let live = app.engine.progress(run.id);
         let column_name = |id: ColumnId| {
             let column = table?.columns.iter().find(|column| column.id == id);

@@ -1,5 +1,7 @@
 //! Webhooks: make, list, change, try, delete, and what became of their deliveries. An incoming one is a source.
 
+mod view;
+
 use paceline_model::{EntryQuery, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,16 +9,17 @@ use serde_json::Value as Json;
 
 use super::rows::unconfirmed;
 use super::sources::{Deleted, name_taken};
-use super::{column, iso, table};
+use super::{column, table};
 use crate::App;
 use crate::app::RUNS_DEFAULT;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
 use crate::hooks::{self, Hook, Kept, Trigger, signing_place};
 use crate::sources::{
-    self, Draft, Mapping, Micros, State as SourceState, Way, made_secret, place_of, refused_url,
-    seal, sealed_headers, shown_headers,
+    self, Draft, Mapping, State as SourceState, Way, made_secret, place_of, refused_url, seal,
+    sealed_headers,
 };
+use view::{DeliveryView, WebhookView, incoming_view, view};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct CreateWebhook {
@@ -65,63 +68,6 @@ pub(crate) struct ListDeliveries {
     webhook: i64,
     limit: Option<usize>,
     before: Option<i64>,
-}
-
-/// A webhook as people and programs see it.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct WebhookView {
-    id: i64,
-    name: String,
-    table: String,
-    /// `incoming` or `outgoing`.
-    direction: &'static str,
-    enabled: bool,
-    /// `active`, `failing` or `disabled`.
-    status: &'static str,
-    /// Why it was disabled, if no person did it.
-    reason: Option<String>,
-    field_mapping: Json,
-    /// Of an incoming one: where to send to.
-    path: Option<String>,
-    /// Of an incoming one: rows that it has brought.
-    rows: Option<u64>,
-    target_url: Option<String>,
-    trigger_on: Option<&'static str>,
-    trigger_column: Option<String>,
-    trigger_filter: Option<Json>,
-    /// Names only; what stands in them is not shown.
-    headers: Option<Json>,
-    batch: Option<bool>,
-    /// Deliveries that arrived.
-    delivered: Option<u64>,
-    /// Deliveries that were given up.
-    failed: Option<u64>,
-    /// Rows that wait to be delivered.
-    waiting: Option<u64>,
-    /// When the delivery under way is tried again.
-    next_attempt_at: Option<String>,
-    last_delivery: Option<String>,
-    last_error: Option<String>,
-    /// The secret of an incoming one, or the key of an outgoing one's signatures. Shown this once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-}
-
-/// One try of a delivery.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct DeliveryView {
-    /// The place in the log.
-    sequence: i64,
-    at: Option<String>,
-    /// The id of the delivery, which stays over its tries.
-    delivery: Json,
-    /// `delivered`, `retrying`, `failed` (given up), `skipped` (its rows were deleted) or `test`.
-    status: Json,
-    attempt: Json,
-    rows: Json,
-    http_status: Json,
-    error: Json,
-    next_attempt_at: Option<String>,
 }
 
 /// What became of a sample.
@@ -181,7 +127,7 @@ pub(crate) async fn create(app: App, input: CreateWebhook) -> Result<Outcome<Web
     let kept = hooks::make(&app, &table, &name, &watch, seal_it).await;
     let kept = kept.map_err(|error| name_taken(error, &name))?;
     let hint = Hint::new("test_webhook", "send it a sample").with("webhook", kept.item.id);
-    let view = WebhookView { secret: Some(secret), ..view(&kept, &table) };
+    let view = view(&kept, &table).with(Some(secret));
     Ok(Outcome::new(view).meta("table", table.name).hint(hint))
 }
 
@@ -231,7 +177,7 @@ async fn incoming(app: &App, table: &Table, input: CreateWebhook) -> Result<Outc
     let name = input.name.unwrap_or_else(|| "webhook".to_owned());
     let kept = sources::make(app, table, &name, SourceState::default(), |_| Ok(kind)).await;
     let kept = kept.map_err(|error| name_taken(error, &name))?;
-    let view = WebhookView { secret: Some(secret), ..incoming_view(&kept, table) };
+    let view = incoming_view(&kept, table).with(Some(secret));
     let hint =
         Hint::new("list_webhooks", "see what it has brought").with("table", table.name.as_str());
     Ok(Outcome::new(view).meta("table", table.name.as_str()).hint(hint))
@@ -292,7 +238,7 @@ pub(crate) async fn update(app: App, input: UpdateWebhook) -> Result<Outcome<Web
     }
     app.engine.store().keep(vec![kept.hook_note(), kept.note()]).await?;
     app.sources.changed();
-    let view = WebhookView { secret, ..view(&kept, &table) };
+    let view = view(&kept, &table).with(secret);
     Ok(Outcome::new(view).meta("table", table.name))
 }
 
@@ -337,23 +283,7 @@ pub(crate) async fn deliveries(
     let query = EntryQuery { subject: Some(kept.item.id), before: input.before, max };
     let entries = app.engine.store().entries(hooks::DELIVERY_LOG, query).await?;
     let next = entries.last().filter(|_| entries.len() == max).map(|entry| entry.sequence);
-    let views = entries.into_iter().map(|entry| {
-        let mut body = entry.body;
-        let mut take = |name: &str| body.get_mut(name).map(Json::take).unwrap_or_default();
-        let next: Option<Micros> =
-            serde_json::from_value(take("next_attempt_at")).unwrap_or_default();
-        DeliveryView {
-            sequence: entry.sequence,
-            at: iso(entry.at),
-            delivery: take("delivery"),
-            status: take("status"),
-            attempt: take("attempt"),
-            rows: take("rows"),
-            http_status: take("http_status"),
-            error: take("error"),
-            next_attempt_at: next.and_then(|at| iso(at.at())),
-        }
-    });
+    let views = entries.into_iter().map(DeliveryView::from);
     let outcome = Outcome::new(views.collect()).meta("before", next);
     Ok(match next {
         None => outcome,
@@ -375,55 +305,4 @@ async fn found(app: &App, id: i64) -> Result<Kept> {
         Some(_) => error.fix("it is a source; use the operations of sources for it"),
         None => error.hint(Hint::new("list_tables", "list the webhooks of one of the tables")),
     })
-}
-
-fn view(kept: &Kept, table: &Table) -> WebhookView {
-    let (hook, state) = (&kept.hook, &kept.state);
-    let status = match (hook.enabled, &state.failing_since) {
-        (false, _) => "disabled",
-        (true, Some(_)) => "failing",
-        (true, None) => "active",
-    };
-    let column = table.columns.iter().find(|column| Some(column.id.0) == hook.column);
-    let under_way = state.delivery.as_ref();
-    WebhookView {
-        id: kept.item.id,
-        name: kept.item.name.clone(),
-        table: table.name.clone(),
-        direction: "outgoing",
-        enabled: hook.enabled,
-        status,
-        reason: hook.reason.clone(),
-        field_mapping: hook.field_mapping.shown(table),
-        target_url: Some(hook.url.clone()),
-        trigger_on: Some(hook.trigger.as_str()),
-        trigger_column: column.map(|column| column.name.clone()),
-        trigger_filter: hook.filter.clone(),
-        headers: Some(shown_headers(&hook.headers)),
-        batch: Some(hook.batch),
-        delivered: Some(state.delivered),
-        failed: Some(state.failed),
-        waiting: Some(state.queue.len() + under_way.map_or(0, |delivery| delivery.rows.len())),
-        next_attempt_at: under_way.and_then(|delivery| iso(delivery.due.at())),
-        last_delivery: state.last_delivery.and_then(|at| iso(at.at())),
-        last_error: state.last_error.clone(),
-        ..WebhookView::default()
-    }
-}
-
-fn incoming_view(kept: &sources::Kept, table: &Table) -> WebhookView {
-    WebhookView {
-        id: kept.item.id,
-        name: kept.item.name.clone(),
-        table: table.name.clone(),
-        direction: "incoming",
-        enabled: kept.source.enabled,
-        status: if kept.source.enabled { "active" } else { "disabled" },
-        field_mapping: kept.mapping().map_or(Json::Null, |mapping| mapping.shown(table)),
-        path: Some(format!("/hooks/{}", kept.item.id)),
-        rows: Some(kept.state.rows),
-        last_delivery: kept.state.last_run.and_then(|at| iso(at.at())),
-        last_error: kept.state.last_error.clone(),
-        ..WebhookView::default()
-    }
 }

@@ -1,5 +1,6 @@
 //! From a request to the arguments of an operation: path, query and body put together, each checked for its form.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -7,11 +8,12 @@ use axum::extract::{RawPathParams, Request};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use crate::catalog::{Kind, Operation, Place, Verb, from_text};
+use crate::catalog::{Given, Kind, Operation, Place, Verb, from_text};
 use crate::error::{ApiError, Code, Result};
 
 /// What the memory for bodies is counted in.
@@ -19,6 +21,9 @@ pub(super) const BODY_UNIT_BYTES: usize = 64 * 1024;
 
 /// The format of streams that is asked for by `Accept: application/x-ndjson` as well.
 const NDJSON: &str = "ndjson";
+
+/// What the field of [`Kind::Rows`] is called.
+const ROWS: &str = "rows";
 
 /// Units for so many bytes.
 pub(super) fn body_units(bytes: usize) -> usize {
@@ -31,15 +36,14 @@ pub(super) async fn arguments(
     shared: &Shared,
     path: &RawPathParams,
     request: Request,
-) -> Result<(Map<String, Json>, Option<OwnedSemaphorePermit>)> {
+) -> Result<(Given, Option<OwnedSemaphorePermit>)> {
     let (parts, body) = request.into_parts();
     let mut arguments = Map::new();
     let field = |name: &str, place| {
         operation.fields.iter().find(|field| field.name == name && field.place == place)
     };
-    let takes_body = operation.fields.iter().any(|field| field.place == Place::Body);
-    let (given, held) = body_object(shared, &parts, body, takes_body).await?;
-    for (name, value) in given {
+    let (given, held) = body_object(shared, operation, &parts, body).await?;
+    for (name, value) in given.arguments {
         // What stands elsewhere is not taken from the body as well: the two might differ.
         if field(&name, Place::Path).is_some() {
             return Err(ApiError::field(name, "belongs into the path, not into the body"));
@@ -69,7 +73,7 @@ pub(super) async fn arguments(
     if streams_lines(operation, &parts, &arguments) {
         arguments.insert("format".to_owned(), NDJSON.into());
     }
-    Ok((arguments, held))
+    Ok((Given { arguments, rows: given.rows }, held))
 }
 
 /// Whether a stream is to come as lines because the caller's `Accept` says so, and not its arguments.
@@ -87,23 +91,50 @@ fn streams_lines(operation: &Operation, parts: &Parts, arguments: &Map<String, J
 
 async fn body_object(
     shared: &Shared,
+    operation: &Operation,
     parts: &Parts,
     body: Body,
-    takes_body: bool,
-) -> Result<(Map<String, Json>, Option<OwnedSemaphorePermit>)> {
+) -> Result<(Given, Option<OwnedSemaphorePermit>)> {
     let (bytes, held) = read(shared, parts, body).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok((Map::new(), held));
+        return Ok((Given { arguments: Map::new(), rows: None }, held));
     }
     // An empty object where nothing is taken is what many clients send.
-    if takes_body {
+    if operation.fields.iter().any(|field| field.place == Place::Body) {
         check_type(parts)?;
+    }
+    if operation.fields.iter().any(|field| matches!(field.kind, Kind::Rows)) {
+        return Ok((with_rows(&bytes)?, held));
     }
     let json = serde_json::from_slice(&bytes).map_err(|error| not_json(&error))?;
     match json {
-        Json::Object(object) => Ok((object, held)),
-        _ => Err(ApiError::new(Code::InvalidJson, "the body is JSON, but not an object")),
+        Json::Object(arguments) => Ok((Given { arguments, rows: None }, held)),
+        _ => Err(not_an_object()),
     }
+}
+
+/// A body with many rows: they stay text, which the operation reads straight into values.
+fn with_rows(bytes: &Bytes) -> Result<Given> {
+    let fields: HashMap<String, &RawValue> = match serde_json::from_slice(bytes) {
+        Ok(fields) => fields,
+        Err(error) if error.is_data() => return Err(not_an_object()),
+        Err(error) => return Err(not_json(&error)),
+    };
+    let mut given = Given { arguments: Map::new(), rows: None };
+    for (name, value) in fields {
+        let value = if name == ROWS && value.get().starts_with('[') {
+            given.rows = Some(bytes.slice_ref(value.get().as_bytes()));
+            Json::Array(Vec::new())
+        } else {
+            serde_json::from_str(value.get()).map_err(|error| not_json(&error))?
+        };
+        given.arguments.insert(name, value);
+    }
+    Ok(given)
+}
+
+fn not_an_object() -> ApiError {
+    ApiError::new(Code::InvalidJson, "the body is JSON, but not an object")
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {

@@ -221,12 +221,28 @@ pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
     Ok(())
 }
 
-#[allow(dead_code, reason = "import_rows calls it when it has made a job")]
-/// Lists an import of a file among the sources of its table.
-pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<i64> {
-    let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };
-    let kept = make(app, table, name, state, |_| Ok(SourceKind::CsvImport { job })).await?;
-    Ok(kept.item.id)
+/// Lists an import of a file among the sources of its table, in the place of an earlier one of that name: a table that
+/// gets a file each day has one line for it.
+pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<()> {
+    let items = app.engine.store().items(KIND, Some(table.id)).await?;
+    let Some(item) = items.into_iter().find(|item| item.name == name) else {
+        let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };
+        make(app, table, name, state, |_| Ok(SourceKind::CsvImport { job })).await?;
+        return Ok(());
+    };
+    let turn = app.sources.turn(item.id);
+    let _turn = turn.lock().await;
+    let mut kept = read(app, item).await?;
+    // Somebody may have given the name to a source of another type.
+    if let SourceKind::CsvImport { job: known } = &mut kept.source.kind {
+        *known = job;
+        kept.state.last_run = Some(app.clock.wall().into());
+        let body = serde_json::to_value(&kept.source).unwrap_or(Json::Null);
+        let (id, version) = (kept.item.id, kept.item.version);
+        let change = Note::Item { kind: KIND, id, version, body };
+        app.engine.store().keep(vec![change, kept.note()]).await?;
+    }
+    Ok(())
 }
 
 /// A new secret, which is shown once.

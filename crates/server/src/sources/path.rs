@@ -28,7 +28,8 @@ impl Path {
                 Some(at) => part.split_at(at),
                 None => (part, ""),
             };
-            if key.is_empty() && !(steps.is_empty() && !indexes.is_empty()) {
+            // Only the first part may be nothing but an index: the record is a list then.
+            if key.is_empty() && (indexes.is_empty() || !steps.is_empty()) {
                 return Err(format!("{text:?} is not of the form user.emails[0].address"));
             }
             if !key.is_empty() {

@@ -1,26 +1,22 @@
 //! Asking an API for records, by the clock or when somebody wants it now. Pages are asked for one after the other, never two
 //! at once; ticks that were missed while the server was down are made up for by one run, not by as many.
 
+mod page;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method};
 use paceline_clock::Timestamp;
-use paceline_engine::{FetchReply, FetchRequest};
 use paceline_model::{ColumnId, Table, Upserted, Value, limits};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
-use serde_json_path::JsonPath;
-use url::Url;
 
 use super::kept::{Kept, Micros, Pull, SourceKind};
 use super::mapping::{Bound, Way};
 use super::schedule::Schedule;
-use super::{opened_headers, place_of};
 use crate::App;
 use crate::error::{ApiError, Code, Result};
+use page::{fetch, read};
 
 /// Between one page and the next: nobody's limit is known here, so it is a gentle one.
 const PAGE_PAUSE: Duration = Duration::from_millis(500);
@@ -127,7 +123,11 @@ async fn pages(
         if let Err(error) = feed(app, kept, &table, (&bound, pull), rows, pulled).await {
             return Ok(Err(format!("page {}: {}", pulled.pages, error.0.message)));
         }
-        match page.next {
+        let next = match page.next {
+            Ok(next) => next,
+            Err(problem) => return Ok(Err(format!("page {}: {problem}", pulled.pages))),
+        };
+        match next {
             Some(_) if pulled.pages >= limits::SOURCE_PAGES_MAX => {
                 let most = limits::SOURCE_PAGES_MAX;
                 return Ok(Err(format!("there are more than {most} pages; ask for larger ones")));
@@ -142,103 +142,6 @@ async fn pages(
     }
     let told = refusals.join("; ");
     Ok(Err(format!("{} records do not fit the table: {told}", pulled.rejected)))
-}
-
-async fn fetch(
-    app: &App,
-    state: i64,
-    pull: &Pull,
-    url: &str,
-) -> std::result::Result<FetchReply, String> {
-    let mut headers = opened_headers(app, &pull.headers, &place_of(super::KIND, state, &pull.url))?;
-    let body = pull.body.as_ref().map(|body| match body {
-        Json::String(text) => text.clone(),
-        json => json.to_string(),
-    });
-    if body.is_some() && !headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
-        headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    }
-    let request = FetchRequest {
-        method: Method::from_bytes(pull.method.as_bytes()).unwrap_or(Method::GET),
-        headers,
-        body: body.map(Bytes::from),
-        timeout: Duration::from_millis(pull.timeout_ms),
-        reply_bytes_max: limits::SOURCE_PAGE_BYTES_MAX,
-        ..FetchRequest::get(url)
-    };
-    let reply = app.engine.fetch(request).await.map_err(|error| error.to_string())?;
-    if !(200..300).contains(&reply.status) {
-        return Err(format!("it was answered with status {}", reply.status));
-    }
-    if reply.truncated {
-        let most = limits::SOURCE_PAGE_BYTES_MAX;
-        return Err(format!("the answer is longer than {most} bytes; ask for smaller pages"));
-    }
-    Ok(reply)
-}
-
-struct Page {
-    records: Vec<Json>,
-    next: Option<String>,
-}
-
-fn read(pull: &Pull, reply: &FetchReply) -> std::result::Result<Page, String> {
-    let json: Json = serde_json::from_slice(&reply.body)
-        .map_err(|error| format!("the answer is not JSON: {error}"))?;
-    let next = match &pull.next_path {
-        None => None,
-        Some(path) => next_url(&json, path, &reply.url)?,
-    };
-    let records = match &pull.records_path {
-        None => as_records(vec![&json]),
-        Some(path) => {
-            let found = find(&json, path)?;
-            if found.is_empty() && !is_empty_list(&json, path) {
-                return Err(format!("the answer has nothing at {path}"));
-            }
-            as_records(found)
-        }
-    };
-    Ok(Page { records, next })
-}
-
-fn find<'j>(json: &'j Json, path: &str) -> std::result::Result<Vec<&'j Json>, String> {
-    Ok(JsonPath::parse(path).map_err(|error| error.to_string())?.query(json).all())
-}
-
-/// Whether a path that finds nothing asks for the items of a list that has none: the last page of some APIs.
-fn is_empty_list(json: &Json, path: &str) -> bool {
-    let list = path.strip_suffix("[*]").and_then(|list| find(json, list).ok());
-    list.is_some_and(|found| matches!(found.as_slice(), [Json::Array(items)] if items.is_empty()))
-}
-
-/// A path that finds one list means its items.
-fn as_records(found: Vec<&Json>) -> Vec<Json> {
-    match found.as_slice() {
-        [Json::Array(items)] => items.clone(),
-        found => found.iter().map(|json| (*json).clone()).collect(),
-    }
-}
-
-/// Where the next page is: on the same host, because the headers of this source are for it alone.
-fn next_url(json: &Json, path: &str, here: &Url) -> std::result::Result<Option<String>, String> {
-    let found = find(json, path)?;
-    let text = match found.as_slice() {
-        [] | [Json::Null] => return Ok(None),
-        [Json::String(text)] if text.is_empty() => return Ok(None),
-        [Json::String(text)] => text,
-        _ => return Err(format!("what stands at {path} is not one address")),
-    };
-    let next = here.join(text).map_err(|_| format!("what stands at {path} is not an address"))?;
-    if next.origin() != here.origin() {
-        return Err(
-            "the next page is on another host, which does not get this source's headers".to_owned()
-        );
-    }
-    if next == *here {
-        return Err("the next page is the page itself".to_owned());
-    }
-    Ok(Some(next.into()))
 }
 
 fn rows(
@@ -302,45 +205,4 @@ async fn feed(
 
 fn count(fed: &Upserted) -> u64 {
     fed.inserted.map_or(0, |(first, last)| u64::try_from(last.0 - first.0 + 1).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_on_the_same_host_and_another_page() {
-        let here: Url = "https://api.example/v1/items?page=1".parse().unwrap();
-        let next = |value: Json| next_url(&json!({"next": value}), "$.next", &here);
-        let second = "https://api.example/v1/items?page=2";
-        assert_eq!(next(json!(second)), Ok(Some(second.to_owned())));
-        assert_eq!(next(json!("?page=2")), Ok(Some(second.to_owned())));
-        assert_eq!(next(json!(null)), Ok(None));
-        assert_eq!(next(json!("")), Ok(None));
-        assert_eq!(next_url(&json!({}), "$.next", &here), Ok(None));
-        let refused =
-            [json!("https://evil.example/"), json!("http://api.example/v1/items?page=2"), json!(2)];
-        for value in refused.into_iter().chain([json!(here.as_str())]) {
-            assert!(next(value.clone()).is_err(), "{value}");
-        }
-    }
-
-    #[test]
-    fn a_list_without_items_is_there_all_the_same() {
-        let json = json!({"data": [], "other": 1});
-        assert!(is_empty_list(&json, "$.data[*]"));
-        for path in ["$.dat[*]", "$.other[*]", "$.data"] {
-            assert!(!is_empty_list(&json, path), "{path}");
-        }
-    }
-
-    #[test]
-    fn one_list_means_its_items() {
-        let (list, one) = (json!([{"a": 1}, {"a": 2}]), json!({"a": 1}));
-        assert_eq!(as_records(vec![&list]).len(), 2);
-        assert_eq!(as_records(vec![&one]), [one.clone()]);
-        assert_eq!(as_records(vec![&one, &one]).len(), 2);
-    }
 }

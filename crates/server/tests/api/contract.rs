@@ -122,15 +122,16 @@ fn every_field_reaches_its_operation() {
                 "get_limits" | "get_stats" | "list_budgets" => &["none"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
                 "revoke_api_key" => &["NOT_FOUND"],
-                // Nobody made the source or webhook 1; the column of that name is asked for by its path.
+                // Nobody made the source or the webhook 1.
                 "update_source" | "delete_source" | "trigger_source" => &["NOT_FOUND"],
-                name if name.contains("_webhook") && name != "create_webhook" => {
-                    &["NOT_FOUND", "none"]
-                }
-                "list_sources" | "list_table_sources" => &["none"],
-                name if name.ends_with("_function") || name == "list_functions" => {
-                    &["none", "VALIDATION_ERROR", "NOT_FOUND"]
-                }
+                "create_webhook" => &["VALIDATION_ERROR"],
+                "list_webhooks" | "list_sources" | "list_table_sources" => &["none"],
+                name if name.contains("_webhook") => &["NOT_FOUND"],
+                "create_function" | "list_functions" | "get_function" => &["none"],
+                "update_function" | "delete_function" => &["none"],
+                "export_rows" => &["INVALID_FILTER"],
+                "list_jobs" => &["none"],
+                "get_job" | "cancel_job" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };

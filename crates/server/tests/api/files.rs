@@ -1,5 +1,6 @@
 //! Imports and exports (T4): what goes in, what is kept apart, what comes out, and what survives a process that dies.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -196,7 +197,7 @@ fn a_process_that_dies_between_batches_loses_no_row_and_doubles_none() {
         let mut data = "n,text\n".to_owned();
         for n in 0..60_000 {
             let wrong = if n % 10_000 == 77 { "x" } else { "" };
-            data.push_str(&format!("{n}{wrong},row {n}\n"));
+            writeln!(data, "{n}{wrong},row {n}").unwrap();
         }
         let (status, body) = app
             .raw(Method::POST, "/api/tables/t/imports/upload", KEY, "text/csv", data.into())
@@ -243,7 +244,7 @@ fn a_long_export_becomes_a_file_behind_a_link_that_expires() {
         app.make(columns(&[("n", "number"), ("text", "text")])).await;
         let work = app.at_work();
         let mut data = "n,text\n".to_owned();
-        (0..60_000).for_each(|n| data.push_str(&format!("{n},row {n}\n")));
+        (0..60_000).for_each(|n| writeln!(data, "{n},row {n}").unwrap());
         app.import(json!({"data": data.clone()})).await;
         let path = "/api/tables/t/export?format=csv";
         let (status, body) = app.raw(Method::GET, path, KEY, "", Bytes::new()).await;
@@ -388,13 +389,35 @@ fn an_export_in_an_order_of_many_equal_keys_has_every_row_once() {
         app.make(columns(&[("n", "number"), ("k", "number")])).await;
         let work = app.at_work();
         let mut data = "n,k\n".to_owned();
-        (0..5_000).for_each(|n| data.push_str(&format!("{n},{}\n", n % 3)));
+        (0..5_000).for_each(|n| writeln!(data, "{n},{}", n % 3).unwrap());
         app.import(json!({"data": data})).await;
         let csv = app.export("order_by=%7B%22k%22%3A%22desc%22%7D").await;
         let mut rows: Vec<(i64, i64)> = (0..5_000).map(|n| (n, n % 3)).collect();
         rows.sort_by_key(|(n, k)| (-k, *n));
         let wanted: String = rows.iter().map(|(n, k)| format!("{n},{k}\n")).collect();
         assert!(csv == format!("n,k\n{wanted}"));
+        work.abort();
+    });
+}
+
+#[test]
+fn what_a_dead_process_left_behind_goes_and_what_a_job_needs_stays() {
+    app(|app| async move {
+        app.make(columns(&[("n", "number")])).await;
+        let answer = app.post("/api/tables/t/imports", json!({"data": "n\n1\n"})).await;
+        let dir = app.app.dir.clone().unwrap().join("files");
+        for stray in ["upload-00-01.csv", ".paceline-1-1.tmp", "job-77-export.csv"] {
+            std::fs::write(dir.join(stray), "x").unwrap();
+        }
+        let work = app.at_work();
+        // While the folder is being looked through, another upload comes.
+        let later = app.post("/api/tables/t/imports", json!({"data": "n\n2\n"})).await;
+        for answer in [answer, later] {
+            let job = app.ended(answer.body["data"]["id"].as_i64().unwrap()).await;
+            assert_eq!((&job["status"], &job["rows_inserted"]), (&json!("completed"), &json!(1)));
+        }
+        app.clock.sleep(Duration::from_secs(301)).await;
+        assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0);
         work.abort();
     });
 }

@@ -42,6 +42,10 @@ fn a_request_is_found_again_by_its_id_with_its_fault_and_without_its_query() {
         let path = "/api/tables/t/rows?cursor=secret-in-the-query";
         app.send(with_id(path, "of-the-log-test-1")).await.refused(500, "DATABASE_ERROR", &[]);
         app.send(with_id("/healthz", "of-the-log-test-2")).await.ok();
+        let path = format!("/ws/t?token={KEY}&client_id=secret-in-the-query");
+        let mut socket = with_id(&path, "of-the-log-test-3");
+        socket.headers_mut().remove("authorization");
+        app.send(socket).await.refused(500, "DATABASE_ERROR", &[]);
     });
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let line = |id: &str| log.lines().find(|line| line.contains(id)).unwrap().to_owned();
@@ -50,5 +54,7 @@ fn a_request_is_found_again_by_its_id_with_its_fault_and_without_its_query() {
         assert!(failed.contains(word), "{word} is not in {failed}");
     }
     assert!(healthy.contains("/healthz") && healthy.contains("status=200"), "{healthy}");
+    let socket = line("of-the-log-test-3");
+    assert!(socket.contains("/ws/{table}") && socket.contains("status=500"), "{socket}");
     assert!(!log.contains("secret-in-the-query") && !log.contains(KEY), "{log}");
 }

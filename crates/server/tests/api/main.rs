@@ -32,5 +32,6 @@ mod system;
 mod tables;
 mod values;
 mod webhooks;
+mod webhooks_triggers;
 mod world;
 mod wrong_calls;

@@ -120,14 +120,15 @@ fn a_cursor_of_another_query_is_refused() {
         let asked = [("where", json!({"n": {"gt": 1}})), ("order_by", json!({"n": "desc"}))];
         let first = app.get(&query(&[&asked[..], &[("limit", 2.into())]].concat())).await;
         let cursor = ("cursor", first.meta()["next_cursor"].clone());
-        app.get(&query(&[&asked[..], &[cursor.clone()]].concat())).await.ok();
+        app.get(&query(&[&asked[..], std::slice::from_ref(&cursor)].concat())).await.ok();
         for other in [
             vec![],
             vec![asked[0].clone()],
             vec![asked[1].clone()],
             vec![("where", json!({"n": {"gt": 2}})), asked[1].clone()],
         ] {
-            let answer = app.get(&query(&[&other[..], &[cursor.clone()]].concat())).await;
+            let answer =
+                app.get(&query(&[&other[..], std::slice::from_ref(&cursor)].concat())).await;
             answer.refused(400, "VALIDATION_ERROR", &["cursor: ", "this where and this order_by"]);
             app.get(answer.body["hints"][0]["path"].as_str().unwrap()).await.ok();
         }

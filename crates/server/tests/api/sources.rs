@@ -296,3 +296,19 @@ fn a_connected_table_with_a_filter_copies_a_row_when_it_first_passes() {
         assert_eq!(world.column("copies", "email").await, vec![Json::Null; 5]);
     });
 }
+
+#[test]
+fn an_import_is_listed_once_per_table_with_its_last_job() {
+    world(|world| async move {
+        let import = json!({"data": "email,score\na@b.c,1\n"});
+        let mut last = Json::Null;
+        for _ in 0..2 {
+            let job = world.app.post("/api/tables/leads/imports", import.clone()).await;
+            last = job.ok()["id"].clone();
+        }
+        let listed = world.app.get("/api/tables/leads/sources").await;
+        let sources = listed.ok().as_array().unwrap();
+        assert_eq!((sources.len(), &sources[0]["type"]), (1, &json!("csv_import")));
+        assert_eq!(sources[0]["config"], json!({"job": last}));
+    });
+}

@@ -23,7 +23,10 @@ const TYPES: [ColumnType; 6] = [
 
 /// Text of few letters, so that things are alike; those that a database might trip over among them.
 fn text() -> impl Strategy<Value = String> {
-    "[abA01%_\\\\\"'.\u{0}\u{1}\u{2}é\u{FDD0}\u{FDD1}\u{E000}\u{1F980}]{0,3}"
+    prop_oneof![
+        3 => "[aAb0]{0,2}",
+        1 => "[aA01%_\\\\\"'.\u{0}\u{1}\u{2}é\u{FDD0}\u{FDD1}\u{E000}\u{1F980}]{0,3}",
+    ]
 }
 
 /// Numbers where whole ones and doubles lie close together.
@@ -113,7 +116,7 @@ fn operator(
         all.push(text().prop_map(Operator::StartsWith).boxed());
     }
     if texts || items {
-        all.push(text().prop_map(Operator::Contains).boxed());
+        all.extend([(); 3].map(|()| text().prop_map(Operator::Contains).boxed()));
     }
     prop::strategy::Union::new(all).boxed()
 }
@@ -146,8 +149,8 @@ enum Tree {
 
 fn tree() -> impl Strategy<Value = Tree> {
     let leaf = test().prop_map(|(at, path, operator)| Tree::Test(at, path, operator));
-    leaf.prop_recursive(3, 12, 4, |inner| {
-        let several = prop::collection::vec(inner, 0..4);
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        let several = prop::collection::vec(inner, 0..3);
         prop_oneof![several.clone().prop_map(Tree::All), several.prop_map(Tree::Any)]
     })
 }
@@ -221,13 +224,13 @@ fn wanted(table: &Table, rows: &[Row], filter: &Filter, sort: &[Sort]) -> Vec<Ro
 fn every_store_finds_and_orders_what_the_model_does() {
     for home in Home::each() {
         println!("backend: {}", home.name);
-        let cases = if home.database.is_some() { 60 } else { 120 };
+        let cases = if home.database.is_some() { 30 } else { 60 };
         let config = ProptestConfig { cases, failure_persistence: None, ..Default::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let store = home.open(paceline_clock::Clock::system());
         let table = runtime.block_on(make(store.as_ref()));
         let ids: Vec<_> = table.columns.iter().map(|column| column.id).collect();
-        let searches = prop::collection::vec((tree(), keys(), 1..5_usize), 8);
+        let searches = prop::collection::vec((tree(), keys(), 1..9_usize), 16);
         let input = (prop::collection::vec(row(), 0..25), searches);
         let ran = TestRunner::new(config).run(&input, |(rows, searches)| {
             runtime.block_on(async {

@@ -9,13 +9,12 @@ use super::filters::{chosen, is_everything};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
-use crate::ops::insert::{Incoming, Told, incoming, values};
+use crate::ops::insert::{GivenRows, Incoming, Told, incoming, values};
 use crate::ops::{column, table};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct InsertRows {
     table: String,
-    rows: Vec<Map<String, Json>>,
     upsert_by: Option<Vec<String>>,
     #[serde(default)]
     ignore_unknown: bool,
@@ -65,10 +64,14 @@ pub(crate) struct Deleted {
     deleted: u64,
 }
 
-pub(crate) async fn insert(app: App, input: InsertRows) -> Result<Outcome<Inserted>> {
+pub(crate) async fn insert(
+    app: App,
+    input: InsertRows,
+    given: GivenRows,
+) -> Result<Outcome<Inserted>> {
     let table = table(&app, &input.table).await?;
     let rows_max = app.config.limits.insert_rows_max;
-    let incoming = incoming(&table, input.rows, rows_max, input.ignore_unknown)?;
+    let incoming = incoming(&table, given, rows_max, input.ignore_unknown)?;
     let Incoming { columns, rows, names } = incoming;
     let store = app.engine.store();
     let given = rows.len() as u64;
