@@ -57,6 +57,8 @@ settable! {
         Duration::from_millis(100)..=CALL_TIMEOUT_MAX;
     /// WebSockets of one client on one table; a newer one takes the place of the oldest.
     WEBSOCKETS_PER_TABLE_AND_CLIENT websockets_per_table_and_client: usize = 1, "connections", SEED, 1..=100;
+    /// Requests without a good key from one address in [`STRANGER_WINDOW`] that get a proper answer.
+    STRANGER_TRIES_MAX stranger_tries_max: u32 = 60, "requests", OURS, 1..=10_000;
     /// Calls at once of one smart column ("Platform connection limit").
     COLUMN_CONCURRENT_MAX column_concurrent_max: u32 = 6, "calls", SEED, 1..=CLI_CONCURRENT_MAX;
     /// Calls per second of one smart column.
@@ -106,8 +108,6 @@ fixed! {
     KEY_WINDOW: Duration = Duration::from_secs(60), "s", HYPERTAB;
     /// Keys whose calls are counted at once.
     LIMITED_KEYS_MAX: usize = 20_000, "keys", OURS;
-    /// Requests without a good key from one address in [`STRANGER_WINDOW`] that get a proper answer.
-    STRANGER_TRIES_MAX: u32 = 60, "requests", OURS;
     /// The window that they are counted in.
     STRANGER_WINDOW: Duration = Duration::from_secs(60), "s", OURS;
     /// Addresses that are told apart for that.

@@ -41,7 +41,9 @@ async fn served() -> Served {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     // Its key is to be refused for what it asks, and not for how often.
     command.args(["serve", "--listen", "127.0.0.1:0", "--key-limit", "100000/s", "--data"]);
-    command.arg(dir.path());
+    command
+        .arg(dir.path())
+        .args(["--limits", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi/limits.json")]);
     command.env("PACELINE_API_KEY", KEY).env("PACELINE_LOG", "error").stdin(Stdio::null());
     let process = Process::spawn(&mut command);
     let line = process.prints("listening on ").await;

@@ -48,7 +48,11 @@ impl Access {
         Self {
             keys: KeyRing::new(store.clone(), clock.clone(), parts.keys.clone()),
             audit: Audit::new(store.clone(), clock.clone()),
-            gate: Gate::new(parts.config.key_limit, clock.clone()),
+            gate: Gate::new(
+                parts.config.key_limit,
+                parts.config.limits.stranger_tries_max,
+                clock.clone(),
+            ),
         }
     }
 

@@ -36,11 +36,12 @@ pub(crate) struct Quota {
 }
 
 impl Gate {
-    /// `key_limit` holds for each key; without one there is no limit.
-    pub(crate) fn new(key_limit: Option<Limit>, clock: Clock) -> Self {
+    /// `key_limit` holds for each key; without one there is no limit. `tries_max` is how often an address may come without
+    /// a good key.
+    pub(crate) fn new(key_limit: Option<Limit>, tries_max: u32, clock: Clock) -> Self {
         let keys = key_limit
             .and_then(|limit| Some((limit, keyed(limit, limits::LIMITED_KEYS_MAX, &clock)?)));
-        let tries = Limit::new(limits::STRANGER_TRIES_MAX, limits::STRANGER_WINDOW).ok();
+        let tries = Limit::new(tries_max, limits::STRANGER_WINDOW).ok();
         let strangers = tries.and_then(|tries| keyed(tries, limits::STRANGERS_MAX, &clock));
         Self { keys, strangers, clock }
     }

@@ -73,7 +73,7 @@ const OPERATIONS: &[Operation] = &[
             Field::body("columns", COLUMNS, "the columns wanted; all if not given").optional(),
             Field::body("format", FORMAT, FORMAT_ABOUT).optional(),
         ],
-        run: |ask| ask.of(rows::query),
+        run: |ask| ask.of(rows::search),
     },
     Operation {
         name: "count_rows",

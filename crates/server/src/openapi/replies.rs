@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value as Json, json};
 
-use crate::catalog::{Operation, Place};
+use crate::catalog::{Field, Kind, Operation, Place};
 use crate::envelope::Hint;
 use crate::error::{Code, Fault};
 
@@ -25,7 +25,12 @@ pub(super) fn of(operation: &Operation, generator: &mut SchemaGenerator) -> Json
     let data = operation.schema(generator);
     let takes_body = operation.fields.iter().any(|field| field.place == Place::Body);
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), success(operation.name, data.to_value(), generator));
+    let mut done = success(operation.name, data.to_value(), generator);
+    if operation.fields.iter().any(streams) {
+        let about = "one row per line; a line that is an error is the last";
+        done["content"]["application/x-ndjson"] = json!({"schema": {"description": about}});
+    }
+    responses.insert("200".to_owned(), done);
     for status in by_status().into_keys() {
         if OF_NOBODY.contains(&status) || (OF_BODIES.contains(&status) && !takes_body) {
             continue;
@@ -37,6 +42,11 @@ pub(super) fn of(operation: &Operation, generator: &mut SchemaGenerator) -> Json
         responses.insert(status.to_string(), json!({"description": description}));
     }
     responses.into()
+}
+
+/// Whether it is the choice to get rows line by line.
+fn streams(field: &Field) -> bool {
+    matches!(field.kind, Kind::OneOf(names) if names().contains(&"ndjson"))
 }
 
 fn success(name: &str, data: Json, generator: &mut SchemaGenerator) -> Json {

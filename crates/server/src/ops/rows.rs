@@ -8,5 +8,5 @@ mod stream;
 mod view;
 
 pub(crate) use change::{delete, insert, unconfirmed, update};
-pub(crate) use query::{count, get, no_such_row, query};
+pub(crate) use query::{count, get, no_such_row, query, search};
 pub(crate) use stream::Format;

@@ -83,6 +83,19 @@ pub(crate) fn no_such_row(table: &Table, row: RowId) -> ApiError {
 }
 
 pub(crate) async fn query(app: App, input: QueryRows) -> Result<MaybeStream<Vec<RawRow>>> {
+    read(app, input, "query_rows").await
+}
+
+pub(crate) async fn search(app: App, input: QueryRows) -> Result<MaybeStream<Vec<RawRow>>> {
+    read(app, input, "search_rows").await
+}
+
+/// Of `operation`, which a stream says at its end.
+async fn read(
+    app: App,
+    input: QueryRows,
+    operation: &'static str,
+) -> Result<MaybeStream<Vec<RawRow>>> {
     let table = table(&app, &input.table).await?;
     let view = Arc::new(View::of(&table, input.columns.as_deref())?);
     let sort = order(&table, input.order_by.as_ref())?;
@@ -103,7 +116,7 @@ pub(crate) async fn query(app: App, input: QueryRows) -> Result<MaybeStream<Vec<
     let limit = input.limit.unwrap_or(limits::PAGE_ROWS_DEFAULT);
     if limit == 0 {
         let format = input.format.unwrap_or(Format::Json);
-        return Ok(MaybeStream::Stream(stream::of(reader, &table, format).await?));
+        return Ok(MaybeStream::Stream(stream::of(reader, &table, format, operation).await?));
     }
     if input.format == Some(Format::Ndjson) {
         return Err(ApiError::field("format", "ndjson is for streams; give limit=0 with it"));

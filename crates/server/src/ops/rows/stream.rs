@@ -38,6 +38,7 @@ impl Format {
 struct State {
     reader: Reader,
     table: String,
+    operation: &'static str,
     format: Format,
     /// Rows and bytes so far.
     rows: usize,
@@ -46,9 +47,14 @@ struct State {
 }
 
 /// The stream. The first step is read here, so that what goes wrong at once is told as usual.
-pub(super) async fn of(reader: Reader, table: &Table, format: Format) -> Result<Streamed> {
+pub(super) async fn of(
+    reader: Reader,
+    table: &Table,
+    format: Format,
+    operation: &'static str,
+) -> Result<Streamed> {
     let table = table.name.clone();
-    let mut state = State { reader, table, format, rows: 0, bytes: 0, ended: false };
+    let mut state = State { reader, table, operation, format, rows: 0, bytes: 0, ended: false };
     let first = state.piece().await?;
     let rest = stream::unfold(state, |mut state| async move {
         if state.ended {
@@ -101,7 +107,7 @@ impl State {
                 "table": self.table,
                 "rows": self.rows,
                 "next_cursor": null,
-                "operation": "query_rows",
+                "operation": self.operation,
             });
             piece.extend_from_slice(format!("],\"meta\":{meta}}}").as_bytes());
         }
