@@ -42,6 +42,8 @@ const INSTRUCTIONS: &str = "Tables whose smart columns call external APIs, row b
 struct Visitor {
     caller: Caller,
     toolsets: Toolsets,
+    /// Rows of one page: the setting of the server.
+    page_rows_max: usize,
 }
 
 /// Answers one client of MCP.

@@ -12,7 +12,7 @@ const LIMIT: &str = "limit";
 const CURSOR: &str = "cursor";
 
 /// The schema of an operation's arguments, with the pages of MCP.
-pub(super) fn schema(operation: &Operation) -> Map<String, Json> {
+pub(super) fn schema(operation: &Operation, page_rows_max: usize) -> Map<String, Json> {
     let mut schema = operation.arguments_schema();
     if let Some(limit) = schema
         .get_mut("properties")
@@ -20,17 +20,15 @@ pub(super) fn schema(operation: &Operation) -> Map<String, Json> {
         .and_then(Json::as_object_mut)
         .filter(|limit| limit.contains_key("maximum"))
     {
-        let most = limit["maximum"].as_u64().unwrap_or(u64::MAX).min(PAGE_MAX);
+        let most = limit["maximum"].as_u64().unwrap_or(u64::MAX).min(page_rows_max as u64);
         limit.insert("minimum".to_owned(), 1.into());
         limit.insert("maximum".to_owned(), most.into());
         limit.insert("description".to_owned(), "items of the page".into());
-        limit.insert("default".to_owned(), limits::PAGE_ROWS_DEFAULT.into());
+        limit.insert("default".to_owned(), limits::PAGE_ROWS_DEFAULT.min(page_rows_max).into());
     }
     trim(&mut schema);
     schema
 }
-
-const PAGE_MAX: u64 = limits::MCP_PAGE_ROWS_MAX as u64;
 
 /// Takes out bounds that no agent comes near: each costs every client's context, and the check tells them anyway.
 fn trim(schema: &mut Map<String, Json>) {
@@ -63,7 +61,11 @@ pub(super) fn set_limit(arguments: &mut Map<String, Json>, limit: usize) {
 ///
 /// # Errors
 /// A `VALIDATION_ERROR` that names the limit.
-pub(super) fn prepare(operation: &Operation, arguments: &mut Map<String, Json>) -> Result<()> {
+pub(super) fn prepare(
+    operation: &Operation,
+    arguments: &mut Map<String, Json>,
+    page_rows_max: usize,
+) -> Result<()> {
     for field in operation.fields.iter().filter(|field| field.place != Place::Body) {
         if let Some(value) = arguments.get_mut(field.name) {
             loosen(field, value);
@@ -72,18 +74,23 @@ pub(super) fn prepare(operation: &Operation, arguments: &mut Map<String, Json>) 
     let Some(field) = operation.fields.iter().find(|field| field.name == LIMIT) else {
         return Ok(());
     };
+    // An operator may allow less than the operation would choose by itself.
+    let is_chosen = arguments.contains_key(field.name);
+    if !is_chosen && page_rows_max < limits::PAGE_ROWS_DEFAULT && is_paged(operation) {
+        set_limit(arguments, page_rows_max);
+    }
     let Some(limit) = arguments.get(field.name).and_then(Json::as_u64) else {
         // Left out, or wrong in a way that the catalogue tells.
         return Ok(());
     };
-    if (1..=PAGE_MAX).contains(&limit) {
+    if (1..=page_rows_max as u64).contains(&limit) {
         return Ok(());
     }
     let problem = format!(
-        "{limit} is not a whole number from 1 to {PAGE_MAX}: a page over MCP has at most {PAGE_MAX} rows"
+        "{limit} is not a whole number from 1 to {page_rows_max}: a page over MCP has at most {page_rows_max} rows"
     );
     let fix = format!(
-        "ask for {PAGE_MAX} and go on with `meta.next_cursor`; whole tables are for REST and for exports"
+        "ask for {page_rows_max} and go on with `meta.next_cursor`; whole tables are for REST and for exports"
     );
     Err(ApiError::field(LIMIT, problem).fix(fix))
 }
@@ -114,7 +121,7 @@ mod tests {
 
     fn prepared(operation: &str, given: Json) -> Result<Json> {
         let Json::Object(mut given) = given else { return Ok(Json::Null) };
-        prepare(find(operation).unwrap(), &mut given)?;
+        prepare(find(operation).unwrap(), &mut given, limits::MCP_PAGE_ROWS_MAX)?;
         Ok(given.into())
     }
 
@@ -145,7 +152,12 @@ mod tests {
                 assert!(error.0.message.contains("100") && error.0.fix.contains("next_cursor"));
             }
         }
-        let schema = schema(find("query_rows").unwrap());
+        let (operation, mut given) = (find("query_rows").unwrap(), Map::new());
+        prepare(operation, &mut given, 7).unwrap();
+        assert_eq!(Json::Object(given.clone()), json!({"limit": 7}), "an operator's own limit");
+        set_limit(&mut given, 8);
+        assert!(prepare(operation, &mut given, 7).is_err());
+        let schema = schema(operation, limits::MCP_PAGE_ROWS_MAX);
         assert_eq!(schema["properties"]["limit"]["maximum"], 100);
         assert!(schema["properties"]["table"].get("maxLength").is_none());
     }

@@ -81,11 +81,11 @@ pub(super) async fn perform(
     mut arguments: Map<String, Json>,
 ) -> Result<Json> {
     let attempted = operation.attempt(&arguments);
-    arguments::prepare(operation, &mut arguments)
+    arguments::prepare(operation, &mut arguments, visitor.page_rows_max)
         .map_err(|error| error.attempting(|| attempted))?;
     let (mut bytes, mut is_cut) = (Bytes::new(), false);
     // Each time fewer rows, so a page's worth of times at the most.
-    for _ in 0..=paceline_model::limits::MCP_PAGE_ROWS_MAX {
+    for _ in 0..=visitor.page_rows_max {
         bytes = once(app, visitor, operation, arguments.clone()).await?;
         if bytes.len() <= MCP_REPLY_BYTES_MAX || !arguments::is_paged(operation) {
             break;

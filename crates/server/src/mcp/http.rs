@@ -43,7 +43,11 @@ async fn answer(shared: &Shared, request: Request) -> Result<Response> {
     }
     let caller = parts.extensions.remove::<Caller>();
     let caller = caller.ok_or_else(|| ApiError::internal("a request of MCP without a caller"))?;
-    let visitor = Visitor { caller: caller.via(Face::Mcp), toolsets: toolsets(&parts)? };
+    let visitor = Visitor {
+        caller: caller.via(Face::Mcp),
+        toolsets: toolsets(&parts)?,
+        page_rows_max: shared.app.config.limits.mcp_page_rows_max,
+    };
     rest::check_type(&parts)?;
     let timeout = shared.app.config.request_timeout;
     let (bytes, held) = tokio::select! {

@@ -80,7 +80,7 @@ pub(super) async fn call(
         }
     };
     match arguments {
-        None => call::success(described(operation), "describe_operation"),
+        None => call::success(described(operation, visitor.page_rows_max), "describe_operation"),
         Some(Json::Object(arguments)) => call::perform(app, visitor, operation, arguments).await,
         Some(other) => {
             let problem = format!("{} is not an object", catalog::shown(&other));
@@ -105,11 +105,11 @@ fn contents(visitor: &Visitor) -> Json {
     chapters.collect()
 }
 
-fn described(operation: &Operation) -> Json {
+fn described(operation: &Operation, page_rows_max: usize) -> Json {
     json!({
         OPERATION: operation.name,
         "summary": operation.summary,
         "scope": operation.scope.as_str(),
-        "arguments_schema": arguments::schema(operation),
+        "arguments_schema": arguments::schema(operation, page_rows_max),
     })
 }

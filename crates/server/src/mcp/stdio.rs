@@ -21,7 +21,11 @@ pub async fn mcp_stdio(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let line_bytes_max = app.config.body_bytes_max;
-    let visitor = Visitor { caller: Caller::of_this_process(Face::Mcp), toolsets };
+    let visitor = Visitor {
+        caller: Caller::of_this_process(Face::Mcp),
+        toolsets,
+        page_rows_max: app.config.limits.mcp_page_rows_max,
+    };
     let (audit, clock, drain) =
         (app.access.audit.clone(), app.clock.clone(), app.config.drain_timeout);
     let ended = speak(Desk { app, visitor }, line_bytes_max, shutdown).await;

@@ -32,12 +32,16 @@ pub(super) fn may(visitor: &Visitor, operation: &Operation) -> bool {
 
 /// The visitor's tools: what it may do and asked for, and one that does all the rest.
 pub(super) fn listed(visitor: &Visitor) -> Vec<Tool> {
-    shown(visitor).map(tool).chain(others::tool(visitor)).collect()
+    let page_rows_max = visitor.page_rows_max;
+    shown(visitor)
+        .map(|operation| tool(operation, page_rows_max))
+        .chain(others::tool(visitor))
+        .collect()
 }
 
-fn tool(operation: &'static Operation) -> Tool {
+fn tool(operation: &'static Operation, page_rows_max: usize) -> Tool {
     let name = format!("{PREFIX}{}", operation.name);
-    Tool::new(name, operation.summary, Arc::new(arguments::schema(operation)))
+    Tool::new(name, operation.summary, Arc::new(arguments::schema(operation, page_rows_max)))
         .with_annotations(annotations(operation))
 }
 
