@@ -2,6 +2,7 @@
 //! call that was acknowledged is there, and nothing is there by half. `PACELINE_KILLS` says how often each (default 3).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod calls;
 mod server;
 
 use std::fmt::Write as _;

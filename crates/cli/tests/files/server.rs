@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -70,10 +70,35 @@ impl Server {
         self.send(request.header("content-type", "text/csv").body(csv)).await
     }
 
+    /// For calls that the death of the server may cut off.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { base: self.base.clone(), client: self.client.clone() }
+    }
+
     /// What is behind a link, without a key.
     pub(crate) async fn fetch(&self, path: &str) -> String {
         let response = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
         assert!(response.status().is_success(), "{path} {}", response.status());
         response.text().await.unwrap()
+    }
+}
+
+/// Calls a server that may die meanwhile.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    base: String,
+    client: Client,
+}
+
+impl Caller {
+    /// Whether the call was acknowledged; an answer that is no success fails the test.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Json) -> bool {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = request.bearer_auth(KEY).header("content-type", "application/json");
+        let Ok(response) = request.body(body.to_string()).send().await else { return false };
+        let status = response.status();
+        let Ok(text) = response.text().await else { return false };
+        assert!(status.is_success(), "{path}: {status} {text}");
+        true
     }
 }
