@@ -86,7 +86,8 @@ async fn the_limits_hold_over_batches_and_kills() {
         args
     };
     let process = bench.start(&limited(&[]));
-    until("it has begun", || bench.lab.hex().stats().started >= 7).await;
+    // The whole of the first window: until the next one nothing is on its way, which a kill would leave unknown.
+    until("the limit is spent", || bench.lab.hex().stats().started >= 10).await;
     process.kill().await;
     bench.run(&limited(&["--resume"])).await.exits(0);
     bench.run(&["run", &project(1), "--param", "job:number=99", "--limit", "10/3s"]).await.exits(0);
