@@ -43,7 +43,8 @@ impl ModelRow<'_> {
             Operator::In(others) => others.iter().any(same),
             Operator::Contains(part) => match &value {
                 Value::Text(text) => text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
-                Value::Json(Json::Array(items)) => {
+                // Of a column's options; a list somewhere inside JSON is no text and holds none.
+                Value::Json(Json::Array(items)) if test.path.is_empty() => {
                     items.iter().any(|item| item.as_str() == Some(part))
                 }
                 _ => false,
