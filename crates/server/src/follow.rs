@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use paceline_model::{ColumnId, Filter, Note, RowId, RowQuery, Table};
 use serde::{Deserialize, Serialize};
 
-use last::{last_row, last_sequence};
+use last::last_row;
+pub(crate) use last::last_sequence;
 use marks::Marks;
 pub(crate) use marks::forget;
 use news::{Why, decide, look};

@@ -12,7 +12,6 @@ mod feed;
 mod feeds;
 mod gather;
 mod hub;
-mod last;
 mod message;
 mod session;
 

@@ -12,10 +12,11 @@ use tokio::task::AbortHandle;
 
 use super::client::Client;
 use super::close::End;
+use super::feed;
 use super::message::{Frame, Message};
-use super::{feed, last};
 use crate::App;
 use crate::error::Result;
+use crate::follow;
 
 /// How long to wait when the store could not be read.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ impl Hub {
     /// The store's.
     pub(super) async fn begin(self: &Arc<Self>, app: &App, table: Table) -> Result<()> {
         let begun = self.reader.get_or_try_init(|| async {
-            self.lock().position = last::last_sequence(app, self.table).await?;
+            self.lock().position = follow::last_sequence(app, self.table).await?;
             let reader = Reader {
                 app: app.clone(),
                 hub: Arc::clone(self),
@@ -210,7 +211,7 @@ impl Reader {
             let after = self.hub.position();
             let read = feed::read(&self.app, &mut self.table, after).await?;
             if read.missed {
-                let sequence = last::last_sequence(&self.app, self.hub.table).await?;
+                let sequence = follow::last_sequence(&self.app, self.hub.table).await?;
                 let gap = Message::Gap { from: after + 1, to: sequence, sequence };
                 self.hub.publish(&[Frame::of(sequence, &gap)?], sequence);
                 continue;
