@@ -16,6 +16,7 @@ mod process;
 mod support;
 
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use paceline_clock::Clock;
@@ -106,11 +107,26 @@ async fn the_inspector_calls_every_tool() {
     let mut left = everything.names().await;
     let tools = left.len();
     left.extend(default.names().await);
+    let mut ids = HashMap::new();
     for (tool, arguments) in calls::all(&url) {
+        let arguments = calls::with_ids(&arguments, &ids);
         let inspector = if tool == calls::OTHERS { &default } else { &everything };
         let result = inspector.calls(tool, &arguments).await;
-        assert_ne!(result["isError"], json!(true), "{tool} {arguments}: {result:#}");
-        assert_eq!(result["structuredContent"]["success"], true, "{tool} {arguments}: {result:#}");
+        let code = &result["structuredContent"]["error"]["code"];
+        let is_truthful =
+            calls::MAY_ANSWER.iter().any(|(name, wanted)| *name == tool && code == wanted);
+        if !is_truthful {
+            assert_ne!(result["isError"], json!(true), "{tool} {arguments}: {result:#}");
+            assert_eq!(
+                result["structuredContent"]["success"], true,
+                "{tool} {arguments}: {result:#}"
+            );
+        }
+        let data = &result["structuredContent"]["data"];
+        let made = [&data["id"], &data["job"]["id"]].into_iter().find(|id| id.is_number());
+        if let Some(id) = made {
+            ids.insert(tool.trim_start_matches("hypertab_").to_owned(), id.clone());
+        }
         left.remove(tool);
     }
     assert!(left.is_empty(), "tests/inspector/calls.rs has no call for {left:?}");
