@@ -114,11 +114,7 @@ impl Engine {
     /// No such smart column; a conflict while another run of the column is not at its end.
     pub async fn start_run(&self, table: &Table, column: &str, scope: Scope) -> Result<Run> {
         let (column, _) = smart_column(table, column)?;
-        let run = self
-            .inner
-            .store
-            .create_run(NewRun { table: table.id, column: column.id, scope })
-            .await?;
+        let run = self.inner.store.create_run(NewRun::new(table.id, column.id, scope)).await?;
         match self.launch(table, &run).await {
             Ok(run) => Ok(run),
             Err(error) => {

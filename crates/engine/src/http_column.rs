@@ -31,8 +31,11 @@ pub struct HttpColumn {
     body: Option<BoundTemplate>,
     pub(crate) extract: Option<JsonPath>,
     timeout: Duration,
+    pub(crate) names_timeout: bool,
     pub(crate) repeatable: bool,
     sends_own_key: bool,
+    /// See [`HttpSpec::identity`].
+    pub(crate) identity: String,
     guard: OutboundGuard,
     /// The columns whose values [`HttpColumn::render`] takes, in this order.
     pub(crate) inputs: Vec<ColumnId>,
@@ -84,8 +87,10 @@ impl HttpColumn {
             body: body.as_ref().map(bind).transpose()?,
             extract,
             timeout,
+            names_timeout: spec.timeout_ms.is_some(),
             repeatable: spec.repeatable.unwrap_or(repeatable_method || sends_own_key),
             sends_own_key,
+            identity: spec.identity(),
             method,
             guard: guard.clone(),
             inputs: used.iter().map(|index| labels.columns[*index]).collect(),
@@ -96,12 +101,6 @@ impl HttpColumn {
     #[must_use]
     pub fn inputs(&self) -> &[ColumnId] {
         &self.inputs
-    }
-
-    /// With another time-out, where the column's own configuration names none.
-    pub(crate) fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.timeout = timeout.unwrap_or(self.timeout);
-        self
     }
 
     /// The request for a row whose input values are `values`. `key` tells the vendor that two attempts are one call.

@@ -10,6 +10,7 @@
 //! reports; reports are written in groups.
 #![warn(missing_docs)]
 
+mod common;
 mod config;
 mod engine;
 mod error;
@@ -17,6 +18,7 @@ mod extract;
 mod fetch;
 mod http_column;
 mod integration;
+mod kind;
 mod labels;
 mod memory;
 mod outbound;

@@ -26,7 +26,7 @@ impl Work {
     /// The columns whose values the work needs, in the order in which a task has them.
     pub(crate) fn inputs(&self) -> &[ColumnId] {
         match self {
-            Self::Http(http) => &http.column.inputs,
+            Self::Http(http) => http.call.inputs(),
             Self::Hex(hex) => &hex.column.inputs,
         }
     }

@@ -4,7 +4,7 @@ use paceline_clock::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::RowId;
+use crate::{RowId, Value};
 
 /// How far a cell has come. A cell without a record is idle: nobody asked for it yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -63,4 +63,44 @@ pub struct Cell {
     pub version: i64,
     /// When it came to this state.
     pub updated_at: Timestamp,
+    /// What it was made from, where that is known.
+    pub fingerprint: Option<Fingerprint>,
+    /// A person wrote its value: no run touches it until it is unlocked.
+    pub locked: bool,
+}
+
+/// What a cell was made from, as hashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Of all that decides its value. Cells of a column with the same one may share one call; `None` where they may not
+    /// (a call with an effect) or need not (nothing is called).
+    pub key: Option<[u8; 16]>,
+    /// First of the configuration, then of each input in the order of the column's inputs: what tells which one moved.
+    pub parts: Vec<u32>,
+}
+
+/// A person's word on a cell whose outcome nobody knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CellWord {
+    /// It took effect; this is its value, if it is known.
+    Done(Option<Value>),
+    /// It has failed, for this reason; retrying failed cells takes it up again.
+    Failed(CellError),
+    /// It never arrived: the cell is as if nobody had asked for it.
+    NotSent,
+}
+
+/// A cell that was filled without a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filled {
+    /// Its row.
+    pub row: RowId,
+    /// How.
+    pub state: CellState,
+    /// Its value; `None` leaves the table's value as it is.
+    pub value: Option<Value>,
+    /// Why it has no value.
+    pub error: Option<CellError>,
+    /// What it was made from.
+    pub fingerprint: Option<Fingerprint>,
 }

@@ -125,20 +125,47 @@ impl fmt::Display for ColumnType {
 pub enum SmartKind {
     /// One HTTP call per row.
     Http,
-    /// One job of another service per row: triggered once, watched to its end.
+    /// One question to a language model per row.
+    Ai,
+    /// Something another service does per row, once: a webhook, a message, a notebook's run.
     Integration,
+    /// An expression in JavaScript over the row's values.
+    Formula,
+    /// A function of JavaScript that a person wrote, in a process of its own.
+    Function,
+    /// The value of another table's row.
+    Lookup,
+    /// A part of another column's JSON.
+    Extract,
+    /// Several sources, asked in turn until one has a value.
+    Waterfall,
 }
 
 impl SmartKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 2] = [Self::Http, Self::Integration];
+    pub const ALL: [Self; 8] = [
+        Self::Http,
+        Self::Ai,
+        Self::Integration,
+        Self::Formula,
+        Self::Function,
+        Self::Lookup,
+        Self::Extract,
+        Self::Waterfall,
+    ];
 
     /// The name in the API and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Ai => "ai",
             Self::Integration => "integration",
+            Self::Formula => "formula",
+            Self::Function => "function",
+            Self::Lookup => "lookup",
+            Self::Extract => "extract",
+            Self::Waterfall => "waterfall",
         }
     }
 
@@ -146,6 +173,18 @@ impl SmartKind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether its cells are filled without a call: nothing is limited, paid or sent, and filling one again is free.
+    #[must_use]
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Formula | Self::Function | Self::Lookup | Self::Extract)
+    }
+
+    /// Whether its cells may have notes; see [`Task::note`](crate::Task::note).
+    #[must_use]
+    pub fn has_notes(self) -> bool {
+        matches!(self, Self::Integration | Self::Waterfall)
     }
 }
 

@@ -14,10 +14,12 @@ mod value;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{CellState, ColumnId, Value};
 
 /// Which rows are meant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Filter {
     /// Those that pass all of these; all rows if there are none.
     All(Vec<Filter>),
@@ -35,7 +37,7 @@ pub enum Filter {
 }
 
 /// A test of one value of a row. A row whose value is empty passes only `Neq` and `IsNull(true)`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Test {
     /// What is looked at.
     pub subject: Subject,
@@ -46,7 +48,7 @@ pub struct Test {
 }
 
 /// A part of a row that can be tested and sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {
     /// The row's id.
     Id,
@@ -59,7 +61,7 @@ pub enum Subject {
 }
 
 /// A step into a JSON value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PathStep {
     /// The field of an object.
     Key(String),
@@ -69,7 +71,7 @@ pub enum PathStep {
 
 /// How a value is held against others. The others are of the column's type; of a JSON path they are booleans, numbers
 /// or text, and only a value of the same kind is compared.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operator {
     /// The same, to the letter.
     Eq(Value),

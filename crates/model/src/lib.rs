@@ -19,11 +19,12 @@ mod registry;
 mod run;
 mod store;
 mod table;
+mod task;
 mod template;
 mod value;
 
 pub use budget::SavedBudget;
-pub use cell::{Cell, CellError, CellState};
+pub use cell::{Cell, CellError, CellState, CellWord, Filled, Fingerprint};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
@@ -32,13 +33,13 @@ pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{Nearest, check_name, nearest, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};
 pub use registry::{Entry, EntryQuery, Item, NewItem, Note, Registry};
-pub use run::{
-    Attempt, AttemptClass, Claim, Counts, Lease, NewRun, Run, RunStatus, Scope, SentRecord, Task,
-    TaskReport, TaskStep,
-};
+pub use run::{Caps, Counts, DueQuery, NewRun, Run, RunOptions, RunStatus, Scope, Spent};
 pub use store::Store;
 pub use table::{
     ColumnChange, DeletedTable, NewTable, Row, RowQuery, Table, TableChange, Upserted,
+};
+pub use task::{
+    Attempt, AttemptClass, CellBefore, Claim, Lease, SentRecord, Task, TaskReport, TaskStep,
 };
 pub use template::{BoundTemplate, Place, RenderError, Template, TemplateError};
 pub use value::Value;

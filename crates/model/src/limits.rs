@@ -144,6 +144,22 @@ fixed! {
     COMMIT_REPORTS_MAX: usize = 1_000, "reports", OURS;
     /// Attempts kept per cell; older ones are dropped.
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
+    /// Bytes of the line that is kept of what an attempt sent.
+    REQUEST_LINE_BYTES_MAX: usize = 500, "bytes", OURS;
+    /// Cells that a run may call for without the token of a plan.
+    RUN_UNPLANNED_CALLS_MAX: u64 = 1_000, "calls", OURS;
+    /// How long the token of a plan holds.
+    PLAN_LIFETIME: Duration = Duration::from_secs(15 * 60), "s", OURS;
+    /// Columns that one column may depend on, one through another.
+    DEPENDENCY_DEPTH_MAX: usize = 64, "columns", OURS;
+    /// Sources of one waterfall.
+    WATERFALL_SOURCES_MAX: usize = 16, "sources", OURS;
+    /// Bytes of the code of a formula or function.
+    SCRIPT_BYTES_MAX: usize = 64 * 1024, "bytes", OURS;
+    /// Memory of one formula or function at work.
+    SCRIPT_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024, "bytes", OURS;
+    /// Time for one formula in one row.
+    FORMULA_TIMEOUT: Duration = Duration::from_millis(250), "ms", OURS;
     /// Bytes of the body of one call of an incoming webhook.
     HOOK_BODY_BYTES_MAX: usize = 10_000_000, "bytes", HYPERTAB;
     /// Fields of one record of an incoming webhook, and of a field mapping.

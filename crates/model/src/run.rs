@@ -1,12 +1,10 @@
-//! Runs, their tasks, and the attempts made for them.
-
-use std::time::Duration;
+//! Runs: which cells they fill, within which caps, and how far they have come.
 
 use paceline_clock::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CellError, CellState, ColumnId, NoteStep, RowId, RunId, TableId, Value};
+use crate::{ColumnId, Filter, RowId, RunId, TableId};
 
 /// Which cells of the column a run fills. Each due cell is taken once; a cell that fails again is not taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,11 +19,17 @@ pub enum Scope {
     /// Rows whose cell is unknown: what the vendor knows of each is looked up again, by its note. Only for columns of
     /// kind `integration`; of an `http` call nobody can ask.
     Unknown,
+    /// Rows whose cell is completed, but not from what its inputs and its configuration are now.
+    Stale,
+    /// Rows that a run before this one has come to an end with ([`RunOptions::after`]), and whose cell was made from
+    /// something else, or left out because of it.
+    Following,
 }
 
 impl Scope {
     /// Every scope, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::All, Self::Empty, Self::Failed, Self::Unknown];
+    pub const ALL: [Self; 6] =
+        [Self::All, Self::Empty, Self::Failed, Self::Unknown, Self::Stale, Self::Following];
 
     /// The name in the API and in the database.
     #[must_use]
@@ -35,6 +39,8 @@ impl Scope {
             Self::Empty => "empty",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
+            Self::Stale => "stale",
+            Self::Following => "following",
         }
     }
 
@@ -118,6 +124,9 @@ pub struct Counts {
     pub throttled: u64,
     /// Attempts after a cell's first.
     pub retries: u64,
+    /// What its attempts cost, in millionths of the column's currency, where a price is known.
+    #[serde(default)]
+    pub cost_micros: u64,
 }
 
 impl Counts {
@@ -139,6 +148,8 @@ pub struct Run {
     pub column: ColumnId,
     /// Which cells.
     pub scope: Scope,
+    /// Which of them, after what, and within which caps.
+    pub options: RunOptions,
     /// Where it stands.
     pub status: RunStatus,
     /// Why it is paused, or how it ended.
@@ -151,8 +162,58 @@ pub struct Run {
     pub updated_at: Timestamp,
 }
 
+/// What narrows a run and what holds it back. The default does neither.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunOptions {
+    /// At most so many cells, the first in the order of their rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Only rows that pass this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// Runs of columns that this one needs the values of: a row comes to its turn when none of them is at it any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<RunId>,
+    /// How much it may do.
+    #[serde(skip_serializing_if = "Caps::is_none")]
+    pub caps: Caps,
+    /// Nobody asked for it: rows came or changed, and the column runs by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
+}
+
+/// How much may be done; what is not named is not held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caps {
+    /// Calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    /// What they may cost together, in millionths of the column's currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
+}
+
+impl Caps {
+    /// Whether nothing is held back.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What calls came to; of a column on one day, say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Spent {
+    /// Calls.
+    pub calls: u64,
+    /// What they cost, in millionths.
+    pub cost_micros: u64,
+}
+
 /// A run to be made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct NewRun {
     /// The table.
     pub table: TableId,
@@ -160,164 +221,25 @@ pub struct NewRun {
     pub column: ColumnId,
     /// Which cells.
     pub scope: Scope,
+    /// Which of them, after what, and within which caps.
+    pub options: RunOptions,
 }
 
-/// Who holds tasks, and until when without renewal. The token is new with every start of a process, so that a report
-/// of an earlier one is known for late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// Who.
-    pub token: i64,
-    /// For how long from the store's now.
-    pub lease: Duration,
-}
-
-/// One cell of a run, claimed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Task {
-    /// The row.
-    pub row: RowId,
-    /// The values of the input columns that the claim named, in that order.
-    pub inputs: Vec<Value>,
-    /// Attempts made for this task so far that used up a retry.
-    pub errors: u32,
-    /// All attempts made for this task so far.
-    pub attempts: u32,
-    /// When it was first held up by a vendor's limit, if it still is.
-    pub throttled_since: Option<Timestamp>,
-    /// Not to be tried before this moment.
-    pub not_before: Option<Timestamp>,
-    /// What must be known of its cell before anything is done for it: see [`Store::save_note`](crate::Store::save_note).
-    /// Only columns of kind `integration` have notes.
-    pub note: Option<String>,
-}
-
-/// What a claim brought.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Claim {
-    /// The tasks, ascending by row.
-    pub tasks: Vec<Task>,
-    /// True when every due cell of the run has been claimed at least once: nothing more will come of later claims
-    /// but tasks given back.
-    pub exhausted: bool,
-}
-
-/// How an attempt ended, by what is done about it (spec G10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AttemptClass {
-    /// It worked.
-    Success,
-    /// Refused for its rate.
-    Throttled,
-    /// It may work later.
-    Transient,
-    /// This row cannot work.
-    RowCaused,
-    /// No row can work until somebody changes something.
-    ConfigurationCaused,
-    /// It left, and nobody knows whether it took effect.
-    Unknown,
-}
-
-impl AttemptClass {
-    const ALL: [Self; 6] = [
-        Self::Success,
-        Self::Throttled,
-        Self::Transient,
-        Self::RowCaused,
-        Self::ConfigurationCaused,
-        Self::Unknown,
-    ];
-
-    /// The name in the API and in the database.
+impl NewRun {
+    /// A run over all of a scope.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Throttled => "throttled",
-            Self::Transient => "transient",
-            Self::RowCaused => "row_caused",
-            Self::ConfigurationCaused => "configuration_caused",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// The class of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    pub fn new(table: TableId, column: ColumnId, scope: Scope) -> Self {
+        Self { table, column, scope, options: RunOptions::default() }
     }
 }
 
-/// One outbound call, as it is kept on record (spec R7). Secrets are masked before they come here.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attempt {
-    /// Number of the attempt within its task, from 1.
-    pub number: u32,
-    /// When it was sent; `None` if nothing left this machine.
-    pub sent_at: Option<Timestamp>,
-    /// When the head of the response was seen, or the failure.
-    pub seen_at: Timestamp,
-    /// HTTP status, if there was one.
-    pub status: Option<u16>,
-    /// How it ended.
-    pub class: AttemptClass,
-    /// What went wrong.
-    pub error: Option<CellError>,
-}
-
-/// What became of a task: an attempt to keep, and the next step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaskReport {
-    /// The row.
-    pub row: RowId,
-    /// The attempt, if one was made.
-    pub attempt: Option<Attempt>,
-    /// What comes next.
-    pub step: TaskStep,
-    /// What becomes of its cell's note.
-    pub note: NoteStep,
-}
-
-impl TaskReport {
-    /// A report of a row whose note stays as it is.
-    #[must_use]
-    pub fn new(row: RowId, attempt: Option<Attempt>, step: TaskStep) -> Self {
-        Self { row, attempt, step, note: NoteStep::Keep }
-    }
-}
-
-/// The next step of a task.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TaskStep {
-    /// The cell is finished: the task ends.
-    Finish {
-        /// How.
-        state: CellState,
-        /// Its value; `None` leaves the table's value as it is (a failed retry keeps what was there).
-        value: Option<Value>,
-        /// Why it has no value.
-        error: Option<CellError>,
-    },
-    /// The task stays ours and is tried again.
-    Retry {
-        /// Attempts that used up a retry, now.
-        errors: u32,
-        /// Not before this moment.
-        not_before: Timestamp,
-        /// Since when it is held up by a vendor's limit.
-        throttled_since: Option<Timestamp>,
-    },
-    /// The task goes back to whoever claims next, at once.
-    GiveBack,
-}
-
-/// One earlier call, for a budget that remembers (spec G11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentRecord {
-    /// When it left.
-    pub sent_at: Timestamp,
-    /// When its response head or failure was seen.
-    pub seen_at: Timestamp,
+/// The cells that a run of that scope and those options would take up now.
+#[derive(Clone, Debug)]
+pub struct DueQuery {
+    /// What would be run.
+    pub run: NewRun,
+    /// Only rows after this one.
+    pub after: RowId,
+    /// At most so many.
+    pub max: usize,
 }

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 
 use crate::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Registry,
-    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Table,
-    TableChange, TableId, TaskReport, Upserted, Value,
+    Attempt, Cell, CellError, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, DueQuery, Filled, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall,
+    Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
+    SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -200,7 +200,64 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// `Cells` change. The counts of the run that left it stay as they were.
     ///
     /// Fails with `Conflict` if the cell is not unknown, or a run has its task.
-    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()>;
+    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()> {
+        self.settle_unknown(column, row, CellWord::Failed(error)).await
+    }
+
+    /// A person's word on a cell whose outcome nobody knows. Its note goes; writes a `Cells` change. The counts of the run
+    /// that left it stay as they were.
+    ///
+    /// Fails with `Conflict` if the cell is not unknown, or a run has its task.
+    async fn settle_unknown(&self, column: ColumnId, row: RowId, word: CellWord) -> Result<()> {
+        let _ = (column, row, word);
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Locks the cells of a smart column in the rows that pass the filter, as a person's edit does, or unlocks them;
+    /// answers how many. Unlocked cells stay completed, made from nothing known: they are stale.
+    async fn lock_cells(&self, column: ColumnId, filter: Filter, locked: bool) -> Result<u64> {
+        let _ = (column, filter, locked);
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// For each of these keys of [`Fingerprint`](crate::Fingerprint) the value of a completed cell of the column that was
+    /// made from it, where there is one.
+    async fn reusable_values(
+        &self,
+        column: ColumnId,
+        keys: &[[u8; 16]],
+    ) -> Result<Vec<Option<Value>>> {
+        let _ = (column, keys);
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// The cells that a run would take up, as tasks that nobody holds, ascending by row, with the values of `inputs`; fewer
+    /// than `max` are the last.
+    async fn due_cells(&self, query: &DueQuery, inputs: &[ColumnId]) -> Result<Vec<Task>> {
+        let _ = (query, inputs);
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// The next cells of a run whose column is local, as [`Store::claim_tasks`] would give them, but without a record of
+    /// each: nobody else may work on the run, and nothing is done for them that may not be done again. Given back are none.
+    async fn next_cells(&self, run: RunId, inputs: &[ColumnId], max: usize) -> Result<Claim> {
+        let _ = (run, inputs, max);
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// Writes cells that were filled without a call, ascending by row, and moves the cursor of their run to `cursor`, in one
+    /// transaction with one `Cells` change; answers the run as it now stands. Cells that `next_cells` gave and `filled` leaves
+    /// out stay as they are, and the run's total is as much less.
+    async fn fill_cells(&self, run: RunId, filled: Vec<Filled>, cursor: RowId) -> Result<Run> {
+        let _ = (run, filled, cursor);
+        Err(crate::Error::invalid("not built yet"))
+    }
+
+    /// What the calls of a column have come to on the UTC day of `at`.
+    async fn spent(&self, column: ColumnId, at: Timestamp) -> Result<Spent> {
+        let _ = (column, at);
+        Err(crate::Error::invalid("not built yet"))
+    }
 
     /// After a crash: gives back every task of a run that anybody holds. Those with an intent get an attempt of
     /// class `Unknown` on record (it may have been sent), and `recovery` says what becomes of them. Call this only when

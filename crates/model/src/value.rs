@@ -2,6 +2,7 @@
 
 mod formats;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{Column, ColumnType, Error, Result, limits, suggest};
@@ -10,7 +11,7 @@ use crate::{Column, ColumnType, Error, Result, limits, suggest};
 const OPTIONS_TOLD_MAX: usize = 20;
 
 /// One value of a row. `Null` is an empty cell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// Nothing.
     #[default]

@@ -228,12 +228,9 @@ async fn insert(clock: &Clock, kind: Kind<'_>, rows: i64) -> Duration {
 fn finished(clock: &Clock, row: RowId, round: u8) -> TaskReport {
     let now = clock.wall();
     let attempt = Attempt {
-        number: 1,
         sent_at: Some(now.before(Duration::from_millis(30))),
-        seen_at: now,
         status: Some(200),
-        class: AttemptClass::Success,
-        error: None,
+        ..Attempt::new(1, AttemptClass::Success, now)
     };
     let value = Some(Value::Text(format!("answer {round} for row {row:.>24}")));
     let step = TaskStep::Finish { state: CellState::Completed, value, error: None };
@@ -271,7 +268,7 @@ async fn prepared(clock: &Clock, kind: Kind<'_>, rows: i64) -> (Opened, Table) {
 }
 
 async fn start(store: &dyn Store, table: &Table) -> Run {
-    let run = NewRun { table: table.id, column: table.columns[6].id, scope: Scope::All };
+    let run = NewRun::new(table.id, table.columns[6].id, Scope::All);
     store.create_run(run).await.unwrap()
 }
 

@@ -30,18 +30,16 @@ impl Ambiguous {
                 "check with the vendor whether it took effect, then retry the cell or mark it"
             }
         };
+        let number = self.attempts.saturating_add(1);
         Attempt {
-            number: self.attempts.saturating_add(1),
             sent_at: Some(self.intent_at),
-            seen_at: now,
-            status: None,
-            class: AttemptClass::Unknown,
             error: Some(CellError {
                 code: "INTERRUPTED".into(),
                 message: format!(
                     "the program ended while the call was being made, so nobody knows its outcome; {next}"
                 ),
             }),
+            ..Attempt::new(number, AttemptClass::Unknown, now)
         }
     }
 }

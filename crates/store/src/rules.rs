@@ -111,7 +111,7 @@ pub(crate) fn check_note(note: &str) -> Result<()> {
 }
 
 /// Refuses a run of a column that cannot be run this way.
-pub(crate) fn check_runnable(column: &Column, new: NewRun) -> Result<()> {
+pub(crate) fn check_runnable(column: &Column, new: &NewRun) -> Result<()> {
     let Some(smart) = &column.smart else {
         return Err(Error::invalid(format!(
             "column {:?} is not a smart column, so there is nothing to run",

@@ -1,6 +1,6 @@
 //! Smart columns: checked, sealed, stored, shown.
 
-use paceline_governor::Rate;
+use paceline_governor::{Preset, Rate};
 use paceline_model::{Column, ColumnType, SmartColumn, SmartKind, Table};
 use serde_json::Value as Json;
 
@@ -79,9 +79,18 @@ impl Engine {
 
     pub(super) fn rate(&self, kind: SmartKind, json: &Json) -> Result<Rate> {
         let ceilings = self.inner.config.ceilings;
+        if kind.is_local() {
+            return if json.is_null() {
+                Ok(Preset::Conservative.rate())
+            } else {
+                let problem =
+                    format!("a column of kind {} calls nobody; leave it out", kind.as_str());
+                Err(Error::config("rate_limit", problem))
+            };
+        }
         let rate = match kind {
-            SmartKind::Http => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
             SmartKind::Integration => integration::rate(json, ceilings)?,
+            _ => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
         };
         if rate.budget.is_some() {
             let problem = "budgets that columns share are not available yet; leave the field out";

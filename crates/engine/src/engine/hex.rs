@@ -9,7 +9,6 @@ use paceline_model::{
 };
 
 use super::launch::Prepared;
-use super::spec::Spec;
 use super::{Engine, smart_column};
 use crate::integration::{
     Fixed, HexWork, IntegrationColumn, Memories, ProviderWire, recall, spacing,
@@ -117,21 +116,17 @@ impl Engine {
     /// What a run of a Hex column works with. What an earlier process left in its hands goes on by its notes.
     pub(super) async fn prepare_hex(
         &self,
-        table: &Table,
         column: &Column,
-        smart: &SmartColumn,
+        spec: &IntegrationSpec,
+        bound: IntegrationColumn,
+        rate: Rate,
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let Spec::Integration(spec) = self.opened(table, column, smart)? else {
-            return Err(Error::config("kind", "is not integration"));
-        };
-        let bound = IntegrationColumn::new(&spec, table, &column.name, &inner.config.outbound)?;
-        let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let mut options = spec.options()?;
         options.trigger_limits.clone_from(&rate.limits);
         options.min_spacing = spacing(&rate);
-        let tokens = self.tokens(&spec)?;
+        let tokens = self.tokens(spec)?;
 
         inner.store.recover_run(run, Recovery::Reconciled).await?;
         let budgets = self.hex_budgets(column.id, &options, &rate).await?;

@@ -6,19 +6,17 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_governor::{Budget, Guard, Limit, Rate};
-use paceline_model::{
-    Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, SmartColumn, SmartKind, Table, limits,
-};
+use paceline_model::{Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, Table, limits};
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use super::spec::Spec;
 use super::{Active, Engine, smart_column};
+use crate::kind::{Bound, Call};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
 use crate::runner::{self, Control, RunContext};
 use crate::task::{HttpWork, Work};
-use crate::{Error, HttpColumn, Result, memory};
+use crate::{Error, Result, memory};
 
 /// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
 const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
@@ -58,9 +56,13 @@ impl Engine {
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
-        let Prepared { work, budget, rate } = match smart.kind {
-            SmartKind::Http => self.prepare_http(table, column, smart, run.id).await?,
-            SmartKind::Integration => self.prepare_hex(table, column, smart, run.id).await?,
+        let spec = self.opened(table, column, smart)?;
+        let bound = spec.bind(table, &column.name, &inner.config.outbound)?;
+        let rate = self.rate(smart.kind, &smart.rate_limit)?;
+        let Prepared { work, budget, rate } = match bound {
+            Bound::Call(call) => self.prepare_call(column, call, rate, run.id).await?,
+            Bound::Job(spec, job) => self.prepare_hex(column, &spec, *job, rate, run.id).await?,
+            Bound::Local(_) => return Err(Error::config("kind", "is not available yet")),
         };
         let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
         let concurrent_max = rate.concurrent_max;
@@ -89,25 +91,20 @@ impl Engine {
         Ok(run)
     }
 
-    /// What a run of an `http` column works with. What an earlier process left in its hands is recovered.
-    async fn prepare_http(
+    /// What a run of a column works with that makes one call per row. What an earlier process left in its hands is
+    /// recovered.
+    async fn prepare_call(
         &self,
-        table: &Table,
         column: &Column,
-        smart: &SmartColumn,
+        call: Arc<dyn Call>,
+        rate: Rate,
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let Spec::Http(spec) = self.opened(table, column, smart)? else {
-            return Err(Error::config("kind", "is not http"));
-        };
-        let http = HttpColumn::new(&spec, table, &column.name, &inner.config.outbound)?;
-        let rate = self.rate(smart.kind, &smart.rate_limit)?;
-        let http = http.with_timeout(spec.timeout_ms.is_none().then_some(rate.timeout).flatten());
-        let records_intents =
-            !http.repeatable || rate.limits.iter().any(|limit| limit.window() >= REMEMBERED_WINDOW);
+        let records_intents = !call.repeatable()
+            || rate.limits.iter().any(|limit| limit.window() >= REMEMBERED_WINDOW);
 
-        let recovery = if http.repeatable { Recovery::Repeatable } else { Recovery::Once };
+        let recovery = if call.repeatable() { Recovery::Repeatable } else { Recovery::Once };
         let held = inner.store.recover_run(run, recovery).await?;
         let unrecorded = if records_intents { 0 } else { held.min(u64::from(rate.concurrent_max)) };
         let budget = self.budget(column.id, &rate, unrecorded).await?;
@@ -117,9 +114,10 @@ impl Engine {
             &inner.clock,
             network_observer(&rate, &budget),
         )?;
-        let key_seed = self.key_seed().await? + &spec.identity();
+        let key_seed = self.key_seed().await? + &call.identity();
         let work = Work::Http(HttpWork {
-            column: http,
+            timeout: rate.timeout.filter(|_| !call.names_timeout()),
+            call,
             provider,
             policy: rate.retry_policy(),
             retry_on: rate.retry_on.clone(),

@@ -5,46 +5,46 @@ use paceline_model::{Column, ColumnId, SmartColumn, SmartKind, Table, Template};
 use serde_json::Value as Json;
 
 use super::Engine;
-use crate::http_column::HttpColumn;
-use crate::integration::IntegrationColumn;
+use crate::common::Common;
+use crate::kind::{self, Bound, KindSpec};
 use crate::labels::{Labels, template_error};
-use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Result, Sealer};
+use crate::{Error, OutboundGuard, Result, Sealer};
 
 /// See the module.
-#[derive(Clone)]
-pub(super) enum Spec {
-    Http(HttpSpec),
-    Integration(Box<IntegrationSpec>),
+pub(super) struct Spec {
+    pub(super) common: Common,
+    kind: Box<dyn KindSpec>,
+}
+
+impl Clone for Spec {
+    fn clone(&self) -> Self {
+        Self { common: self.common.clone(), kind: self.kind.boxed() }
+    }
 }
 
 impl Spec {
     pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
-        Ok(match kind {
-            SmartKind::Http => Self::Http(HttpSpec::from_json(config)?),
-            SmartKind::Integration => {
-                Self::Integration(Box::new(IntegrationSpec::from_json(config)?))
-            }
-        })
+        let (common, config) = Common::split(config)?;
+        Ok(Self { common, kind: kind::read(kind, &config)? })
     }
 
     pub(super) fn to_json(&self) -> Json {
-        match self {
-            Self::Http(spec) => spec.to_json(),
-            Self::Integration(spec) => spec.to_json(),
-        }
+        self.common.join(self.kind.to_json())
     }
 
-    /// Checks it against a table (`own` is the column's own name); answers the columns whose values it needs, ascending.
+    /// Checks it against a table (`own` is the column's own name).
+    pub(super) fn bind(&self, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Bound> {
+        self.kind.bind(table, own, guard)
+    }
+
+    /// Checks it against a table; answers the columns whose values it needs, ascending.
     pub(super) fn inputs(
         &self,
         table: &Table,
         own: &str,
         guard: &OutboundGuard,
     ) -> Result<Vec<ColumnId>> {
-        let mut inputs = match self {
-            Self::Http(spec) => HttpColumn::new(spec, table, own, guard)?.inputs,
-            Self::Integration(spec) => IntegrationColumn::new(spec, table, own, guard)?.inputs,
-        };
+        let mut inputs = self.bind(table, own, guard)?.inputs().to_vec();
         inputs.sort_unstable();
         inputs.dedup();
         Ok(inputs)
@@ -65,31 +65,19 @@ impl Spec {
             Template::renamed(text, &labels.names, &its, new)
                 .map_err(|error| template_error("config", &error))
         };
-        Ok(match self {
-            Self::Http(spec) => Self::Http(spec.renamed(&rename)?),
-            Self::Integration(spec) => Self::Integration(Box::new(spec.renamed(&rename)?)),
-        })
+        Ok(Self { kind: self.kind.renamed(&rename)?, ..self })
     }
 
     pub(super) fn sealed(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
-        Ok(match self {
-            Self::Http(spec) => Self::Http(spec.sealed(sealer, place)?),
-            Self::Integration(spec) => Self::Integration(Box::new(spec.sealed(sealer, place)?)),
-        })
+        Ok(Self { kind: self.kind.sealed(sealer, place)?, ..self })
     }
 
     pub(super) fn opened(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
-        Ok(match self {
-            Self::Http(spec) => Self::Http(spec.opened(sealer, place)?),
-            Self::Integration(spec) => Self::Integration(Box::new(spec.opened(sealer, place)?)),
-        })
+        Ok(Self { kind: self.kind.opened(sealer, place)?, ..self })
     }
 
     pub(super) fn masked(self) -> Self {
-        match self {
-            Self::Http(spec) => Self::Http(spec.masked()),
-            Self::Integration(spec) => Self::Integration(Box::new(spec.masked())),
-        }
+        Self { kind: self.kind.masked(), ..self }
     }
 }
 

@@ -110,13 +110,12 @@ pub(super) fn attempt(
     post: &PostRecord,
     error: Option<CellError>,
 ) -> Attempt {
+    let class = if post.ambiguous { AttemptClass::Unknown } else { class_of(post.outcome.class) };
     Attempt {
-        number,
         sent_at: post.sent_at.map(|sent| wall_at(&ctx.clock, sent)),
-        seen_at: wall_at(&ctx.clock, post.seen_at),
         status: post.status,
-        class: if post.ambiguous { AttemptClass::Unknown } else { class_of(post.outcome.class) },
         error,
+        ..Attempt::new(number, class, wall_at(&ctx.clock, post.seen_at))
     }
 }
 

@@ -122,7 +122,7 @@ fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end:
 /// A try of which nothing reached the trigger: on record for people, and no call.
 fn not_sent(ctx: &RunContext, number: u32, outcome: &Outcome, error: Option<CellError>) -> Attempt {
     let class = class_of(outcome.class);
-    Attempt { number, sent_at: None, seen_at: ctx.clock.wall(), status: None, class, error }
+    Attempt { error, ..Attempt::new(number, class, ctx.clock.wall()) }
 }
 
 /// What comes after a try that started no run: the provider's own waits decide.

@@ -1,22 +1,26 @@
-//! One cell of an `http` column: render, wait for a permit, call, classify, and say what comes next.
+//! One cell of a column that makes one call: render, wait for a permit, call, classify, and say what comes next.
 
 mod events;
 mod verdict;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
 use paceline_model::{Attempt, CellState, ColumnId, Task};
 
 use super::{Ended, cell_error, finish, give_back, retry, throttled_text, wall_at};
+use crate::kind::Call;
 use crate::runner::{RunContext, Stop};
-use crate::{HttpColumn, Provider, Request};
+use crate::{Provider, Request};
 use events::Events;
 use verdict::{Verdict, class_of, judge};
 
-/// What a run of an `http` column works with.
+/// What a run of such a column works with.
 pub(crate) struct HttpWork {
-    pub(crate) column: HttpColumn,
+    pub(crate) call: Arc<dyn Call>,
+    /// For calls whose column names none of its own.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) policy: RetryPolicy,
     pub(crate) retry_on: Vec<u16>,
@@ -45,8 +49,8 @@ impl HttpWork {
 /// Renders the request, waits for a permit, makes the call and says what comes next. `None`: the task is not ours any
 /// more.
 pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Option<Ended> {
-    let request = match http.column.render(&task.inputs, &http.cell_key(ctx.column.id, &task)) {
-        Ok(request) => request,
+    let request = match http.call.render(&task.inputs, &http.cell_key(ctx.column.id, &task)) {
+        Ok(request) => Request { timeout: http.timeout.unwrap_or(request.timeout), ..request },
         Err(error) => return Some(finish(&task, None, CellState::Failed, None, Some(error))),
     };
     // The permit is asked for first: mostly it is there at once, and then the stop signal costs nothing.
@@ -105,12 +109,10 @@ async fn call(
         ctx.note_error(error);
     }
     let attempt = Attempt {
-        number: task.attempts + 1,
         sent_at: sent.filter(|_| verdict.arrived).map(|sent| wall_at(&ctx.clock, sent)),
-        seen_at: wall_at(&ctx.clock, head),
         status: verdict.status,
-        class: class_of(&verdict),
         error: verdict.error.clone(),
+        ..Attempt::new(task.attempts + 1, class_of(&verdict), wall_at(&ctx.clock, head))
     };
     next_step(ctx, http, task, attempt, verdict)
 }

@@ -104,9 +104,13 @@ pub(crate) async fn update_smart(
 /// What a column gets whose caller names no rate.
 fn rate_default(kind: SmartKind) -> Json {
     match kind {
-        SmartKind::Http => RATE_DEFAULT.into(),
+        SmartKind::Http | SmartKind::Ai | SmartKind::Waterfall => RATE_DEFAULT.into(),
         // The engine knows the vendor's own limits.
         SmartKind::Integration => Json::Null,
+        // Nothing is called.
+        SmartKind::Formula | SmartKind::Function | SmartKind::Lookup | SmartKind::Extract => {
+            Json::Null
+        }
     }
 }
 

@@ -147,6 +147,9 @@ pub(super) async fn attempts(db: &Db, column: ColumnId, row: RowId) -> Result<Ve
             status: row.opt_small(3)?,
             class: rules::parse_class(&row.text(4)?)?,
             error: row.error(5)?,
+            request: None,
+            source: None,
+            cost_micros: 0,
         })
     };
     found.into_iter().map(read).collect()

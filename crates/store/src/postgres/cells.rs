@@ -40,6 +40,8 @@ pub(super) async fn cells(
             version: row.int(2)?,
             updated_at: row.time(3)?,
             error: row.error(4)?,
+            fingerprint: None,
+            locked: false,
         });
     }
     Ok(cells)

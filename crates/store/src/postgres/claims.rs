@@ -150,6 +150,8 @@ async fn unheld(db: &Db, source: &Source, token: i64, max: usize) -> Result<Vec<
             not_before: row.opt_time(4)?,
             inputs: rows::values(&row, 5, &source.inputs)?,
             note: None,
+            cell: None,
+            states: Vec::new(),
         })
     };
     found.into_iter().map(read).collect()
@@ -177,7 +179,9 @@ async fn due(db: &Db, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
     // Failed and unknown ones come from an index that has nothing else in it, so they need no bound on what is looked at.
     let end = match source.scope {
         Scope::Failed | Scope::Unknown => source.last,
-        Scope::All | Scope::Empty => source.last.min(source.cursor.saturating_add(SCAN_ROWS_MAX)),
+        Scope::All | Scope::Empty | Scope::Stale | Scope::Following => {
+            source.last.min(source.cursor.saturating_add(SCAN_ROWS_MAX))
+        }
     };
     let parameters = params![source.cursor, end, source.column.0, signed(max)];
     let found = db.query(&due_sql(source), parameters).await?;
@@ -190,6 +194,8 @@ async fn due(db: &Db, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
             throttled_since: None,
             not_before: None,
             note: None,
+            cell: None,
+            states: Vec::new(),
         })
     };
     let tasks = found.into_iter().map(read).collect::<Result<Vec<Task>>>()?;
@@ -243,7 +249,7 @@ fn due_sql(source: &Source) -> String {
     let inputs = select_list("t", &source.inputs);
     let table = table_ref(&source.table_name);
     match source.scope {
-        Scope::All => format!(
+        Scope::All | Scope::Stale | Scope::Following => format!(
             "-- paceline: claim_tasks\nSELECT t._ht_id{inputs} FROM {table} AS t \
              WHERE t._ht_id > $1 AND t._ht_id <= $2 AND $3 IS NOT NULL ORDER BY t._ht_id LIMIT $4"
         ),

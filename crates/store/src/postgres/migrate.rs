@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "platform",
         sql: include_str!("../../migrations/postgres/0002_platform.sql"),
     },
+    Migration { name: "smart", sql: include_str!("../../migrations/postgres/0003_smart.sql") },
 ];
 
 /// The oldest server that has what the statements use, as `server_version_num` counts.

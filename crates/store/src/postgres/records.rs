@@ -174,6 +174,7 @@ impl<'r> Batch<'r> {
                 task.not_before = Some(not_before.as_micros());
                 task.throttled_since = throttled_since.map(Timestamp::as_micros);
             }
+            TaskStep::Leave => task.fate = Fate::Ended,
             TaskStep::GiveBack => task.fate = Fate::GivenBack,
         }
         if self.noted {

@@ -1,7 +1,8 @@
 //! Runs: made, moved from status to status, counted.
 
 use paceline_model::{
-    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunOptions, RunStatus, Scope, TableId,
+    limits,
 };
 
 use super::db::Db;
@@ -21,11 +22,11 @@ pub(super) async fn create_run(db: &Db, new: NewRun) -> Result<Run> {
         .await?
         .filter(|column| column.table == new.table)
         .ok_or_else(|| Error::Missing(format!("table {table:?} has no column {}", new.column)))?;
-    rules::check_runnable(&column, new)?;
+    rules::check_runnable(&column, &new)?;
     check_none_active(db, new.column, &column.name).await?;
     // Nobody inserts from here on, so that what is counted is what there is up to the last row.
     let last_row = rows::last_row(db, new.table, &table).await?;
-    let total = total(db, new).await?;
+    let total = total(db, &new).await?;
     let made = db
         .one(
             "-- paceline: create_run\nINSERT INTO paceline._ht_runs \
@@ -157,7 +158,7 @@ pub(super) async fn hold_all(db: &Db, columns: &[ColumnId]) -> Result<()> {
 }
 
 /// How many cells are due now.
-async fn total(db: &Db, new: NewRun) -> Result<u64> {
+async fn total(db: &Db, new: &NewRun) -> Result<u64> {
     let records = async |condition: &str| -> Result<u64> {
         let sql = format!(
             "-- paceline: create_run\n\
@@ -166,7 +167,7 @@ async fn total(db: &Db, new: NewRun) -> Result<u64> {
         Ok(unsigned(db.one(&sql, params![new.column.0]).await?.int(0)?))
     };
     match new.scope {
-        Scope::All => rows::count_rows(db, new.table, None).await,
+        Scope::All | Scope::Stale | Scope::Following => rows::count_rows(db, new.table, None).await,
         Scope::Empty => {
             Ok(rows::count_rows(db, new.table, None).await?.saturating_sub(records("").await?))
         }
@@ -191,6 +192,7 @@ fn read_run(row: &Found) -> Result<Run> {
         table: TableId(row.int(1)?),
         column: ColumnId(row.int(2)?),
         scope: rules::parse_scope(&row.text(3)?)?,
+        options: RunOptions::default(),
         status: rules::parse_status(&row.text(4)?)?,
         reason: row.opt_text(5)?,
         counts: Counts {
@@ -202,6 +204,7 @@ fn read_run(row: &Found) -> Result<Run> {
             calls: count(11)?,
             throttled: count(12)?,
             retries: count(13)?,
+            cost_micros: 0,
         },
         created_at: row.time(14)?,
         updated_at: row.time(15)?,

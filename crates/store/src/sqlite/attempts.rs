@@ -145,6 +145,9 @@ pub(super) fn attempts(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Vec<
             status: row.get(3)?,
             class: rules::parse_class(&class)?,
             error: decode_error(row, 5)?,
+            request: None,
+            source: None,
+            cost_micros: 0,
         });
     }
     Ok(attempts)

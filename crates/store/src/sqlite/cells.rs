@@ -27,6 +27,8 @@ pub(super) fn cells(db: &Db<'_>, column: ColumnId, first: RowId, last: RowId) ->
             error: decode_error(row, 4)?,
             version: row.get(2)?,
             updated_at: Timestamp::from_micros(row.get(3)?),
+            fingerprint: None,
+            locked: false,
         });
     }
     rules::check_cells(cells.len(), first, last)?;

@@ -149,6 +149,8 @@ fn unheld(db: &Db<'_>, source: &Source, token: i64, max: usize) -> Result<Vec<Ta
             not_before: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_micros),
             inputs: rows::values(row, 5, &source.inputs)?,
             note: None,
+            cell: None,
+            states: Vec::new(),
         });
     }
     Ok(tasks)
@@ -170,7 +172,9 @@ fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
     // Failed and unknown ones come from an index that has nothing else in it, so they need no bound on what is looked at.
     let end = match source.scope {
         Scope::Failed | Scope::Unknown => source.last,
-        Scope::All | Scope::Empty => source.last.min(source.cursor.saturating_add(SCAN_ROWS_MAX)),
+        Scope::All | Scope::Empty | Scope::Stale | Scope::Following => {
+            source.last.min(source.cursor.saturating_add(SCAN_ROWS_MAX))
+        }
     };
     let mut statement = db.conn.prepare_cached(&due_sql(source))?;
     let mut found = statement.query(params![source.cursor, end, source.column.0, signed(max)])?;
@@ -184,6 +188,8 @@ fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
             throttled_since: None,
             not_before: None,
             note: None,
+            cell: None,
+            states: Vec::new(),
         });
     }
     let cursor = match tasks.last() {
@@ -232,7 +238,7 @@ fn due_sql(source: &Source) -> String {
     let inputs = select_list("t", &source.inputs);
     let table = quote(&source.table_name);
     match source.scope {
-        Scope::All => format!(
+        Scope::All | Scope::Stale | Scope::Following => format!(
             "-- paceline: claim_tasks\nSELECT t._ht_id{inputs} FROM {table} AS t \
              WHERE t._ht_id > ?1 AND t._ht_id <= ?2 AND ?3 IS NOT NULL ORDER BY t._ht_id LIMIT ?4"
         ),

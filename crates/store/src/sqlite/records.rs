@@ -222,7 +222,9 @@ impl<'c, 't> Batch<'c, 't> {
         let (run, row) = (self.target.run.0, report.row.0);
         let attempts = report.attempt.as_ref().map_or(0, |attempt| attempt.number);
         let moved = match &report.step {
-            TaskStep::Finish { .. } => self.end.execute(params![run, row, self.token])?,
+            TaskStep::Finish { .. } | TaskStep::Leave => {
+                self.end.execute(params![run, row, self.token])?
+            }
             TaskStep::Retry { errors, not_before, throttled_since } => {
                 self.retry.execute(params![
                     run,

@@ -2,7 +2,8 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunOptions, RunStatus, Scope, TableId,
+    limits,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
@@ -20,10 +21,10 @@ pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
     let column = columns::column_by_id(db, new.column)?
         .filter(|column| column.table == new.table)
         .ok_or_else(|| Error::Missing(format!("table {table:?} has no column {}", new.column)))?;
-    rules::check_runnable(&column, new)?;
+    rules::check_runnable(&column, &new)?;
     check_none_active(db, new.column, &column.name)?;
     let last_row = rows::last_row(db, new.table, &table)?;
-    let total = total(db, new)?;
+    let total = total(db, &new)?;
     db.conn
         .prepare_cached(
             "-- paceline: create_run\nINSERT INTO _ht_runs \
@@ -140,7 +141,7 @@ pub(super) fn check_none_active_in(db: &Db<'_>, table: TableId) -> Result<()> {
 }
 
 /// How many cells are due now.
-fn total(db: &Db<'_>, new: NewRun) -> Result<u64> {
+fn total(db: &Db<'_>, new: &NewRun) -> Result<u64> {
     let records = |condition: &str| -> Result<u64> {
         let sql = format!(
             "-- paceline: create_run\nSELECT count(*) FROM _ht_cells WHERE column_id = ?1{condition}"
@@ -149,7 +150,7 @@ fn total(db: &Db<'_>, new: NewRun) -> Result<u64> {
         Ok(unsigned(count))
     };
     match new.scope {
-        Scope::All => rows::count_rows(db, new.table, None),
+        Scope::All | Scope::Stale | Scope::Following => rows::count_rows(db, new.table, None),
         Scope::Empty => Ok(rows::count_rows(db, new.table, None)?.saturating_sub(records("")?)),
         Scope::Failed => records(" AND state = 'failed'"),
         Scope::Unknown => records(" AND state = 'unknown'"),
@@ -177,6 +178,7 @@ fn read_run(row: &Row<'_>) -> Result<Run> {
         table: TableId(row.get(1)?),
         column: ColumnId(row.get(2)?),
         scope: rules::parse_scope(row.get_ref(3)?.as_str().unwrap_or_default())?,
+        options: RunOptions::default(),
         status: rules::parse_status(row.get_ref(4)?.as_str().unwrap_or_default())?,
         reason: row.get(5)?,
         counts: Counts {
@@ -188,6 +190,7 @@ fn read_run(row: &Row<'_>) -> Result<Run> {
             calls: count(11)?,
             throttled: count(12)?,
             retries: count(13)?,
+            cost_micros: 0,
         },
         created_at: Timestamp::from_micros(row.get(14)?),
         updated_at: Timestamp::from_micros(row.get(15)?),

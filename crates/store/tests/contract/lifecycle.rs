@@ -141,7 +141,7 @@ fn a_deleted_table_is_nowhere_and_its_name_is_free() {
 async fn refuses_everything(scene: &Scene, table: &Table, run: &paceline_model::Run) {
     let (store, city) = (&scene.store, table.columns[2].id);
     let text = paceline_model::ColumnType::Text;
-    let new = paceline_model::NewRun { table: table.id, column: city, scope: Scope::All };
+    let new = paceline_model::NewRun::new(table.id, city, Scope::All);
     let item = NewItem { kind: "job", table: Some(table.id), name: "a".into(), body: json!(1) };
     let refused = [
         store.insert_rows(table.id, &[], vec![vec![]]).await.map(|_| ()),

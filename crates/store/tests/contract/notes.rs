@@ -201,8 +201,7 @@ fn a_run_over_the_unknown_cells_takes_them_with_their_notes_and_nothing_else() {
 fn unknown_cells_that_nobody_can_look_up_are_not_run_again() {
     each(|scene| async move {
         let (_, city) = scene.filled(1).await;
-        let run =
-            paceline_model::NewRun { table: city.table, column: city.id, scope: Scope::Unknown };
+        let run = paceline_model::NewRun::new(city.table, city.id, Scope::Unknown);
         let error = scene.store.create_run(run).await.unwrap_err();
         assert_eq!(error.code(), "VALIDATION_ERROR");
         assert!(error.to_string().contains("http"), "{error}");

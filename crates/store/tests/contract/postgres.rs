@@ -139,7 +139,7 @@ async fn jostle(scene: Scene, city: Column, run: paceline_model::Run, token: i64
         let rows: Vec<RowId> = claim.tasks.iter().map(|task| task.row).collect();
         let name = format!("c{token}_{round}");
         let text = paceline_model::ColumnType::Text;
-        let new = paceline_model::NewRun { table, column: city.id, scope: Scope::All };
+        let new = paceline_model::NewRun::new(table, city.id, Scope::All);
         let reports = || {
             let now = scene.clock.wall();
             rows.iter().rev().map(|row| finish(row.0, CellState::Completed, now)).collect()

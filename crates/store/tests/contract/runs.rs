@@ -52,11 +52,11 @@ fn each_scope_counts_what_is_due() {
 fn a_column_has_one_run_at_a_time() {
     each(|scene| async move {
         let (_, city) = scene.filled(1).await;
-        let new = NewRun { table: city.table, column: city.id, scope: Scope::All };
+        let new = NewRun::new(city.table, city.id, Scope::All);
         let run = scene.start(&city, Scope::All).await;
         for status in [RunStatus::Queued, RunStatus::Running, RunStatus::Paused] {
             scene.store.set_run_status(run.id, status, None).await.unwrap();
-            let error = scene.store.create_run(new).await.unwrap_err();
+            let error = scene.store.create_run(new.clone()).await.unwrap_err();
             assert!(matches!(&error, Error::Conflict(text) if text.contains("city")), "{error}");
         }
         scene.store.set_run_status(run.id, RunStatus::Completed, None).await.unwrap();
@@ -71,7 +71,7 @@ fn a_column_has_one_run_at_a_time() {
 fn only_smart_columns_run() {
     each(|scene| async move {
         let (table, _) = scene.filled(1).await;
-        let new = |column| NewRun { table: table.id, column, scope: Scope::All };
+        let new = |column| NewRun::new(table.id, column, Scope::All);
         let plain = scene.store.create_run(new(table.columns[0].id)).await.unwrap_err();
         assert!(matches!(plain, Error::Invalid(_)), "{plain}");
         let missing = scene.store.create_run(new(ColumnId(99))).await.unwrap_err();

@@ -121,7 +121,7 @@ impl Scene {
     }
 
     pub(crate) async fn start(&self, column: &Column, scope: Scope) -> Run {
-        let run = NewRun { table: column.table, column: column.id, scope };
+        let run = NewRun::new(column.table, column.id, scope);
         self.store.create_run(run).await.unwrap()
     }
 
@@ -167,12 +167,9 @@ pub(crate) fn claimed(claim: &Claim) -> Vec<i64> {
 
 pub(crate) fn attempt(number: u32, class: AttemptClass, at: Timestamp) -> Attempt {
     Attempt {
-        number,
         sent_at: Some(at),
-        seen_at: at + Duration::from_millis(20),
         status: Some(if class == AttemptClass::Success { 200 } else { 500 }),
-        class,
-        error: None,
+        ..Attempt::new(number, class, at + Duration::from_millis(20))
     }
 }
 

@@ -44,11 +44,7 @@ fn a_waiter_is_woken_by_every_kind_of_change_and_by_nothing_else() {
         let item = NewItem { kind: "job", table: None, name: "a".into(), body: json!(1) };
         store.create_item(item).await.unwrap();
         store
-            .create_run(paceline_model::NewRun {
-                table: table.id,
-                column: table.columns[2].id,
-                scope: Scope::All,
-            })
+            .create_run(paceline_model::NewRun::new(table.id, table.columns[2].id, Scope::All))
             .await
             .unwrap_err();
         store.checkpoint().await.unwrap();

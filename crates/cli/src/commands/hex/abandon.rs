@@ -25,7 +25,7 @@ impl Ledger {
         let known: u64 = store.count_cells(self.column).await?.iter().map(|(_, count)| count).sum();
         if known < store.count_rows(self.table.id, None).await? {
             let scope = Scope::Empty;
-            let rest = NewRun { table: self.table.id, column: self.column, scope };
+            let rest = NewRun::new(self.table.id, self.column, scope);
             let rest = store.create_run(rest).await?;
             self.skip_all(rest.id).await?;
         }
@@ -46,15 +46,10 @@ impl Ledger {
             if claim.tasks.is_empty() && claim.exhausted {
                 break;
             }
-            let skipped = claim.tasks.iter().map(|task| TaskReport {
-                row: task.row,
-                attempt: None,
-                step: TaskStep::Finish {
-                    state: CellState::Skipped,
-                    value: None,
-                    error: Some(abandoned()),
-                },
-                note: NoteStep::Drop,
+            let skipped = claim.tasks.iter().map(|task| {
+                let (state, error) = (CellState::Skipped, Some(abandoned()));
+                let step = TaskStep::Finish { state, value: None, error };
+                TaskReport { note: NoteStep::Drop, ..TaskReport::new(task.row, None, step) }
             });
             store.record(run, token, skipped.collect()).await?;
         }
@@ -81,7 +76,7 @@ impl Ledger {
             value: Some(paceline_model::Value::Json(value)),
             error: None,
         };
-        let report = TaskReport { row: job.row, attempt: None, step, note: NoteStep::Drop };
+        let report = TaskReport { note: NoteStep::Drop, ..TaskReport::new(job.row, None, step) };
         store.record(run.id, token, vec![report]).await?;
         store.set_run_status(run.id, RunStatus::Completed, None).await?;
         Ok(())
@@ -169,7 +164,7 @@ mod tests {
         };
         assert_eq!(states(&new), [(2, None), (3, None)]);
         assert_eq!(states(&all), [(2, None), (3, None), (4, Some(CellState::Skipped))]);
-        let run = NewRun { table: ledger.table.id, column: ledger.column, scope: Scope::Empty };
+        let run = NewRun::new(ledger.table.id, ledger.column, Scope::Empty);
         let run = ledger.engine.store().create_run(run).await.unwrap();
         assert_eq!(run.counts.total, 2);
         // What is under way is given up as well.

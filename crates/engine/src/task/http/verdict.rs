@@ -8,7 +8,7 @@ use paceline_model::{AttemptClass, CellError, Column, Value};
 
 use super::events::Heard;
 use super::{HttpWork, cell_error};
-use crate::{CallError, Reply, extract};
+use crate::{CallError, Reply};
 
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.
 pub(super) struct Verdict {
@@ -72,7 +72,7 @@ fn judge_transport(http: &HttpWork, kind: Transport, message: &str) -> Verdict {
         Transport::Blocked => "BLOCKED_URL",
     };
     let arrived = kind.may_have_arrived();
-    let unknown = arrived && !http.column.repeatable;
+    let unknown = arrived && !http.call.repeatable();
     let error = if unknown { unknown_error(message) } else { cell_error(code, message) };
     Verdict {
         outcome: classify_transport(kind),
@@ -95,8 +95,8 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
         arrived: true,
     };
     if outcome.class == OutcomeClass::Success {
-        match extract::value(reply, http.column.extract.as_ref(), column) {
-            Ok(value) => verdict.value = Some(value),
+        match http.call.read(reply, column) {
+            Ok(answer) => verdict.value = Some(answer.value),
             Err(error) => {
                 outcome.class = OutcomeClass::RowCaused;
                 verdict.error = Some(error);
@@ -104,7 +104,7 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
         }
     } else {
         // A gateway's error may hide a call that went through.
-        verdict.unknown = matches!(reply.status, 502 | 504) && !http.column.repeatable;
+        verdict.unknown = matches!(reply.status, 502 | 504) && !http.call.repeatable();
         let message = status_message(reply);
         verdict.error = Some(if verdict.unknown {
             unknown_error(&message)

@@ -1,0 +1,137 @@
+//! What each kind of smart column is to the engine: a configuration that is read, bound to a table, renamed, sealed and
+//! shown; and what is done for a row.
+
+mod hex;
+mod http;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paceline_model::{CellError, Column, ColumnId, SmartKind, Table, Task, Value};
+use serde_json::Value as Json;
+
+use crate::integration::IntegrationColumn;
+use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
+
+/// Gives a template with the references to one column under its new name.
+pub(crate) type Rename<'a> = &'a dyn Fn(&str) -> Result<String>;
+
+/// The configuration of one kind, as users write it.
+pub(crate) trait KindSpec: Send + Sync {
+    /// As the store has it, and as it was given.
+    fn to_json(&self) -> Json;
+
+    /// Checked against a table (`own` is the column's own name, which it may not refer to).
+    fn bind(&self, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Bound>;
+
+    /// With `rename` done to each of its templates and names of columns.
+    fn renamed(self: Box<Self>, rename: Rename<'_>) -> Result<Box<dyn KindSpec>>;
+
+    /// With its secrets sealed for `place`.
+    fn sealed(self: Box<Self>, sealer: Option<&Sealer>, place: &str) -> Result<Box<dyn KindSpec>>;
+
+    /// With its secrets opened.
+    fn opened(self: Box<Self>, sealer: Option<&Sealer>, place: &str) -> Result<Box<dyn KindSpec>>;
+
+    /// As a person or program may see it.
+    fn masked(self: Box<Self>) -> Box<dyn KindSpec>;
+
+    /// Another one of the same.
+    fn boxed(&self) -> Box<dyn KindSpec>;
+}
+
+/// Reads a configuration of that kind.
+///
+/// # Errors
+/// The field and the remedy; never a secret.
+pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> {
+    Ok(match kind {
+        SmartKind::Http => Box::new(HttpSpec::from_json(config)?),
+        SmartKind::Integration => Box::new(IntegrationSpec::from_json(config)?),
+        SmartKind::Ai
+        | SmartKind::Formula
+        | SmartKind::Function
+        | SmartKind::Lookup
+        | SmartKind::Extract
+        | SmartKind::Waterfall => {
+            return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
+        }
+    })
+}
+
+/// A configuration that fits its table, by what has to be done for a row.
+pub(crate) enum Bound {
+    /// One call.
+    Call(Arc<dyn Call>),
+    /// A job of Hex, and what its session is made from.
+    Job(Box<IntegrationSpec>, Box<IntegrationColumn>),
+    /// No call.
+    #[expect(dead_code, reason = "formula, function, lookup and extract are about to be")]
+    Local(Arc<dyn Local>),
+}
+
+impl Bound {
+    /// The columns whose values it needs, in the order in which a task has them.
+    pub(crate) fn inputs(&self) -> &[ColumnId] {
+        match self {
+            Self::Call(call) => call.inputs(),
+            Self::Job(_, column) => &column.inputs,
+            Self::Local(local) => local.inputs(),
+        }
+    }
+}
+
+/// One call per row: what is sent for its values, and what an answer means.
+pub(crate) trait Call: Send + Sync {
+    /// The columns whose values [`Call::render`] takes, in this order.
+    fn inputs(&self) -> &[ColumnId];
+
+    /// Whether it may be made again when nobody knows whether it took effect.
+    fn repeatable(&self) -> bool;
+
+    /// Whether its own configuration says how long a call may take.
+    fn names_timeout(&self) -> bool {
+        false
+    }
+
+    /// Everything that decides what is called for a row, as text without secrets: two configurations with the same one make
+    /// the same call.
+    fn identity(&self) -> String;
+
+    /// The request for a row. `key` tells the vendor that two attempts are one call.
+    fn render(&self, values: &[Value], key: &str) -> std::result::Result<Request, CellError>;
+
+    /// The value that an answer gives, which says by its status that it worked.
+    fn read(&self, reply: &Reply, column: &Column) -> std::result::Result<Answer, CellError>;
+
+    /// How many tokens a request is thought to take, for limits of tokens.
+    fn tokens(&self, request: &Request) -> u64 {
+        let _ = request;
+        0
+    }
+}
+
+/// What an answer comes to.
+pub(crate) struct Answer {
+    /// The cell's value.
+    pub(crate) value: Value,
+    /// How many tokens it took in truth, where the vendor says so.
+    pub(crate) tokens: Option<u64>,
+}
+
+/// What is done for a row without a call.
+#[async_trait]
+pub(crate) trait Local: Send + Sync {
+    /// The columns whose values it needs, in the order in which a task has them.
+    fn inputs(&self) -> &[ColumnId];
+
+    /// As [`Call::identity`].
+    fn identity(&self) -> String;
+
+    /// The values of these rows' cells, in their order.
+    async fn fill(
+        &self,
+        column: &Column,
+        rows: &[Task],
+    ) -> Vec<std::result::Result<Value, CellError>>;
+}

@@ -1,0 +1,39 @@
+//! An `integration` column of Hex is a job.
+
+use paceline_model::Table;
+use serde_json::Value as Json;
+
+use super::{Bound, KindSpec, Rename};
+use crate::integration::IntegrationColumn;
+use crate::{IntegrationSpec, OutboundGuard, Result, Sealer};
+
+impl KindSpec for IntegrationSpec {
+    fn to_json(&self) -> Json {
+        Self::to_json(self)
+    }
+
+    fn bind(&self, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Bound> {
+        let column = IntegrationColumn::new(self, table, own, guard)?;
+        Ok(Bound::Job(Box::new(self.clone()), Box::new(column)))
+    }
+
+    fn renamed(self: Box<Self>, rename: Rename<'_>) -> Result<Box<dyn KindSpec>> {
+        Ok(Box::new(Self::renamed(*self, rename)?))
+    }
+
+    fn sealed(self: Box<Self>, sealer: Option<&Sealer>, place: &str) -> Result<Box<dyn KindSpec>> {
+        Ok(Box::new(Self::sealed(*self, sealer, place)?))
+    }
+
+    fn opened(self: Box<Self>, sealer: Option<&Sealer>, place: &str) -> Result<Box<dyn KindSpec>> {
+        Ok(Box::new(Self::opened(*self, sealer, place)?))
+    }
+
+    fn masked(self: Box<Self>) -> Box<dyn KindSpec> {
+        Box::new(Self::masked(*self))
+    }
+
+    fn boxed(&self) -> Box<dyn KindSpec> {
+        Box::new(self.clone())
+    }
+}
