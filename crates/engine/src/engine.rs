@@ -3,6 +3,7 @@
 mod columns;
 mod hex;
 mod launch;
+mod plan;
 mod schema;
 mod spec;
 mod status;
@@ -23,6 +24,7 @@ use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use columns::SmartSpec;
 pub use hex::Settle;
+pub use plan::Plan;
 pub use schema::ColumnSpec;
 pub use status::ColumnBudget;
 

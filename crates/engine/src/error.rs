@@ -42,6 +42,17 @@ pub enum Error {
     /// The state of things does not allow it now.
     #[error("{0}")]
     Conflict(String),
+    /// The run would make more calls than one may without a plan that was seen.
+    #[error(
+        "this run makes more than {calls_max} calls; ask for its plan first (plan_run), then run with the plan's token"
+    )]
+    PlanNeeded {
+        /// Calls that need no plan.
+        calls_max: u64,
+    },
+    /// The token of a plan does not hold (any more): why.
+    #[error("the plan does not hold: {0}; plan the run again")]
+    PlanOutdated(String),
     /// Something of this machine does not work (TLS set-up, entropy).
     #[error("{0}")]
     Internal(String),
@@ -62,6 +73,8 @@ impl Error {
             Self::Outbound(_) => "BLOCKED_URL",
             Self::Missing(_) => "NOT_FOUND",
             Self::Conflict(_) => "CONFLICT",
+            Self::PlanNeeded { .. } => "PLAN_REQUIRED",
+            Self::PlanOutdated(_) => "PLAN_OUTDATED",
             Self::Internal(_) => "INTERNAL_ERROR",
         }
     }

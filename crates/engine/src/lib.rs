@@ -30,7 +30,7 @@ mod tally;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
+pub use engine::{ColumnBudget, ColumnSpec, Engine, Plan, Settle, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};

@@ -59,6 +59,8 @@ settable! {
     WEBSOCKETS_PER_TABLE_AND_CLIENT websockets_per_table_and_client: usize = 1, "connections", SEED, 1..=100;
     /// Requests without a good key from one address in [`STRANGER_WINDOW`] that get a proper answer.
     STRANGER_TRIES_MAX stranger_tries_max: u32 = 60, "requests", OURS, 1..=10_000;
+    /// Calls that a run may make without the token of a plan; zero asks for a plan each time.
+    RUN_UNPLANNED_CALLS_MAX run_unplanned_calls_max: u64 = 1_000, "calls", OURS, 0..=1_000_000_000;
     /// Calls at once of one smart column ("Platform connection limit").
     COLUMN_CONCURRENT_MAX column_concurrent_max: u32 = 6, "calls", SEED, 1..=CLI_CONCURRENT_MAX;
     /// Calls per second of one smart column.
@@ -146,8 +148,6 @@ fixed! {
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Bytes of the line that is kept of what an attempt sent.
     REQUEST_LINE_BYTES_MAX: usize = 500, "bytes", OURS;
-    /// Cells that a run may call for without the token of a plan.
-    RUN_UNPLANNED_CALLS_MAX: u64 = 1_000, "calls", OURS;
     /// How long the token of a plan holds.
     PLAN_LIFETIME: Duration = Duration::from_secs(15 * 60), "s", OURS;
     /// Columns that one column may depend on, one through another.

@@ -58,6 +58,8 @@ codes! {
     ColumnAlreadyExists 409 "COLUMN_ALREADY_EXISTS" "choose another name, or update the column";
     DuplicateColumn 409 "DUPLICATE_COLUMN" "give each column a name of its own";
     Conflict 409 "CONFLICT" "wait until the state of things allows it, or change that first";
+    PlanRequired 409 "PLAN_REQUIRED" "plan the run with plan_run, look at its calls and cost, then run it with the plan's token";
+    PlanOutdated 409 "PLAN_OUTDATED" "plan the run again, then run it with the new plan's token";
     InvalidTableName 400 "INVALID_TABLE_NAME" "use a-z, 0-9 and _, beginning with a letter, at most 64 characters";
     InvalidColumnName 400 "INVALID_COLUMN_NAME" "use a-z, 0-9 and _, beginning with a letter, at most 64 characters";
     ReservedPrefix 400 "RESERVED_PREFIX" "choose a name that does not begin with _ht_; that prefix is the system's";
@@ -324,6 +326,8 @@ impl From<paceline_engine::Error> for ApiError {
             }
             E::Outbound(error) => Self::new(Code::BlockedUrl, format!("config.url: {error}")),
             E::Missing(message) => Self::new(Code::NotFound, message),
+            error @ E::PlanNeeded { .. } => Self::new(Code::PlanRequired, error.to_string()),
+            error @ E::PlanOutdated(_) => Self::new(Code::PlanOutdated, error.to_string()),
             E::Conflict(message) => Self::new(Code::Conflict, message),
             E::InColumn { index, error } => Self::from(*error).under(&format!("columns[{index}].")),
             other => Self::internal(other.to_string()),

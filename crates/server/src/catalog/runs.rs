@@ -2,7 +2,7 @@
 
 use paceline_model::Scope;
 
-use super::field::{COLUMN, RUN, TABLE};
+use super::field::{COLUMN, NAME, RUN, TABLE};
 use super::{Chapter, Field, Kind, Operation, Verb};
 use crate::KeyScope::{Read, Write};
 use crate::app::RUNS_MAX;
@@ -14,6 +14,32 @@ pub(super) const CHAPTER: Chapter = Chapter {
     operations: OPERATIONS,
 };
 
+const SCOPE: Field = Field::body(
+    "scope",
+    Kind::OneOf(|| {
+        let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Following);
+        scopes.map(Scope::as_str).collect()
+    }),
+    "which cells: all, empty (the default), failed, stale (made from what has changed since), or (of kind integration) \
+     unknown: looked up again",
+)
+.optional();
+const FIRST: Field =
+    Field::body("first", Kind::Whole { min: 1, max: u32::MAX as u64 }, "at most so many cells").optional();
+const WHERE: Field = Field::body("where", Kind::Any, "only rows that pass this filter").optional();
+const MAX_CALLS: Field = Field::body(
+    "max_calls",
+    Kind::Whole { min: 0, max: u32::MAX as u64 },
+    "the run pauses before it makes more calls",
+)
+.optional();
+const MAX_COST: Field = Field::body(
+    "max_cost",
+    Kind::Any,
+    "the run pauses before its calls cost more, by the column's price",
+)
+.optional();
+
 const OPERATIONS: &[Operation] = &[
     Operation {
         name: "run_column",
@@ -23,16 +49,22 @@ const OPERATIONS: &[Operation] = &[
         scope: Write,
         default_tool: true,
         fields: &[
-            TABLE,
-            COLUMN,
-            Field::body(
-                "scope",
-                Kind::OneOf(|| Scope::ALL.map(Scope::as_str).into()),
-                "which cells: all, empty (the default), failed, or (of kind integration) unknown: looked up again",
-            )
-            .optional(),
+            TABLE, COLUMN, SCOPE, FIRST, WHERE, MAX_CALLS, MAX_COST,
+            Field::body("dependents", Kind::Flag, "the columns too that are computed from this one, in the same rows")
+                .optional(),
+            Field::body("plan", NAME, "the token of plan_run; needed where many calls would be made").optional(),
         ],
         run: |ask| ask.of(runs::start),
+    },
+    Operation {
+        name: "plan_run",
+        verb: Verb::Post,
+        path: "/api/tables/{table}/columns/{column}/plan",
+        summary: "Tell what a run would do before it does it: calls, time and cost; nothing is called",
+        scope: Read,
+        default_tool: false,
+        fields: &[TABLE, COLUMN, SCOPE, FIRST, WHERE, MAX_CALLS, MAX_COST],
+        run: |ask| ask.of(runs::plan),
     },
     Operation {
         name: "retry_failed_cells",

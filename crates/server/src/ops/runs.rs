@@ -1,5 +1,7 @@
 //! Runs: start, retry, follow, pause, resume, cancel.
 
+mod start;
+
 use paceline_engine::Progress;
 use paceline_model::{ColumnId, Counts, Run, RunId, RunStatus, Scope, Table};
 use schemars::JsonSchema;
@@ -10,13 +12,8 @@ use crate::App;
 use crate::app::{RUNS_DEFAULT, RUNS_MAX};
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct RunColumn {
-    table: String,
-    column: String,
-    scope: Option<Scope>,
-}
+pub(crate) use start::{plan, start};
+use start::{begun, in_the_way};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RetryColumn {
@@ -123,12 +120,6 @@ impl From<Progress> for ProgressView {
     }
 }
 
-pub(crate) async fn start(app: App, input: RunColumn) -> Result<Outcome<RunView>> {
-    let table = table(&app, &input.table).await?;
-    let scope = input.scope.unwrap_or(Scope::Empty);
-    launch(&app, &table, &input.column, scope).await
-}
-
 /// After a breaker has tripped, the run of the column is paused and a new one would be a conflict. What the caller
 /// wants is that the column goes on, so the paused run does.
 pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunView>> {
@@ -159,20 +150,8 @@ pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunVie
 
 async fn launch(app: &App, table: &Table, column: &str, scope: Scope) -> Result<Outcome<RunView>> {
     let (column, _) = smart_column(table, column)?;
-    let run = app.engine.start_run(table, &column.name, scope).await.map_err(|error| {
-        let error = ApiError::from(error);
-        if error.0.code != Code::Conflict {
-            return error;
-        }
-        error.fix("wait for that run to end, or pause or cancel it").hint(
-            Hint::new("list_runs", "find the run that is in the way")
-                .with("table", table.name.as_str()),
-        )
-    })?;
-    let watch = Hint::new("get_run", "watch it until it ends").with("run", run.id.0);
-    let outcome =
-        Outcome::new(RunView::of(app, Some(table), run)).meta("table", table.name.as_str());
-    Ok(outcome.hint(watch))
+    let run = app.engine.start_run(table, &column.name, scope).await;
+    begun(app, table, vec![run.map_err(|error| in_the_way(error.into(), table))?])
 }
 
 pub(crate) async fn list(app: App, input: ListRuns) -> Result<Outcome<Vec<RunView>>> {
