@@ -1,5 +1,6 @@
 //! The engine's handle: check and make smart columns; start, pause, resume, cancel and follow runs.
 
+mod automatic;
 mod columns;
 mod hex;
 mod launch;

@@ -33,6 +33,10 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         let app = app.clone();
         async move { app.work_on_jobs().await }.fuse()
     });
+    let mut automatic = std::pin::pin!({
+        let engine = app.engine.clone();
+        async move { engine.run_automatically().await }.fuse()
+    });
     let feeds = Arc::clone(&app.feeds);
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(config.idle_timeout);
@@ -46,6 +50,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         let (stream, place) = tokio::select! {
             () = &mut shutdown => break,
             () = &mut jobs => continue,
+            () = &mut automatic => continue,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accept(&listener, &places, &clock) => accepted,
         };

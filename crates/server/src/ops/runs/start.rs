@@ -12,7 +12,7 @@ use super::RunView;
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
-use crate::ops::rows::filter;
+use crate::ops::rows::filters::filter;
 use crate::ops::{iso, smart_column, table};
 
 #[derive(Debug, Deserialize)]
