@@ -18,10 +18,12 @@
 mod calls;
 mod change;
 mod codec;
+mod due;
 mod edit;
 mod error;
 mod file;
 mod filter;
+mod fingerprint;
 mod interrupted;
 mod key;
 mod migrate;

@@ -13,7 +13,7 @@ use super::cells::Ended;
 use super::db::Db;
 use super::param::params;
 use super::schema::Place;
-use super::{attempts, notes};
+use super::{attempts, notes, runs};
 use crate::error::Result;
 use crate::rules;
 
@@ -67,13 +67,14 @@ impl Target {
         let Some(found) = found else { return Err(rules::missing_run(run)) };
         let column = ColumnId(found.int(1)?);
         let kind = rules::parse_column_type(&found.text(5)?)?;
+        let smart = found.opt_text(3)?.as_deref().and_then(SmartKind::parse);
         Ok(Self {
             run,
             table: TableId(found.int(0)?),
             column,
             version: found.int(2)?,
-            noted: found.opt_text(3)?.as_deref() == Some(SmartKind::Integration.as_str()),
-            place: Place { id: column, name: found.text(4)?, kind },
+            noted: smart.is_some_and(SmartKind::has_notes),
+            place: Place { id: column, name: found.text(4)?, kind, smart },
             table_name: found.text(6)?,
             seen_before: found.bool(7)?,
         })
@@ -100,6 +101,8 @@ enum Fate {
     Kept,
     GivenBack,
     Ended,
+    /// Ended without a word on the cell, which was not due after all.
+    Left,
 }
 
 /// One batch of reports.
@@ -174,7 +177,7 @@ impl<'r> Batch<'r> {
                 task.not_before = Some(not_before.as_micros());
                 task.throttled_since = throttled_since.map(Timestamp::as_micros);
             }
-            TaskStep::Leave => task.fate = Fate::Ended,
+            TaskStep::Leave => task.fate = Fate::Left,
             TaskStep::GiveBack => task.fate = Fate::GivenBack,
         }
         if self.noted {
@@ -221,7 +224,8 @@ impl<'r> Batch<'r> {
     }
 
     async fn end_tasks(&self, db: &Db, run: RunId) -> Result<()> {
-        let ended = self.held.iter().filter(|(_, task)| task.fate == Fate::Ended);
+        let ended = |task: &Held| matches!(task.fate, Fate::Ended | Fate::Left);
+        let ended = self.held.iter().filter(|(_, task)| ended(task));
         let ended: Vec<i64> = ended.map(|(row, _)| row.0).collect();
         if !ended.is_empty() {
             db.execute(
@@ -230,6 +234,10 @@ impl<'r> Batch<'r> {
                 params![run.0, ended],
             )
             .await?;
+        }
+        let left = self.held.values().filter(|task| task.fate == Fate::Left).count();
+        if left > 0 {
+            runs::lower_total(db, run, left).await?;
         }
         Ok(())
     }

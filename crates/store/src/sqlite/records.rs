@@ -55,22 +55,23 @@ impl Target {
             .conn
             .prepare_cached(
                 "-- paceline: record\n\
-                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind = ?2, t.name \
+                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind, t.name \
                  FROM _ht_runs AS r JOIN _ht_columns AS c ON c.id = r.column_id \
                  JOIN _ht_tables AS t ON t.id = r.table_id WHERE r.id = ?1",
             )?
-            .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
+            .query_row([run.0], |row| {
                 Ok((
                     TableId(row.get(0)?),
                     ColumnId(row.get(1)?),
                     row.get(2)?,
-                    row.get(3)?,
+                    row.get::<_, Option<String>>(3)?,
                     row.get(4)?,
                 ))
             })
             .optional()?;
-        let (table, column, version, noted, table_name) =
+        let (table, column, version, kind, table_name) =
             found.ok_or_else(|| rules::missing_run(run))?;
+        let noted = kind.as_deref().and_then(SmartKind::parse).is_some_and(SmartKind::has_notes);
         let place = places(db, table, &[column])?.pop().ok_or_else(|| rules::missing_run(run))?;
         Ok(Self { run, table, column, place, table_name, version, noted })
     }
@@ -153,6 +154,8 @@ struct Batch<'c, 't> {
     end: CachedStatement<'c>,
     retry: CachedStatement<'c>,
     give_back: CachedStatement<'c>,
+    /// How many cells were not due after all.
+    left: usize,
 }
 
 impl<'c, 't> Batch<'c, 't> {
@@ -175,6 +178,7 @@ impl<'c, 't> Batch<'c, 't> {
                 "-- paceline: record\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), owner = NULL, \
                  intent_at = NULL WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
             )?,
+            left: 0,
         })
     }
 
@@ -186,6 +190,7 @@ impl<'c, 't> Batch<'c, 't> {
         if !held {
             return Ok(());
         }
+        self.left += usize::from(report.step == TaskStep::Leave);
         if let Some(attempt) = &report.attempt {
             let more = rules::counts_of(attempt);
             let counts = &mut self.cells.counts;
@@ -245,6 +250,9 @@ impl<'c, 't> Batch<'c, 't> {
 
     fn finish(self) -> Result<()> {
         self.attempts.finish(self.db)?;
+        if self.left > 0 {
+            runs::lower_total(self.db, self.target.run, self.left)?;
+        }
         self.cells.finish(self.db, self.target)
     }
 }
