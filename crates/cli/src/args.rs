@@ -1,7 +1,7 @@
 //! Every command and flag; the doc comments are the help.
 
-pub(crate) mod hex;
 pub(crate) mod ai_lab;
+pub(crate) mod hex;
 pub(crate) mod hex_lab;
 
 use std::net::SocketAddr;

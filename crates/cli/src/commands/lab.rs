@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use paceline_clock::Clock;
-use paceline_lab::{AiConfig, AiDialectStats, HexConfig, HexGroupName, Lab, LabConfig, VendorConfig};
+use paceline_lab::{
+    AiConfig, AiDialectStats, HexConfig, HexGroupName, Lab, LabConfig, VendorConfig,
+};
 
 use crate::args::LabArgs;
 use crate::exit::{Exit, Failure, usage};
@@ -56,8 +58,7 @@ pub(crate) async fn run(args: LabArgs) -> Result<Exit, Failure> {
             output::thousands(hex.double_started),
         ));
     }
-    for (name, stats) in
-        [("openai", ai.openai), ("anthropic", ai.anthropic), ("google", ai.google)]
+    for (name, stats) in [("openai", ai.openai), ("anthropic", ai.anthropic), ("google", ai.google)]
     {
         tell_ai(name, &stats);
     }

@@ -1,48 +1,30 @@
 //! The moments at which a call is counted and at which it is done. One lock, one order of all calls.
 
-use std::time::Duration;
-
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use paceline_clock::Tick;
 use serde_json::Value;
 
-use super::answer::{ai_text, ai_tokens, ai_value};
+use super::books::Desk;
 use super::config::AiConfig;
-use super::dialect::{
-    AiDialect, Ask, Counts, End, Left, Lefts, Operation, Problem, Said, Told, TooMany,
-};
+use super::dialect::{AiDialect, Ask, Lefts, Operation, Problem, Told};
 use super::fault::{AiFault, AiFaultKind, AiFaultLaw};
-use super::meter::Meter;
 use super::request::{AiAnswer, AiRequest};
+use super::say::{at_once, say};
 use super::stats::AiDialectStats;
 use super::{AiVendor, Outcome};
-use crate::LimitStats;
 use crate::hints::Headers;
 use crate::stats::{KeyHash, Sighting};
 
 /// What is listed where any model is good.
 const MODEL_DEFAULT: &str = "lab-large";
-/// A garbled answer.
-const GARBLED: &str = "Sure! Here is the JSON you asked for";
-
 /// Everything that changes.
 #[derive(Debug)]
 pub(super) struct World {
     faults: AiFaultLaw,
     calls: u64,
     desks: [Desk; AiDialect::ALL.len()],
-}
-
-/// One vendor's books.
-#[derive(Debug)]
-struct Desk {
-    requests: Vec<Meter>,
-    tokens: Vec<Meter>,
-    first_call: Option<Tick>,
-    last_call: Option<Tick>,
-    stats: AiDialectStats,
 }
 
 /// What becomes of a call on its arrival.
@@ -85,96 +67,7 @@ impl World {
     }
 
     pub(super) fn stats(&self, dialect: AiDialect) -> AiDialectStats {
-        let desk = &self.desks[dialect as usize];
-        let told = |meter: &Meter| LimitStats {
-            limit: meter.limit().to_string(),
-            window_ms: u64::try_from(meter.limit().window().as_millis()).unwrap_or(u64::MAX),
-            busiest: meter.busiest(),
-        };
-        AiDialectStats {
-            requests: desk.requests.iter().map(told).collect(),
-            tokens: desk.tokens.iter().map(told).collect(),
-            first_call_ms: desk.first_call.map(Tick::as_millis),
-            last_call_ms: desk.last_call.map(Tick::as_millis),
-            ..desk.stats.clone()
-        }
-    }
-}
-
-impl Desk {
-    fn new(config: &AiConfig) -> Self {
-        let meters = |limits: &[crate::Limit]| {
-            limits.iter().map(|limit| Meter::new(*limit, config.policy)).collect()
-        };
-        Self {
-            requests: meters(&config.requests),
-            tokens: meters(&config.tokens),
-            first_call: None,
-            last_call: None,
-            stats: AiDialectStats::default(),
-        }
-    }
-
-    /// Charges a call against every limit, or says which one refuses it; of several, the one that refuses longest.
-    fn pass(&mut self, now: u64, tokens: u64) -> Result<(), TooMany> {
-        let never = Duration::from_secs(60);
-        let requests = self.requests.iter().map(|meter| (Counts::Requests, meter, 1));
-        let all = requests.chain(self.tokens.iter().map(|meter| (Counts::Tokens, meter, tokens)));
-        let refusals = all.filter_map(|(counts, meter, requested)| {
-            let wait = match meter.opens_at(now, requested) {
-                Some(at) if at <= now => return None,
-                Some(at) => Duration::from_nanos(at - now),
-                None => never,
-            };
-            let limit = meter.limit().count();
-            let used = limit.saturating_sub(meter.remaining(now));
-            Some(TooMany { counts, limit, used, requested, wait })
-        });
-        if let Some(refusal) = refusals.max_by_key(|refusal| refusal.wait) {
-            return Err(refusal);
-        }
-        self.requests.iter_mut().for_each(|meter| meter.charge(now, 1));
-        self.tokens.iter_mut().for_each(|meter| meter.charge(now, tokens));
-        Ok(())
-    }
-
-    /// Charges a question what it may take; answers how many tokens that are.
-    fn charge(&mut self, dialect: AiDialect, ask: &Ask, now: Tick) -> Result<u64, Problem> {
-        let output_max = if dialect.counts_output() { ask.output_max.unwrap_or(0) } else { 0 };
-        let reserved = ai_tokens(&ask.input) + output_max;
-        self.pass(now.as_nanos(), reserved).map_err(Problem::TooMany)?;
-        Ok(reserved)
-    }
-
-    /// Charges a call that is done what it took.
-    fn settle(&mut self, now: Tick, (charged_at, reserved): (Tick, u64), taken: u64) {
-        let (now, charged_at) = (now.as_nanos(), charged_at.as_nanos());
-        self.requests.iter_mut().for_each(|meter| meter.settle(now, charged_at, 1, 1));
-        self.tokens.iter_mut().for_each(|meter| meter.settle(now, charged_at, reserved, taken));
-    }
-
-    /// Counts a call that got no further.
-    fn note(&mut self, problem: &Problem) {
-        match problem {
-            Problem::NoKey | Problem::BadKey => self.stats.unauthorized += 1,
-            Problem::TooMany(refusal) => {
-                self.stats.refused += 1;
-                self.stats.refused_for_tokens += u64::from(refusal.counts == Counts::Tokens);
-            }
-            _ => self.stats.invalid += 1,
-        }
-    }
-
-    fn lefts(&self, now: u64) -> Lefts {
-        let left = |meters: &[Meter]| {
-            let tightest = meters.iter().min_by_key(|meter| meter.remaining(now))?;
-            Some(Left {
-                limit: tightest.limit().count(),
-                remaining: tightest.remaining(now),
-                reset: tightest.clear_in(now),
-            })
-        };
-        Lefts { requests: left(&self.requests), tokens: left(&self.tokens) }
+        self.desks[dialect as usize].told()
     }
 }
 
@@ -282,45 +175,6 @@ impl AiVendor {
             named => named.to_vec(),
         }
     }
-}
-
-/// What a fault says before the vendor works on the call, if it is of that kind.
-fn at_once(fault: AiFault) -> Option<Problem> {
-    Some(match fault.kind {
-        AiFaultKind::TooMany => {
-            let wait = Duration::from_secs(fault.seconds.into());
-            let counts = Counts::Requests;
-            Problem::TooMany(TooMany { counts, limit: 1, used: 1, requested: 1, wait })
-        }
-        AiFaultKind::Quota => Problem::Quota,
-        AiFaultKind::Unauthorized => Problem::BadKey,
-        AiFaultKind::Overloaded => Problem::Overloaded,
-        _ => return None,
-    })
-}
-
-/// What the model says, after what a fault makes of it.
-fn say(ask: &Ask, fault: Option<AiFaultKind>) -> Said {
-    let text = match &ask.shape {
-        None => ai_text(&ask.prompt),
-        Some(_) if fault == Some(AiFaultKind::Garbled) => GARBLED.to_owned(),
-        Some(_) if fault == Some(AiFaultKind::Misshapen) => r#"{"other":[]}"#.to_owned(),
-        Some(shape) => ai_value(&shape.schema, &ask.prompt).to_string(),
-    };
-    let (most, end) = match fault {
-        Some(AiFaultKind::Refusal) => (0, End::Refusal),
-        Some(AiFaultKind::Blocked) => (0, End::Blocked),
-        Some(AiFaultKind::Empty) => (0, End::Whole),
-        Some(AiFaultKind::Length) => (ai_tokens(&text) / 2, End::Length),
-        _ => match ask.output_max {
-            Some(most) if most < ai_tokens(&text) => (most, End::Length),
-            _ => (u64::MAX, End::Whole),
-        },
-    };
-    let chars = usize::try_from(most.saturating_mul(4)).unwrap_or(usize::MAX);
-    let text: String = text.chars().take(chars).collect();
-    let (input_tokens, output_tokens) = (ai_tokens(&ask.input), ai_tokens(&text));
-    Said { text, end, input_tokens, output_tokens }
 }
 
 fn reply(status: u16, told: Headers, body: &Value) -> AiAnswer {

@@ -17,12 +17,14 @@
 //! counts the prompt only.
 
 mod answer;
+mod books;
 mod config;
 mod desk;
 mod dialect;
 mod fault;
 mod meter;
 mod request;
+mod say;
 mod stats;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -35,7 +35,8 @@ pub(super) fn read(request: &AiRequest, body: &Value) -> Result<Ask, Problem> {
     match body.get("system") {
         None => {}
         system => {
-            ask.input = texts(system).ok_or_else(|| Problem::invalid("system", "must be text"))?
+            let text = texts(system);
+            ask.input = text.ok_or_else(|| Problem::invalid("system", "must be text"))?;
         }
     }
     for (place, message) in messages.iter().enumerate() {
