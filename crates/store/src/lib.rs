@@ -20,6 +20,7 @@ mod change;
 mod codec;
 mod due;
 mod edit;
+mod end;
 mod error;
 mod file;
 mod filter;
@@ -30,6 +31,7 @@ mod migrate;
 mod packed;
 mod postgres;
 mod rules;
+mod spent;
 mod sqlite;
 mod wakeup;
 

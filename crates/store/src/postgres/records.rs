@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    CellState, ColumnId, Counts, NoteStep, RowId, Run, RunId, SmartKind, TableId, TaskReport,
-    TaskStep,
+    CellState, ColumnId, NoteStep, RowId, Run, RunId, SmartKind, TableId, TaskReport, TaskStep,
 };
 
 use super::cells::Ended;
@@ -14,6 +13,7 @@ use super::db::Db;
 use super::param::params;
 use super::schema::Place;
 use super::{attempts, notes, runs};
+use crate::end::End;
 use crate::error::Result;
 use crate::rules;
 
@@ -67,7 +67,7 @@ impl Target {
         let Some(found) = found else { return Err(rules::missing_run(run)) };
         let column = ColumnId(found.int(1)?);
         let kind = rules::parse_column_type(&found.text(5)?)?;
-        let smart = found.opt_text(3)?.as_deref().and_then(SmartKind::parse);
+        let smart = found.opt_text(3)?.as_deref().map(rules::parse_smart_kind).transpose()?;
         Ok(Self {
             run,
             table: TableId(found.int(0)?),
@@ -110,7 +110,6 @@ enum Fate {
 struct Batch<'r> {
     token: i64,
     held: BTreeMap<RowId, Held>,
-    counts: Counts,
     ended: Ended<'r>,
     attempts: Vec<(RowId, &'r paceline_model::Attempt)>,
     /// Whether the cells may have notes.
@@ -123,13 +122,16 @@ impl<'r> Batch<'r> {
     /// Reads which of the tasks the token holds.
     async fn begin(db: &Db, target: &Target, token: i64, reports: &[TaskReport]) -> Result<Self> {
         let rows: Vec<i64> = reports.iter().map(|report| report.row.0).collect();
-        let found = db
-            .query(
+        let held = params![target.run.0, token, rows.clone()];
+        let (found, ended) = tokio::try_join!(
+            biased;
+            db.query(
                 "-- paceline: record\nSELECT row_id, attempts, errors, not_before, throttled_since \
                  FROM paceline._ht_tasks WHERE run_id = $1 AND owner = $2 AND row_id = ANY ($3)",
-                params![target.run.0, token, rows],
-            )
-            .await?;
+                held,
+            ),
+            Ended::begin(db, target.column, rows),
+        )?;
         let mut held = BTreeMap::new();
         for row in found {
             let task = Held {
@@ -144,8 +146,7 @@ impl<'r> Batch<'r> {
         Ok(Self {
             token,
             held,
-            counts: Counts::default(),
-            ended: Ended::default(),
+            ended,
             attempts: Vec::new(),
             noted: target.noted,
             notes: BTreeMap::new(),
@@ -161,16 +162,13 @@ impl<'r> Batch<'r> {
         let Some(task) = self.held.get_mut(&report.row).filter(holds) else { return };
         if let Some(attempt) = &report.attempt {
             task.attempts = task.attempts.max(i64::from(attempt.number));
-            let more = rules::counts_of(attempt);
-            self.counts.calls += more.calls;
-            self.counts.throttled += more.throttled;
-            self.counts.retries += more.retries;
+            rules::count_attempt(&mut self.ended.counts, attempt);
+        }
+        if let Some(end) = End::of(report) {
+            self.ended.add(&end);
         }
         match &report.step {
-            TaskStep::Finish { state, value, error } => {
-                task.fate = Fate::Ended;
-                self.ended.add(report.row, *state, value.as_ref(), error.as_ref());
-            }
+            TaskStep::Finish { .. } => task.fate = Fate::Ended,
             TaskStep::Retry { errors, not_before, throttled_since } => {
                 task.fate = Fate::Kept;
                 task.errors = i64::from(*errors);
@@ -203,7 +201,7 @@ impl<'r> Batch<'r> {
 
     /// Statements that do not need each other's answers are sent one after the other without waiting for any: the server
     /// runs them in that order, and a batch costs a few round trips, however much is in it.
-    async fn finish(mut self, db: &Db, target: &Target) -> Result<Run> {
+    async fn finish(self, db: &Db, target: &Target) -> Result<Run> {
         tokio::try_join!(
             biased;
             self.move_tasks(db, target.run),
@@ -211,10 +209,6 @@ impl<'r> Batch<'r> {
             self.ended.write(db, target),
             notes::write_all(db, target.column, &self.notes),
         )?;
-        let counts = &mut self.ended.counts;
-        counts.calls += self.counts.calls;
-        counts.throttled += self.counts.throttled;
-        counts.retries += self.counts.retries;
         self.ended.finish(db, target).await
     }
 

@@ -107,7 +107,8 @@ pub(super) async fn add_counts(db: &Db, run: RunId, more: &Counts) -> Result<()>
     db.execute(
         "-- paceline: add_counts\nUPDATE paceline._ht_runs SET completed = completed + $2, \
          failed = failed + $3, skipped = skipped + $4, unknown = unknown + $5, \
-         calls = calls + $6, throttled = throttled + $7, retries = retries + $8 WHERE id = $1",
+         calls = calls + $6, throttled = throttled + $7, retries = retries + $8, \
+         cost_micros = cost_micros + $9 WHERE id = $1",
         params![
             run.0,
             signed(more.completed),
@@ -117,6 +118,7 @@ pub(super) async fn add_counts(db: &Db, run: RunId, more: &Counts) -> Result<()>
             signed(more.calls),
             signed(more.throttled),
             signed(more.retries),
+            signed(more.cost_micros),
         ],
     )
     .await?;

@@ -198,8 +198,7 @@ pub(super) async fn places(db: &Db, table: TableId, columns: &[ColumnId]) -> Res
     for row in found {
         let kind = rules::parse_column_type(&row.text(2)?)?;
         let id = ColumnId(row.int(0)?);
-        let smart = row.opt_text(3)?;
-        let smart = smart.as_deref().map(rules::parse_smart_kind).transpose()?;
+        let smart = row.opt_text(3)?.as_deref().map(rules::parse_smart_kind).transpose()?;
         known.insert(id, Place { id, name: row.text(1)?, kind, smart });
     }
     let place = |id: &ColumnId| {

@@ -99,7 +99,8 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
         .prepare_cached(
             "-- paceline: add_counts\nUPDATE _ht_runs SET completed = completed + ?2, \
              failed = failed + ?3, skipped = skipped + ?4, unknown = unknown + ?5, \
-             calls = calls + ?6, throttled = throttled + ?7, retries = retries + ?8 WHERE id = ?1",
+             calls = calls + ?6, throttled = throttled + ?7, retries = retries + ?8, \
+             cost_micros = cost_micros + ?9 WHERE id = ?1",
         )?
         .execute(params![
             run.0,
@@ -110,6 +111,7 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
             signed(more.calls),
             signed(more.throttled),
             signed(more.retries),
+            signed(more.cost_micros),
         ])?;
     Ok(())
 }
