@@ -14,16 +14,16 @@ use crate::error::Result;
 use crate::rules::{self, SCAN_ROWS_MAX};
 
 /// What a claim needs to know of its run.
-struct Source {
+pub(super) struct Source {
     run: RunId,
-    table: TableId,
+    pub(super) table: TableId,
     column: ColumnId,
     scope: Scope,
     /// Rows up to here have been claimed at least once.
-    cursor: i64,
+    pub(super) cursor: i64,
     /// The run ends here.
-    last: i64,
-    table_name: String,
+    pub(super) last: i64,
+    pub(super) table_name: String,
     inputs: Vec<Place>,
     /// Whether its cells may have notes.
     noted: bool,
@@ -109,7 +109,7 @@ pub(super) async fn hold(db: &Db, run: RunId) -> Result<()> {
 }
 
 /// What the claim works on; `None` if the run is over.
-async fn source(db: &Db, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>> {
+pub(super) async fn source(db: &Db, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>> {
     let found = db
         .first(
             "-- paceline: claim_tasks\nSELECT r.table_id, r.column_id, r.scope, r.status, r.cursor_row, \
@@ -175,7 +175,7 @@ async fn take_over(db: &Db, source: &Source, token: i64, until: i64, tasks: &[Ta
 }
 
 /// Due rows after the cursor, and where the cursor stands then.
-async fn due(db: &Db, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
+pub(super) async fn due(db: &Db, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
     // Failed and unknown ones come from an index that has nothing else in it, so they need no bound on what is looked at.
     let end = match source.scope {
         Scope::Failed | Scope::Unknown => source.last,

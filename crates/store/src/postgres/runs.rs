@@ -119,6 +119,14 @@ pub(super) async fn add_counts(db: &Db, run: RunId, more: &Counts) -> Result<()>
     Ok(())
 }
 
+/// So many cells of a run were not due after all.
+pub(super) async fn lower_total(db: &Db, run: RunId, left: u64) -> Result<()> {
+    let sql = "-- paceline: lower_total\n\
+               UPDATE paceline._ht_runs SET total = greatest(total - $2, 0) WHERE id = $1";
+    db.execute(sql, params![run.0, signed(left)]).await?;
+    Ok(())
+}
+
 /// Refuses while a run of a column is not final.
 pub(super) async fn check_none_active(db: &Db, column: ColumnId, name: &str) -> Result<()> {
     let active = db

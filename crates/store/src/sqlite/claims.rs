@@ -15,14 +15,14 @@ use crate::error::Result;
 use crate::rules::{self, SCAN_ROWS_MAX};
 
 /// What a claim needs to know of its run.
-struct Source {
+pub(super) struct Source {
     run: RunId,
     column: ColumnId,
     scope: Scope,
     /// Rows up to here have been claimed at least once.
-    cursor: i64,
+    pub(super) cursor: i64,
     /// The run ends here.
-    last: i64,
+    pub(super) last: i64,
     table_name: String,
     inputs: Vec<Place>,
     /// Whether its cells may have notes.
@@ -96,7 +96,7 @@ pub(super) fn record_intents(
 }
 
 /// What the claim works on; `None` if the run is over.
-fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>> {
+pub(super) fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>> {
     let found = db
         .conn
         .prepare_cached(
@@ -168,7 +168,7 @@ fn take_over(db: &Db<'_>, source: &Source, token: i64, until: i64, tasks: &[Task
 }
 
 /// Due rows after the cursor, and where the cursor stands then.
-fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
+pub(super) fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
     // Failed and unknown ones come from an index that has nothing else in it, so they need no bound on what is looked at.
     let end = match source.scope {
         Scope::Failed | Scope::Unknown => source.last,

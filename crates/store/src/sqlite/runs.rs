@@ -109,6 +109,14 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
     Ok(())
 }
 
+/// So many cells of a run were not due after all.
+pub(super) fn lower_total(db: &Db<'_>, run: RunId, left: u64) -> Result<()> {
+    let sql =
+        "-- paceline: lower_total\nUPDATE _ht_runs SET total = max(total - ?2, 0) WHERE id = ?1";
+    db.conn.prepare_cached(sql)?.execute(params![run.0, signed(left)])?;
+    Ok(())
+}
+
 /// Refuses while a run of a column is not final.
 pub(super) fn check_none_active(db: &Db<'_>, column: ColumnId, name: &str) -> Result<()> {
     let active: Option<(i64, String)> = db

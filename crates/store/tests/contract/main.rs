@@ -20,6 +20,7 @@ mod edits;
 mod filters;
 mod interleaving;
 mod lifecycle;
+mod local;
 mod locks;
 mod model;
 mod notes;
