@@ -1,6 +1,7 @@
 //! The engine's handle: check and make smart columns; start, pause, resume, cancel and follow runs.
 
 mod columns;
+mod graph;
 mod hex;
 mod launch;
 mod schema;

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod extract;
 mod fetch;
+mod graph;
 mod http_column;
 mod integration;
 mod kind;

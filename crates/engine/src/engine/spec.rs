@@ -25,7 +25,7 @@ impl Clone for Spec {
 impl Spec {
     pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
         let (common, config) = Common::split(config)?;
-        Ok(Self { common, kind: kind::read(kind, &config)? })
+        Ok(Self { common, kind: kind::read(kind, &config).map_err(Common::meant)? })
     }
 
     pub(super) fn to_json(&self) -> Json {
@@ -37,17 +37,18 @@ impl Spec {
         self.kind.bind(table, own, guard)
     }
 
-    /// Checks it against a table; answers the columns whose values it needs, ascending.
-    pub(super) fn inputs(
+    /// Checks it against a table; answers the columns that must be done with a row before it, ascending.
+    pub(super) fn needs(
         &self,
         table: &Table,
         own: &str,
         guard: &OutboundGuard,
     ) -> Result<Vec<ColumnId>> {
-        let mut inputs = self.bind(table, own, guard)?.inputs().to_vec();
-        inputs.sort_unstable();
-        inputs.dedup();
-        Ok(inputs)
+        let mut needs = self.bind(table, own, guard)?.inputs().to_vec();
+        needs.extend(self.common.bind(table, own)?.columns());
+        needs.sort_unstable();
+        needs.dedup();
+        Ok(needs)
     }
 
     /// With every reference to `column` under its `new` name; secrets must be open.
@@ -65,7 +66,8 @@ impl Spec {
             Template::renamed(text, &labels.names, &its, new)
                 .map_err(|error| template_error("config", &error))
         };
-        Ok(Self { kind: self.kind.renamed(&rename)?, ..self })
+        let common = self.common.renamed(table, own, column, new)?;
+        Ok(Self { common, kind: self.kind.renamed(&rename)? })
     }
 
     pub(super) fn sealed(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
