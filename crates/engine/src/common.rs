@@ -180,7 +180,8 @@ fn condition(table: &Table, json: &Json) -> Result<Filter> {
         Error::Config { field: format!("config.run_if{field}"), problem, did_you_mean }
     })?;
     if asks_for_moments(&filter) {
-        let problem = "when a row was made or changed cannot be asked here; ask for columns or _ht_id";
+        let problem =
+            "when a row was made or changed cannot be asked here; ask for columns or _ht_id";
         return Err(Error::config("config.run_if", problem));
     }
     Ok(filter)

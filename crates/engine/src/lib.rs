@@ -29,6 +29,7 @@ mod runner;
 mod secret;
 mod tally;
 mod task;
+mod triage;
 
 pub use config::EngineConfig;
 pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
@@ -45,6 +46,7 @@ pub use provider::{
 pub use runner::Stop;
 pub use secret::Sealer;
 pub use tally::CallCount;
+pub use triage::Moved;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

@@ -157,9 +157,8 @@ impl Engine {
             let Some(smart) = &other.smart else { continue };
             let opened =
                 self.opened(table, other, smart).map_err(|error| unusable(other, &error))?;
-            let before = opened
-                .needs(table, &other.name, guard)
-                .map_err(|error| unusable(other, &error))?;
+            let before =
+                opened.needs(table, &other.name, guard).map_err(|error| unusable(other, &error))?;
             let is_own = other.id == column.id;
             let (spec, own_name) = if is_own {
                 (opened, name)

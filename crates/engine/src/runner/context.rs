@@ -8,9 +8,11 @@ use paceline_model::{CellError, Column, Lease, RunId, Store, limits};
 use tokio::sync::{Semaphore, watch};
 
 use super::queue::TaskQueue;
+use super::{Flights, Reported};
 use crate::progress::ProgressState;
 use crate::tally::Tally;
 use crate::task::Work;
+use crate::triage::Triage;
 
 /// Tasks claimed at once at the least: a claim costs a transaction.
 const CLAIM_TASKS_MIN: usize = 256;
@@ -40,8 +42,15 @@ pub(crate) struct RunContext {
     pub(crate) clock: Clock,
     pub(crate) run: RunId,
     pub(crate) column: Column,
+    /// Runs that a row must be done with first.
+    pub(crate) after: Vec<RunId>,
+    /// Says whether anything is done for a task.
+    pub(crate) triage: Triage,
     /// What is done for a task.
     pub(crate) work: Work,
+    pub(crate) flights: Flights,
+    /// Tells the other runs of the table that this one has come further.
+    pub(crate) reported: Reported,
     /// The column's own.
     pub(crate) budget: Budget,
     pub(crate) lease: Lease,
