@@ -10,6 +10,7 @@ mod context;
 mod flights;
 mod queue;
 mod reporter;
+mod storm;
 mod upstream;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) use context::{Control, RunContext};
 pub(crate) use flights::Flights;
 use reporter::report;
 pub(crate) use reporter::until_recovered;
+pub(crate) use storm::Weather;
 pub(crate) use upstream::{Reported, Upstream};
 
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
@@ -100,6 +102,7 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
             ctx.store.renew_leases(ctx.lease).await?;
             renew_at = now + limits::LEASE_RENEWAL;
         }
+        ctx.look_at_the_storm();
         let (ready, open) = ctx.control.queue.sizes();
         if all_claimed && open == 0 {
             return Ok(());
@@ -116,7 +119,7 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
         }
         tokio::select! {
             () = ctx.control.queue.feeder_woken() => {}
-            () = ctx.clock.sleep_until(due_at.min(renew_at)) => {}
+            () = ctx.clock.sleep_until(due_at.min(renew_at).min(ctx.storm_due_at())) => {}
             () = upstream.woken(&ctx.clock), if !all_claimed && has_room => {}
         }
     }
