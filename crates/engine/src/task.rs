@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use paceline_clock::{Clock, Tick, Timestamp};
 use paceline_hex::Session;
-use paceline_model::{
-    Attempt, CellError, CellState, ColumnId, Task, TaskReport, TaskStep, Value, limits,
-};
+use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value, limits};
 
 use crate::integration::{self, HexWork};
 use crate::runner::{RunContext, Weather};
@@ -23,14 +21,6 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// The columns whose values the work needs, in the order in which a task has them.
-    pub(crate) fn inputs(&self) -> &[ColumnId] {
-        match self {
-            Self::Http(http) => http.call.inputs(),
-            Self::Hex(hex) => &hex.column.inputs,
-        }
-    }
-
     /// What the jobs of a run pass through, if it has jobs.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {

@@ -28,7 +28,7 @@ pub use cell::{Cell, CellError, CellState, CellWord, Filled, FilledCells, Finger
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
-pub use filter::{Filter, FilterError, Operator, PathStep, Sort, Subject, Test};
+pub use filter::{Filter, FilterError, FilterRow, Operator, PathStep, Sort, Subject, Test};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{Nearest, check_name, nearest, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};

@@ -16,7 +16,7 @@ use crate::gate::{Gate, GateSwitch, SharedBudget};
 use crate::kind::{Bound, Call};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
-use crate::runner::{self, Control, RunContext};
+use crate::runner::{self, Control, Flights, RunContext};
 use crate::task::{HttpWork, Work};
 use crate::{Error, Result, memory};
 
@@ -55,8 +55,7 @@ impl Engine {
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
-        let spec = self.opened(table, column, smart)?;
-        let bound = spec.bind(table, &column.name, &inner.config.outbound)?;
+        let (spec, bound, triage) = self.bound(table, column, smart, run.scope)?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let prepared = match bound {
             Bound::Call(call) => self.prepare_call(column, &spec, call, rate, run.id).await?,
@@ -81,7 +80,11 @@ impl Engine {
             clock: inner.clock.clone(),
             run: run.id,
             column: column.clone(),
+            after: run.options.after.clone(),
+            triage,
             work,
+            flights: Flights::default(),
+            reported: self.reported(table.id),
             gate,
             ledger,
             throttle_deadline: deadline,
