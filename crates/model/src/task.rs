@@ -67,6 +67,8 @@ pub struct Claim {
 /// Cells of a run whose column is filled without calls.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NextCells {
+    /// They are those after this row.
+    pub after: RowId,
     /// The due ones as tasks that nobody holds, ascending by row.
     pub tasks: Vec<Task>,
     /// All due rows up to this one were looked at.

@@ -27,14 +27,15 @@ pub(super) async fn next_cells(
     let Some(mut source) = claims::source(db, run, inputs).await? else {
         return Ok(NextCells { exhausted: true, ..NextCells::default() });
     };
-    source.cursor = after.map_or(source.cursor, |after| after.0.max(source.cursor));
+    let after = after.map_or(source.cursor, |after| after.0.max(source.cursor));
+    source.cursor = after;
+    let after = RowId(after);
     if source.cursor >= source.last {
-        let cursor = RowId(source.cursor);
-        return Ok(NextCells { cursor, exhausted: true, ..NextCells::default() });
+        return Ok(NextCells { after, cursor: after, exhausted: true, ..NextCells::default() });
     }
     let (tasks, cursor) = claims::due(db, &source, max).await?;
     check_still(db, source.table, &source.table_name).await?;
-    Ok(NextCells { tasks, cursor: RowId(cursor), exhausted: cursor >= source.last })
+    Ok(NextCells { after, tasks, cursor: RowId(cursor), exhausted: cursor >= source.last })
 }
 
 pub(super) async fn fill_cells(db: &Db, run: RunId, filled: &FilledCells) -> Result<Run> {

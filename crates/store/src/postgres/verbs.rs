@@ -283,15 +283,16 @@ impl Store for PostgresStore {
         max: usize,
     ) -> Result<NextCells> {
         let max = max.clamp(1, limits::FILL_CELLS_MAX);
-        let mut after = after;
+        let (mut from, mut after) = (None, after);
         loop {
             let inputs = inputs.to_vec();
             let next = self.write(move |db| async move {
                 local::next_cells(&db, run, &inputs, after, max).await
             });
             let next = next.await?;
+            let first = *from.get_or_insert(next.after);
             if !next.tasks.is_empty() || next.exhausted {
-                return Ok(next);
+                return Ok(NextCells { after: first, ..next });
             }
             after = Some(next.cursor);
         }

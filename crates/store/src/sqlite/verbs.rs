@@ -251,12 +251,13 @@ impl Store for SqliteStore {
         max: usize,
     ) -> Result<NextCells> {
         let max = max.clamp(1, limits::FILL_CELLS_MAX);
-        let mut after = after;
+        let (mut from, mut after) = (None, after);
         loop {
             let inputs = inputs.to_vec();
             let next = self.read(move |db| local::next_cells(db, run, &inputs, after, max)).await?;
+            let first = *from.get_or_insert(next.after);
             if !next.tasks.is_empty() || next.exhausted {
-                return Ok(next);
+                return Ok(NextCells { after: first, ..next });
             }
             after = Some(next.cursor);
         }

@@ -165,6 +165,7 @@ fn stretches_without_due_rows_are_passed_over() {
         let empty = scene.start(&city, Scope::Empty).await;
         let next = scene.next(&empty, None, 9_999).await;
         assert_eq!((next.tasks.len(), next.exhausted), (50, true));
+        assert_eq!((next.after, next.cursor), (RowId(0), RowId(20_050)), "in one go");
         let all = Filter::All(vec![]);
         scene.store.delete_rows(table.id, all).await.unwrap();
         let none = scene.next(&empty, None, 10).await;
