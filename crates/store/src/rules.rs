@@ -2,15 +2,17 @@
 
 mod columns;
 mod items;
+mod runs;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, FilledCells, NewRun, Note,
-    RowId, Run, RunId, RunStatus, Scope, SmartKind, TableId, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, FilledCells, Note, RowId,
+    Run, RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
 pub(crate) use columns::*;
 pub(crate) use items::*;
+pub(crate) use runs::*;
 
 use crate::error::{Fault, Result, unreadable};
 
@@ -145,27 +147,6 @@ pub(crate) fn check_budget(key: &str, snapshot: &str) -> Result<()> {
 
 pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
-}
-
-/// Refuses a run of a column that cannot be run this way.
-pub(crate) fn check_runnable(column: &Column, new: &NewRun) -> Result<()> {
-    let Some(smart) = &column.smart else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column, so there is nothing to run",
-            column.name
-        ))
-        .into());
-    };
-    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
-        return Err(Error::invalid(format!(
-            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
-             then run the scope all",
-            column.name,
-            smart.kind.as_str()
-        ))
-        .into());
-    }
-    Ok(())
 }
 
 pub(crate) fn table_exists(name: &str) -> Fault {

@@ -12,6 +12,7 @@ use super::param::params;
 use super::records::Target;
 use super::runs;
 use super::schema::{check_still, table_ref};
+use crate::due::{Stretch, room};
 use crate::end::End;
 use crate::error::Result;
 use crate::rules;
@@ -24,18 +25,21 @@ pub(super) async fn next_cells(
     after: Option<RowId>,
     max: usize,
 ) -> Result<NextCells> {
-    let Some(mut source) = claims::source(db, run, inputs).await? else {
+    let Some(target) = claims::Target::of(db, run, inputs).await? else {
         return Ok(NextCells { exhausted: true, ..NextCells::default() });
     };
-    let after = after.map_or(source.cursor, |after| after.0.max(source.cursor));
-    source.cursor = after;
-    let after = RowId(after);
-    if source.cursor >= source.last {
-        return Ok(NextCells { after, cursor: after, exhausted: true, ..NextCells::default() });
+    let (source, last) = (&target.source, target.last);
+    let after = after.map_or(target.cursor, |after| after.0.max(target.cursor));
+    let max = max.min(room(target.first, target.ended, 0));
+    if max == 0 || after >= last {
+        let at = RowId(after);
+        return Ok(NextCells { after: at, cursor: at, exhausted: true, ..NextCells::default() });
     }
-    let (tasks, cursor) = claims::due(db, &source, max).await?;
+    let end = source.end(after, last);
+    let tasks = source.due(db, (after, end), max).await?;
     check_still(db, source.table, &source.table_name).await?;
-    Ok(NextCells { after, tasks, cursor: RowId(cursor), exhausted: cursor >= source.last })
+    let Stretch { tasks, cursor, ended } = Stretch::new(tasks, max, end, last);
+    Ok(NextCells { after: RowId(after), tasks, cursor: RowId(cursor), exhausted: ended })
 }
 
 pub(super) async fn fill_cells(db: &Db, run: RunId, filled: &FilledCells) -> Result<Run> {

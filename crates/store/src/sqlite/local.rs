@@ -9,6 +9,7 @@ use super::claims;
 use super::connection::Db;
 use super::records::Target;
 use super::runs;
+use crate::due::{Stretch, room};
 use crate::end::End;
 use crate::error::Result;
 use crate::rules;
@@ -21,17 +22,20 @@ pub(super) fn next_cells(
     after: Option<RowId>,
     max: usize,
 ) -> Result<NextCells> {
-    let Some(mut source) = claims::source(db, run, inputs)? else {
+    let Some(target) = claims::Target::of(db, run, inputs)? else {
         return Ok(NextCells { exhausted: true, ..NextCells::default() });
     };
-    let after = after.map_or(source.cursor, |after| after.0.max(source.cursor));
-    source.cursor = after;
-    let after = RowId(after);
-    if source.cursor >= source.last {
-        return Ok(NextCells { after, cursor: after, exhausted: true, ..NextCells::default() });
+    let (source, last) = (&target.source, target.last);
+    let after = after.map_or(target.cursor, |after| after.0.max(target.cursor));
+    let max = max.min(room(target.first, target.ended, 0));
+    if max == 0 || after >= last {
+        let at = RowId(after);
+        return Ok(NextCells { after: at, cursor: at, exhausted: true, ..NextCells::default() });
     }
-    let (tasks, cursor) = claims::due(db, &source, max)?;
-    Ok(NextCells { after, tasks, cursor: RowId(cursor), exhausted: cursor >= source.last })
+    let end = source.end(after, last);
+    let tasks = source.due(db, (after, end), max)?;
+    let Stretch { tasks, cursor, ended } = Stretch::new(tasks, max, end, last);
+    Ok(NextCells { after: RowId(after), tasks, cursor: RowId(cursor), exhausted: ended })
 }
 
 pub(super) fn fill_cells(db: &Db<'_>, run: RunId, filled: &FilledCells) -> Result<Run> {
