@@ -35,7 +35,7 @@ impl Engine {
     /// The field and the remedy.
     pub async fn add_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<Column> {
         let _held = self.inner.schema.lock().await;
-        let column = self.new_smart_column(&self.fresh(table.id).await?, spec)?;
+        let column = self.new_smart_column(&self.fresh(table.id).await?, spec).await?;
         Ok(self.inner.store.add_column(table.id, column).await?)
     }
 
@@ -59,7 +59,12 @@ impl Engine {
             )));
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
-        self.rate(smart.kind, &rate_limit)?;
+        let rate = self.rate(smart.kind, &rate_limit)?;
+        let spec = match &config {
+            None => Spec::from_json(smart.kind, &smart.config)?,
+            Some(config) => Spec::from_json(smart.kind, config)?,
+        };
+        self.check_budget(&rate, &spec).await?;
         let config = match config {
             None => smart.config.clone(),
             Some(config) => {
@@ -92,10 +97,6 @@ impl Engine {
             SmartKind::Integration => integration::rate(json, ceilings)?,
             _ => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
         };
-        if rate.budget.is_some() {
-            let problem = "budgets that columns share are not available yet; leave the field out";
-            return Err(Error::config("rate_limit.budget", problem));
-        }
         HttpColumn::check_rate(&rate)?;
         Ok(rate)
     }
