@@ -9,9 +9,7 @@ use std::time::Duration;
 use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
 use paceline_model::{Attempt, CellState, ColumnId, Task};
 
-use super::{
-    Ended, cell_error, finish, give_back, give_back_made, past_deadline, retry, wall_at,
-};
+use super::{Ended, cell_error, finish, give_back, give_back_made, past_deadline, retry, wall_at};
 use crate::kind::Call;
 use crate::runner::{RunContext, Stop};
 use crate::{Provider, Request};
@@ -93,6 +91,12 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
                 return Some(give_back(&task));
             }
         }
+    }
+    if ctx.is_stopped() {
+        // Somebody stopped the run while the intent was written down: nothing leaves any more.
+        ctx.ledger.release();
+        permit.not_sent(None);
+        return Some(give_back(&task));
     }
     Some(call(ctx, http, task, request, permit).await)
 }
