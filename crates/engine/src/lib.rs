@@ -10,6 +10,7 @@
 //! reports; reports are written in groups.
 #![warn(missing_docs)]
 
+mod ai_service;
 mod common;
 mod config;
 mod engine;
@@ -29,6 +30,7 @@ mod secret;
 mod tally;
 mod task;
 
+pub use ai_service::{AiProvider, AiService, ai_url};
 pub use config::EngineConfig;
 pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
 pub use error::{Error, Result};

@@ -56,7 +56,9 @@ impl Engine {
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
+        let sealer = inner.config.sealer.as_ref();
         let spec = self.opened(table, column, smart)?;
+        let spec = spec.provided(inner.store.as_ref(), sealer).await?;
         let bound = spec.bind(table, &column.name, &inner.config.outbound)?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let Prepared { work, budget, rate } = match bound {

@@ -54,6 +54,7 @@ impl Engine {
                 ColumnSpec::Smart(spec) => {
                     let column = self
                         .new_smart_column(&draft, spec)
+                        .await
                         .map_err(|error| Error::InColumn { index, error: Box::new(error) })?;
                     draft.columns.push(drafted(index, &column));
                     column
@@ -66,12 +67,17 @@ impl Engine {
     }
 
     /// A smart column checked against its table, its secrets sealed.
-    pub(super) fn new_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<NewColumn> {
+    pub(super) async fn new_smart_column(
+        &self,
+        table: &Table,
+        spec: SmartSpec,
+    ) -> Result<NewColumn> {
         self.rate(spec.smart, &spec.rate_limit)?;
         if spec.smart == SmartKind::Integration {
             IntegrationColumn::check_type(spec.kind)?;
         }
         let config = Spec::from_json(spec.smart, &spec.config)?;
+        self.check_spec(&config, spec.kind).await?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;
         Ok(NewColumn {

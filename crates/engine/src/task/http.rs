@@ -6,8 +6,8 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
-use paceline_model::{Attempt, CellState, ColumnId, Task};
+use paceline_governor::{Ask, Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
+use paceline_model::{Attempt, CellState, ColumnId, Task, TaskReport, TaskStep};
 
 use super::{Ended, cell_error, finish, give_back, retry, throttled_text, wall_at};
 use crate::kind::Call;
@@ -53,10 +53,11 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
         Ok(request) => Request { timeout: http.timeout.unwrap_or(request.timeout), ..request },
         Err(error) => return Some(finish(&task, None, CellState::Failed, None, Some(error))),
     };
+    let ask = Ask::new().tokens(http.call.tokens(&request));
     // The permit is asked for first: mostly it is there at once, and then the stop signal costs nothing.
     let permit = tokio::select! {
         biased;
-        permit = ctx.budget.acquire() => permit,
+        permit = ctx.budget.acquire_with(ask) => permit,
         () = ctx.stopped() => return Some(give_back(&task)),
     };
     let permit = match permit {
@@ -64,6 +65,10 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
         Err(Refused::Breaker(trip)) => {
             ctx.stop(Stop::Breaker(trip));
             return Some(give_back(&task));
+        }
+        Err(refused @ Refused::NeverFits { .. }) => {
+            let error = cell_error("TOO_MANY_TOKENS", refused.to_string());
+            return Some(finish(&task, None, CellState::Failed, None, Some(error)));
         }
         Err(_) => return Some(give_back(&task)),
     };
@@ -114,6 +119,11 @@ async fn call(
         error: verdict.error.clone(),
         ..Attempt::new(task.attempts + 1, class_of(&verdict), wall_at(&ctx.clock, head))
     };
+    if let (true, Some(error)) = (verdict.stops, &verdict.error) {
+        ctx.stop(Stop::Configuration(error.message.clone()));
+        let report = TaskReport::new(task.row, Some(attempt), TaskStep::GiveBack);
+        return Ended { report, again: None };
+    }
     next_step(ctx, http, task, attempt, verdict)
 }
 
