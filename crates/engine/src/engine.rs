@@ -1,9 +1,13 @@
 //! The engine's handle: check and make smart columns; start, pause, resume, cancel and follow runs.
 
+mod budgets;
+mod caps;
 mod columns;
 mod hex;
 mod launch;
+mod past;
 mod schema;
+mod shared;
 mod spec;
 mod status;
 
@@ -18,13 +22,15 @@ use paceline_model::{
 use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
+use crate::ledger::Account;
 use crate::runner::{RunContext, Stop};
 use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
+pub use budgets::BudgetSpec;
 pub use columns::SmartSpec;
 pub use hex::Settle;
 pub use schema::ColumnSpec;
-pub use status::ColumnBudget;
+pub use status::{ColumnBudget, SharedStatus};
 
 /// The engine of one store. Clones share it.
 #[derive(Clone)]
@@ -43,13 +49,20 @@ struct Inner {
     tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.
     schema: tokio::sync::Mutex<()>,
+    /// Held while it is made out which columns share a budget, and the budget is made.
+    sharing: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
-    hex: HashMap<ColumnId, hex::Known>,
+    /// By what is found under [`shared::Group::key`].
+    shared: HashMap<String, shared::Known>,
+    /// By token and address.
+    hex: HashMap<String, hex::Known>,
+    /// What the calls of a column have come to today.
+    accounts: HashMap<ColumnId, Arc<Account>>,
     /// By the address of a Hex.
     books: HashMap<String, paceline_hex::Books>,
     active: HashMap<RunId, Active>,
@@ -77,6 +90,7 @@ impl Engine {
                 fetcher: Fetcher::default(),
                 tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
+                sharing: tokio::sync::Mutex::default(),
                 state: Mutex::default(),
             }),
         }

@@ -17,10 +17,12 @@ mod engine;
 mod error;
 mod extract;
 mod fetch;
+mod gate;
 mod http_column;
 mod integration;
 mod kind;
 mod labels;
+mod ledger;
 mod memory;
 mod outbound;
 mod progress;
@@ -32,11 +34,12 @@ mod task;
 
 pub use ai_service::{AiProvider, AiService, ai_url};
 pub use config::EngineConfig;
-pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
+pub use engine::{BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};
 pub use integration::{IntegrationSpec, hex_session};
+pub use ledger::CapReached;
 pub use outbound::{AllowError, AllowedHost, OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{

@@ -11,7 +11,7 @@ use paceline_model::{
 };
 
 use crate::integration::{self, HexWork};
-use crate::runner::RunContext;
+use crate::runner::{RunContext, Weather};
 pub(crate) use http::HttpWork;
 
 /// What a run does for each of its tasks, by the kind of its column.
@@ -117,6 +117,34 @@ pub(crate) fn give_back(task: &Task) -> Ended {
     Ended { report: TaskReport::new(task.row, None, TaskStep::GiveBack), again: None }
 }
 
+/// As [`give_back`], after an attempt.
+pub(crate) fn give_back_made(task: &Task, attempt: Attempt) -> Ended {
+    Ended { report: TaskReport::new(task.row, Some(attempt), TaskStep::GiveBack), again: None }
+}
+
+/// What comes after a call that was refused for its rate past the deadline of its cell; see [`Weather`]. `errors` and
+/// `throttles` count the attempts of the cell.
+pub(crate) fn past_deadline(
+    ctx: &RunContext,
+    task: Task,
+    attempt: Attempt,
+    (errors, throttles): (u32, u32),
+    throttled_since: Option<Timestamp>,
+) -> Ended {
+    let now = ctx.clock.wall();
+    let since = throttled_since.unwrap_or(now);
+    match ctx.weather(throttles, since) {
+        Weather::Storm => give_back_made(&task, attempt),
+        Weather::Calm => {
+            retry(task, attempt, errors, now + limits::THROTTLED_RETRY, throttled_since)
+        }
+        Weather::Alone => {
+            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(now.since(since)));
+            finish(&task, Some(attempt), CellState::Failed, None, Some(error))
+        }
+    }
+}
+
 /// A cell's error, cut to what is kept.
 pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
     let mut message = message.into();
@@ -131,10 +159,10 @@ pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
 }
 
 /// What a cell says that was refused for its rate for too long.
-pub(crate) fn throttled_text(waited: Duration) -> String {
+fn throttled_text(waited: Duration) -> String {
     format!(
-        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
-         cells",
+        "the vendor has refused this call for its rate for {} s, while others came through; see what is special about it, \
+         then retry failed cells",
         waited.as_secs()
     )
 }

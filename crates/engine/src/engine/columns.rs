@@ -59,7 +59,12 @@ impl Engine {
             )));
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
-        self.rate(smart.kind, &rate_limit)?;
+        let rate = self.rate(smart.kind, &rate_limit)?;
+        let spec = match &config {
+            None => Spec::from_json(smart.kind, &smart.config)?,
+            Some(config) => Spec::from_json(smart.kind, config)?,
+        };
+        self.check_budget(&rate, &spec).await?;
         let config = match config {
             None => smart.config.clone(),
             Some(config) => {
@@ -93,10 +98,6 @@ impl Engine {
             SmartKind::Integration => integration::rate(json, ceilings)?,
             _ => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
         };
-        if rate.budget.is_some() {
-            let problem = "budgets that columns share are not available yet; leave the field out";
-            return Err(Error::config("rate_limit.budget", problem));
-        }
         // Of the others nobody knows how many tokens a call takes.
         if kind != SmartKind::Ai {
             HttpColumn::check_rate(&rate)?;

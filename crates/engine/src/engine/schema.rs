@@ -72,12 +72,13 @@ impl Engine {
         table: &Table,
         spec: SmartSpec,
     ) -> Result<NewColumn> {
-        self.rate(spec.smart, &spec.rate_limit)?;
+        let rate = self.rate(spec.smart, &spec.rate_limit)?;
         if spec.smart == SmartKind::Integration {
             IntegrationColumn::check_type(spec.kind)?;
         }
         let config = Spec::from_json(spec.smart, &spec.config)?;
         self.check_spec(&config, spec.kind).await?;
+        self.check_budget(&rate, &config).await?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;
         Ok(NewColumn {

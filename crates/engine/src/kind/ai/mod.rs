@@ -22,7 +22,7 @@ use url::Url;
 use self::dialect::{Question, Said};
 use self::output::Shape;
 pub(crate) use self::spec::{AiSpec, Found};
-use super::{Answer, Bound, Call, Cause, KindSpec, Rename};
+use super::{Answer, Bound, Call, Called, Cause, KindSpec, Rename};
 use crate::ai_service::AiService;
 use crate::labels::{Labels, render_error, template, template_error};
 use crate::task::cell_error;
@@ -58,6 +58,10 @@ impl KindSpec for AiSpec {
 
     fn boxed(&self) -> Box<dyn KindSpec> {
         Box::new(self.clone())
+    }
+
+    fn calls(&self) -> Option<Called> {
+        self.called()
     }
 
     fn check_type(&self, kind: ColumnType) -> Result<()> {

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::spec::{AiSpec, Found, field};
 use crate::ai_service::{AiProvider, AiService, Dialect};
+use crate::kind::{Called, host_of};
 use crate::{Error, OutboundGuard, Result, Sealer};
 
 /// Where questions go.
@@ -27,6 +28,16 @@ impl AiSpec {
     fn is_compatible(&self) -> bool {
         let service = AiService::named(&self.provider);
         service.is_some_and(|service| service.base_url.is_none())
+    }
+
+    /// Whom it calls and with whose key, as far as that is known.
+    pub(super) fn called(&self) -> Option<Called> {
+        let (base, secret) = match &self.found {
+            Some(found) => (Some(found.base_url.as_str()), Some(&found.key)),
+            None => (self.base_url.as_deref(), self.api_key.as_ref()),
+        };
+        let service = AiService::named(&self.provider).and_then(|service| service.base_url);
+        Some(Called { host: host_of(base.or(service)?)?, secret: secret.cloned() })
     }
 
     /// Where its questions go; none as long as a stored provider was not looked up.
