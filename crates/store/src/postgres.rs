@@ -16,6 +16,7 @@ mod columns;
 mod config;
 mod db;
 mod deleted;
+mod due;
 mod edit;
 mod error;
 mod filter;

@@ -2,15 +2,17 @@
 
 mod columns;
 mod items;
+mod runs;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, Note, RowId, Run,
-    RunId, RunStatus, Scope, SmartKind, TableId, limits,
+    Attempt, AttemptClass, CellState, ColumnType, Counts, Error, Note, RowId, Run, RunId,
+    RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
 pub(crate) use columns::*;
 pub(crate) use items::*;
+pub(crate) use runs::*;
 
 use crate::error::{Fault, Result, unreadable};
 
@@ -108,27 +110,6 @@ pub(crate) fn check_budget(key: &str, snapshot: &str) -> Result<()> {
 
 pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
-}
-
-/// Refuses a run of a column that cannot be run this way.
-pub(crate) fn check_runnable(column: &Column, new: &NewRun) -> Result<()> {
-    let Some(smart) = &column.smart else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column, so there is nothing to run",
-            column.name
-        ))
-        .into());
-    };
-    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
-        return Err(Error::invalid(format!(
-            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
-             then run the scope all",
-            column.name,
-            smart.kind.as_str()
-        ))
-        .into());
-    }
-    Ok(())
 }
 
 pub(crate) fn table_exists(name: &str) -> Fault {
@@ -254,7 +235,7 @@ pub(crate) fn check_keys(count: usize) -> paceline_model::Result<()> {
 }
 
 /// Refuses to lock cells of a column that has none.
-pub(crate) fn check_lockable(column: &Column) -> Result<()> {
+pub(crate) fn check_lockable(column: &paceline_model::Column) -> Result<()> {
     if column.smart.is_none() {
         return Err(Error::invalid(format!(
             "column {:?} is not a smart column: no run writes to it, so there is nothing to lock",

@@ -8,6 +8,7 @@ mod claims;
 mod columns;
 mod connection;
 mod deleted;
+mod due;
 mod edit;
 mod filter;
 mod ids;

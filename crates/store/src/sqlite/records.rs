@@ -171,6 +171,8 @@ struct Batch<'c, 't> {
     end: CachedStatement<'c>,
     retry: CachedStatement<'c>,
     give_back: CachedStatement<'c>,
+    /// How many cells were not due after all.
+    left: usize,
 }
 
 impl<'c, 't> Batch<'c, 't> {
@@ -193,6 +195,7 @@ impl<'c, 't> Batch<'c, 't> {
                 "-- paceline: record\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), owner = NULL, \
                  intent_at = NULL WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
             )?,
+            left: 0,
         })
     }
 
@@ -204,6 +207,7 @@ impl<'c, 't> Batch<'c, 't> {
         if !held {
             return Ok(());
         }
+        self.left += usize::from(report.step == TaskStep::Leave);
         if let Some(attempt) = &report.attempt {
             rules::count_attempt(&mut self.cells.counts, attempt);
         }
@@ -258,6 +262,9 @@ impl<'c, 't> Batch<'c, 't> {
 
     fn finish(self) -> Result<()> {
         self.attempts.finish(self.db)?;
+        if self.left > 0 {
+            runs::lower_total(self.db, self.target.run, self.left)?;
+        }
         self.cells.finish(self.db, self.target)
     }
 }

@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
     Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
-    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store, Table,
-    TableChange, TableId, TaskReport, Upserted, Value, limits,
+    DeletedTable, DueQuery, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery,
+    Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store,
+    Table, TableChange, TableId, Task, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
-    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, locks, notes,
-    records, recovery, registry, rows, runs, spent, tables, upsert,
+    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, due, edit, locks,
+    notes, records, recovery, registry, rows, runs, spent, tables, upsert,
 };
+use crate::due::Walk;
 use crate::rules;
 
 #[async_trait]
@@ -181,12 +182,22 @@ impl Store for SqliteStore {
             // One step looks at a bounded stretch of the table, so that a run over a million filled cells lets other
             // writers through between the steps.
             let inputs = inputs.to_vec();
-            let claim =
+            let step =
                 self.write(move |db| claims::claim_tasks(db, run, &inputs, lease, max)).await?;
-            if !claim.tasks.is_empty() || claim.exhausted || max == 0 {
-                return Ok(claim);
+            if !step.again {
+                return Ok(step.claim);
             }
         }
+    }
+
+    async fn due_cells(&self, query: &DueQuery, inputs: &[ColumnId]) -> Result<Vec<Task>> {
+        rules::check_due(query.max)?;
+        let mut walk = Walk::new(query);
+        while let Some(max) = walk.next() {
+            let (new, cursor, inputs) = (walk.new.clone(), walk.cursor, inputs.to_vec());
+            walk.take(self.read(move |db| due::due_cells(db, new, &inputs, cursor, max)).await?);
+        }
+        Ok(walk.found())
     }
 
     async fn renew_leases(&self, lease: Lease) -> Result<u64> {
