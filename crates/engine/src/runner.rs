@@ -8,6 +8,7 @@
 mod claim;
 mod context;
 mod flights;
+mod local;
 mod queue;
 mod reporter;
 mod storm;
@@ -20,7 +21,8 @@ use paceline_model::{Run, RunStatus, Task, TaskReport, limits};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::task::{self, Ended};
+use crate::kind::Local;
+use crate::task::{self, Ended, Work};
 use claim::claim;
 pub use context::Stop;
 pub(crate) use context::{Control, RunContext};
@@ -32,6 +34,11 @@ pub(crate) use upstream::{Reported, Upstream};
 
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
 pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
+    if let Work::Local(local) = &ctx.work
+        && ctx.after.is_empty()
+    {
+        return work_locally(&ctx, local.as_ref()).await;
+    }
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
     let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox).in_current_span());
     let workers: Vec<_> = (0..ctx.concurrent_max)
@@ -57,6 +64,17 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     }
     ctx.work.close(&ctx).await;
     let ended = end(&ctx).await;
+    ctx.progress.end();
+    ctx.reported.send_replace(());
+    ended
+}
+
+/// Fills the cells of a column that calls nobody. Where rows come one by one from other runs, the workers do it.
+async fn work_locally(ctx: &RunContext, local: &dyn Local) -> paceline_model::Result<Run> {
+    if let Err(error) = local::fill(ctx, local).await {
+        ctx.stop(Stop::Store(error.to_string()));
+    }
+    let ended = end(ctx).await;
     ctx.progress.end();
     ctx.reported.send_replace(());
     ended

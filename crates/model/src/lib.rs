@@ -24,7 +24,7 @@ mod template;
 mod value;
 
 pub use budget::SavedBudget;
-pub use cell::{Cell, CellError, CellState, CellWord, Filled, Fingerprint};
+pub use cell::{Cell, CellError, CellState, CellWord, Filled, FilledCells, Fingerprint};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
@@ -39,7 +39,8 @@ pub use table::{
     ColumnChange, DeletedTable, NewTable, Row, RowQuery, Table, TableChange, Upserted,
 };
 pub use task::{
-    Attempt, AttemptClass, CellBefore, Claim, Lease, SentRecord, Task, TaskReport, TaskStep,
+    Attempt, AttemptClass, CellBefore, Claim, Lease, NextCells, SentRecord, Task, TaskReport,
+    TaskStep,
 };
 pub use template::{BoundTemplate, Place, RenderError, Template, TemplateError};
 pub use value::Value;

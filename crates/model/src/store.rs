@@ -6,9 +6,9 @@ use paceline_clock::Timestamp;
 
 use crate::{
     Attempt, Cell, CellError, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, DueQuery, Filled, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall,
-    Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
-    SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
+    DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
+    Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    SavedBudget, SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -242,19 +242,25 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     }
 
     /// The next cells of a run whose column is local, as [`Store::claim_tasks`] would give them, but without a record of
-    /// each: nobody else may work on the run, and nothing is done for them that may not be done again. Given back are none.
-    async fn next_cells(&self, run: RunId, inputs: &[ColumnId], max: usize) -> Result<Claim> {
-        let _ = (run, inputs, max);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// each and without moving the run's cursor: nothing is done for them that may not be done again. They are those after
+    /// `after`, or after the cursor if there is none; so the next ones can be read while the last are being written. At most
+    /// [`limits::FILL_CELLS_MAX`](crate::limits::FILL_CELLS_MAX). Not for a run that comes after others, nor one that has
+    /// tasks.
+    async fn next_cells(
+        &self,
+        run: RunId,
+        inputs: &[ColumnId],
+        after: Option<RowId>,
+        max: usize,
+    ) -> Result<NextCells>;
 
-    /// Writes cells that were filled without a call, ascending by row, and moves the cursor of their run to `cursor`, in one
-    /// transaction with one `Cells` change; answers the run as it now stands. Cells that `next_cells` gave and `filled` leaves
-    /// out stay as they are, and the run's total is as much less.
-    async fn fill_cells(&self, run: RunId, filled: Vec<Filled>, cursor: RowId) -> Result<Run> {
-        let _ = (run, filled, cursor);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Writes cells that were filled without a call and moves the cursor of their run, in one transaction with one `Cells`
+    /// change; answers the run as it now stands. Cells that a person has locked meanwhile and rows that are gone are left as
+    /// they are, and the run's total is as much less.
+    ///
+    /// Fails with `Conflict` if the run is at its end, or if its cursor is not at [`FilledCells::after`]: so what was
+    /// cancelled stays so, and what was written once, though nobody heard of it, is not counted again.
+    async fn fill_cells(&self, run: RunId, filled: FilledCells) -> Result<Run>;
 
     /// What the calls of a column have come to on the UTC day of `at`, those of late reports too; a call is of the day on
     /// which its outcome was seen.

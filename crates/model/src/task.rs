@@ -64,6 +64,19 @@ pub struct Claim {
     pub exhausted: bool,
 }
 
+/// Cells of a run whose column is filled without calls.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NextCells {
+    /// They are those after this row.
+    pub after: RowId,
+    /// The due ones as tasks that nobody holds, ascending by row.
+    pub tasks: Vec<Task>,
+    /// All due rows up to this one were looked at.
+    pub cursor: RowId,
+    /// Nothing is due after that.
+    pub exhausted: bool,
+}
+
 /// How an attempt ended, by what is done about it (spec G10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

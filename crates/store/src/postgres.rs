@@ -21,6 +21,7 @@ mod edit;
 mod error;
 mod filter;
 mod listen;
+mod local;
 mod lock;
 mod locks;
 mod migrate;

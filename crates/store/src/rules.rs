@@ -5,8 +5,8 @@ mod items;
 mod runs;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, ColumnType, Counts, Error, Note, RowId, Run, RunId,
-    RunStatus, Scope, SmartKind, TableId, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, FilledCells, Note, RowId,
+    Run, RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
@@ -65,6 +65,43 @@ pub(crate) fn check_reports(count: usize) -> paceline_model::Result<()> {
             "{count} reports in one commit; at most {} are allowed",
             limits::COMMIT_REPORTS_MAX
         )));
+    }
+    Ok(())
+}
+
+/// Refuses filled cells that are too many for one commit, or out of order.
+pub(crate) fn check_filled(filled: &FilledCells) -> paceline_model::Result<()> {
+    let count = filled.cells.len();
+    if count > limits::FILL_CELLS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} filled cells in one commit; at most {} are allowed",
+            limits::FILL_CELLS_MAX
+        )));
+    }
+    let mut before = filled.after;
+    for cell in &filled.cells {
+        if cell.row <= before || cell.row > filled.cursor {
+            return Err(Error::invalid(format!(
+                "the filled cells must ascend by row between {} and {}, and row {} does not",
+                filled.after, filled.cursor, cell.row
+            )));
+        }
+        before = cell.row;
+    }
+    if filled.cursor < filled.after {
+        return Err(Error::invalid("the cursor of a run does not go back"));
+    }
+    Ok(())
+}
+
+/// Refuses to fill cells that were not the run's next ones.
+pub(crate) fn check_cursor(run: RunId, cursor: i64, filled: &FilledCells) -> Result<()> {
+    if cursor != filled.after.0 {
+        return Err(Error::Conflict(format!(
+            "run {run} stands at row {cursor}, not at {}: somebody else has filled its cells; read its next cells again",
+            filled.after
+        ))
+        .into());
     }
     Ok(())
 }
@@ -235,7 +272,7 @@ pub(crate) fn check_keys(count: usize) -> paceline_model::Result<()> {
 }
 
 /// Refuses to lock cells of a column that has none.
-pub(crate) fn check_lockable(column: &paceline_model::Column) -> Result<()> {
+pub(crate) fn check_lockable(column: &Column) -> Result<()> {
     if column.smart.is_none() {
         return Err(Error::invalid(format!(
             "column {:?} is not a smart column: no run writes to it, so there is nothing to lock",

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod budgets;
+mod cell_writer;
 mod cells;
 mod changes;
 mod claims;
@@ -13,6 +14,7 @@ mod edit;
 mod filter;
 mod ids;
 mod job;
+mod local;
 mod locks;
 mod notes;
 mod reader;

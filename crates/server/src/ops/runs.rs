@@ -4,8 +4,9 @@ use paceline_engine::Progress;
 use paceline_model::{ColumnId, Counts, Run, RunId, RunStatus, Scope, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use super::{iso, smart_column, table};
+use super::{iso, shared_budgets, smart_column, table};
 use crate::App;
 use crate::app::{RUNS_DEFAULT, RUNS_MAX};
 use crate::envelope::{Hint, Outcome};
@@ -28,6 +29,12 @@ pub(crate) struct RetryColumn {
 pub(crate) struct ListRuns {
     table: String,
     limit: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResumeRun {
+    run: RunId,
+    caps: Option<Json>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -228,9 +235,12 @@ pub(crate) async fn pause(app: App, input: OneRun) -> Result<Outcome<RunView>> {
     Ok(outcome)
 }
 
-pub(crate) async fn resume(app: App, input: OneRun) -> Result<Outcome<RunView>> {
+pub(crate) async fn resume(app: App, input: ResumeRun) -> Result<Outcome<RunView>> {
     find(&app, input.run).await?;
-    let run = app.engine.resume_run(input.run).await?;
+    let run = match shared_budgets::caps("caps", input.caps)? {
+        Some(caps) => app.engine.resume_run_within(input.run, caps).await?,
+        None => app.engine.resume_run(input.run).await?,
+    };
     shown(&app, run).await
 }
 

@@ -15,18 +15,18 @@ use crate::error::Result;
 use crate::rules;
 
 /// What a claim needs to know of its run.
-struct Target {
+pub(super) struct Target {
     run: RunId,
     /// Rows up to here have been claimed at least once.
-    cursor: i64,
+    pub(super) cursor: i64,
     /// The run ends here.
-    last: i64,
+    pub(super) last: i64,
     /// At most so many cells are claimed in all.
-    first: Option<u64>,
+    pub(super) first: Option<u64>,
     /// Cells that came to an end.
-    ended: u64,
+    pub(super) ended: u64,
     gate: Gate,
-    source: Source,
+    pub(super) source: Source,
 }
 
 /// Who claims.
@@ -106,7 +106,7 @@ pub(super) async fn hold(db: &Db, run: RunId) -> Result<()> {
 
 impl Target {
     /// `None` if the run is over.
-    async fn of(db: &Db, run: RunId, inputs: &[ColumnId]) -> Result<Option<Self>> {
+    pub(super) async fn of(db: &Db, run: RunId, inputs: &[ColumnId]) -> Result<Option<Self>> {
         let found = db
             .first(
                 "-- paceline: claim_tasks\nSELECT r.table_id, r.column_id, r.scope, r.status, r.options, \

@@ -231,7 +231,7 @@ impl<'r> Batch<'r> {
         }
         let left = self.held.values().filter(|task| task.fate == Fate::Left).count();
         if left > 0 {
-            runs::lower_total(db, run, left).await?;
+            runs::lower_total(db, run, left as u64).await?;
         }
         Ok(())
     }

@@ -223,7 +223,7 @@ pub(super) async fn check_none_looks_at(
 }
 
 /// So many cells of a run were not due after all.
-pub(super) async fn lower_total(db: &Db, run: RunId, left: usize) -> Result<()> {
+pub(super) async fn lower_total(db: &Db, run: RunId, left: u64) -> Result<()> {
     let sql = "-- paceline: lower_total\n\
                UPDATE paceline._ht_runs SET total = greatest(total - $2, 0) WHERE id = $1";
     db.execute(sql, params![run.0, signed(left)]).await?;

@@ -15,18 +15,18 @@ use crate::error::Result;
 use crate::rules;
 
 /// What a claim needs to know of its run.
-struct Target {
+pub(super) struct Target {
     run: RunId,
     /// Rows up to here have been claimed at least once.
-    cursor: i64,
+    pub(super) cursor: i64,
     /// The run ends here.
-    last: i64,
+    pub(super) last: i64,
     /// At most so many cells are claimed in all.
-    first: Option<u64>,
+    pub(super) first: Option<u64>,
     /// Cells that came to an end.
-    ended: u64,
+    pub(super) ended: u64,
     gate: Gate,
-    source: Source,
+    pub(super) source: Source,
 }
 
 /// Who claims.
@@ -96,7 +96,7 @@ pub(super) fn record_intents(
 
 impl Target {
     /// `None` if the run is over.
-    fn of(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Self>> {
+    pub(super) fn of(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Self>> {
         let mut statement = db.conn.prepare_cached(
             "-- paceline: claim_tasks\nSELECT r.table_id, r.column_id, r.scope, r.status, r.options, \
              r.cursor_row, r.last_row, r.completed + r.failed + r.skipped + r.unknown, c.smart_kind \

@@ -200,7 +200,7 @@ pub(super) fn check_none_looks_at(
 }
 
 /// So many cells of a run were not due after all.
-pub(super) fn lower_total(db: &Db<'_>, run: RunId, left: usize) -> Result<()> {
+pub(super) fn lower_total(db: &Db<'_>, run: RunId, left: u64) -> Result<()> {
     let sql =
         "-- paceline: lower_total\nUPDATE _ht_runs SET total = max(total - ?2, 0) WHERE id = ?1";
     db.conn.prepare_cached(sql)?.execute(params![run.0, signed(left)])?;

@@ -22,6 +22,7 @@ mod gates;
 mod graphs;
 mod interleaving;
 mod lifecycle;
+mod local;
 mod locks;
 mod model;
 mod notes;

@@ -37,10 +37,10 @@ impl Scene {
         let now = self.clock.wall();
         let reports = ends.iter().map(|(row, state)| finish(*row, *state, now)).collect();
         self.store.record(run.id, 1, reports).await.unwrap();
-        self.end(&run).await;
+        self.complete(&run).await;
     }
 
-    async fn end(&self, run: &Run) -> Run {
+    async fn complete(&self, run: &Run) -> Run {
         self.store.set_run_status(run.id, RunStatus::Completed, None).await.unwrap()
     }
 
@@ -65,7 +65,7 @@ fn the_options_of_a_run_are_kept_with_it() {
         let (table, city) = scene.filled(3).await;
         let plain = scene.start(&city, Scope::All).await;
         assert_eq!(plain.options, RunOptions::default());
-        scene.end(&plain).await;
+        scene.complete(&plain).await;
         let options = RunOptions {
             first: Some(2),
             filter: Some(Filter::All(vec![
@@ -127,7 +127,7 @@ fn a_filter_narrows_a_run_and_a_rename_changes_nothing() {
         assert!(matches!(&gone, Error::Conflict(text) if text.contains("points")), "{gone}");
         let claim = scene.claim(&run, 1, 9).await;
         assert_eq!((claimed(&claim), claim.exhausted), (vec![8, 9], true));
-        scene.end(&run).await;
+        scene.complete(&run).await;
         scene.store.delete_column(table.columns[1].id).await.unwrap();
     });
 }
@@ -141,7 +141,7 @@ fn a_filter_that_rows_would_refuse_makes_no_run() {
         let wrong = of(Subject::Column(table.columns[1].id), Operator::Contains("x".into()));
         for scope in [Scope::All, Scope::Following] {
             let before = scene.start(&city, Scope::All).await;
-            scene.end(&before).await;
+            scene.complete(&before).await;
             for (filter, code) in [(&missing, "NOT_FOUND"), (&wrong, "VALIDATION")] {
                 let options = RunOptions {
                     filter: Some(filter.clone()),
