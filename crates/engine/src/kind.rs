@@ -1,15 +1,18 @@
 //! What each kind of smart column is to the engine: a configuration that is read, bound to a table, renamed, sealed and
 //! shown; and what is done for a row.
 
+pub(crate) mod ai;
 mod hex;
 mod http;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paceline_model::{CellError, Column, ColumnId, SmartKind, Table, Task, Value};
+use paceline_governor::Outcome;
+use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
+use self::ai::{AiSpec, Found};
 use crate::integration::IntegrationColumn;
 use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
 
@@ -36,8 +39,30 @@ pub(crate) trait KindSpec: Send + Sync {
     /// As a person or program may see it.
     fn masked(self: Box<Self>) -> Box<dyn KindSpec>;
 
+    /// Whom it calls and as whom, if that is the same for every row; secrets must be open.
+    fn calls(&self) -> Option<Called> {
+        None
+    }
+
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
+
+    /// Whether a column of this type can hold its values, as far as the configuration tells.
+    fn check_type(&self, kind: ColumnType) -> Result<()> {
+        let _ = kind;
+        Ok(())
+    }
+
+    /// The stored AI provider without which it cannot make a call.
+    fn wants_provider(&self) -> Option<&str> {
+        None
+    }
+
+    /// With the stored AI provider that it wants.
+    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
+        let _ = found;
+        self.boxed()
+    }
 }
 
 /// Reads a configuration of that kind.
@@ -48,8 +73,8 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
     Ok(match kind {
         SmartKind::Http => Box::new(HttpSpec::from_json(config)?),
         SmartKind::Integration => Box::new(IntegrationSpec::from_json(config)?),
-        SmartKind::Ai
-        | SmartKind::Formula
+        SmartKind::Ai => Box::new(AiSpec::from_json(config)?),
+        SmartKind::Formula
         | SmartKind::Function
         | SmartKind::Lookup
         | SmartKind::Extract
@@ -59,6 +84,20 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
     })
 }
 
+/// Whom a column calls, and by which secret it is known there: where both are the same, a vendor counts calls together.
+pub(crate) struct Called {
+    /// With its port.
+    pub(crate) host: String,
+    /// Never shown and never kept: columns are compared by a hash of it.
+    pub(crate) secret: Option<String>,
+}
+
+/// The host of an address, with its port; `text` may go on with a template after its host.
+pub(crate) fn host_of(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
 /// A configuration that fits its table, by what has to be done for a row.
 pub(crate) enum Bound {
     /// One call.
@@ -66,7 +105,6 @@ pub(crate) enum Bound {
     /// A job of Hex, and what its session is made from.
     Job(Box<IntegrationSpec>, Box<IntegrationColumn>),
     /// No call.
-    #[expect(dead_code, reason = "formula, function, lookup and extract are about to be")]
     Local(Arc<dyn Local>),
 }
 
@@ -77,6 +115,15 @@ impl Bound {
             Self::Call(call) => call.inputs(),
             Self::Job(_, column) => &column.inputs,
             Self::Local(local) => local.inputs(),
+        }
+    }
+
+    /// See [`Call::identity`].
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Call(call) => call.identity(),
+            Self::Job(spec, _) => spec.identity(),
+            Self::Local(local) => local.identity(),
         }
     }
 }
@@ -109,6 +156,22 @@ pub(crate) trait Call: Send + Sync {
         let _ = request;
         0
     }
+
+    /// What a refusal's body says of its cause, where its status alone would mislead.
+    fn cause(&self, reply: &Reply) -> Option<Cause> {
+        let _ = reply;
+        None
+    }
+}
+
+/// Why a vendor refused a call.
+pub(crate) struct Cause {
+    /// What is done about it.
+    pub(crate) outcome: Outcome,
+    /// What the cell is told.
+    pub(crate) error: CellError,
+    /// Whether no row can work until a person has done something: then the run stops, and no cell fails for it.
+    pub(crate) stops: bool,
 }
 
 /// What an answer comes to.

@@ -10,16 +10,20 @@
 //! reports; reports are written in groups.
 #![warn(missing_docs)]
 
+mod ai_service;
 mod common;
 mod config;
 mod engine;
 mod error;
 mod extract;
 mod fetch;
+mod gate;
+mod graph;
 mod http_column;
 mod integration;
 mod kind;
 mod labels;
+mod ledger;
 mod memory;
 mod outbound;
 mod progress;
@@ -28,13 +32,18 @@ mod runner;
 mod secret;
 mod tally;
 mod task;
+mod triage;
 
+pub use ai_service::{AiProvider, AiService, ai_url};
 pub use config::EngineConfig;
-pub use engine::{ColumnBudget, ColumnSpec, Engine, Plan, Settle, SmartSpec};
+pub use engine::{
+    BudgetSpec, ColumnBudget, ColumnSpec, Engine, Plan, Settle, SharedStatus, SmartSpec,
+};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};
 pub use integration::{IntegrationSpec, hex_session};
+pub use ledger::CapReached;
 pub use outbound::{AllowError, AllowedHost, OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{
@@ -44,6 +53,7 @@ pub use provider::{
 pub use runner::Stop;
 pub use secret::Sealer;
 pub use tally::CallCount;
+pub use triage::Moved;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

@@ -1,12 +1,14 @@
 //! How far a run has come, and when it will end (spec R6).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick};
-use paceline_governor::{Budget, Limit, PlanRequest, Reason, Status, plan};
+use paceline_governor::{Limit, PlanRequest, Reason, Status, plan};
 use paceline_hex::{Gauge, Session};
 use paceline_model::{Counts, Run};
+
+use crate::gate::GateSwitch;
 
 /// A plan for more calls than this is not worth its time for a progress line; the long-run rate says the same.
 const PLAN_CALLS_MAX: u64 = 20_000;
@@ -20,6 +22,8 @@ pub struct Progress {
     pub in_flight: usize,
     /// Nothing more is sent before this long has passed, in ms, and why.
     pub waiting_ms: Option<(f64, String)>,
+    /// The run whose rows it waits for, for people.
+    pub waits_for: Option<String>,
     /// Cells ended per second since the run went on.
     pub rate_per_second: f64,
     /// When it will end if nothing changes, in ms from now.
@@ -38,8 +42,7 @@ pub struct Progress {
 /// What the runner notes and progress is made of.
 pub(crate) struct ProgressState {
     clock: Clock,
-    budget: Budget,
-    limits: Vec<Limit>,
+    gate: Arc<GateSwitch>,
     concurrent_max: u32,
     jobs: Option<Session>,
     inner: Mutex<Inner>,
@@ -48,6 +51,7 @@ pub(crate) struct ProgressState {
 #[derive(Debug)]
 struct Inner {
     counts: Counts,
+    waits_for: Option<String>,
     ended_before: u64,
     began: Tick,
     ended: Option<Tick>,
@@ -59,24 +63,33 @@ impl ProgressState {
     pub(crate) fn new(
         run: &Run,
         clock: Clock,
-        budget: Budget,
-        limits: Vec<Limit>,
+        gate: Arc<GateSwitch>,
         concurrent_max: u32,
         jobs: Option<Session>,
     ) -> Self {
         let inner = Inner {
             counts: run.counts,
+            waits_for: None,
             ended_before: run.counts.ended(),
             began: clock.now(),
             ended: None,
             calls: 0,
             in_calls: Duration::ZERO,
         };
-        Self { clock, budget, limits, concurrent_max, jobs, inner: Mutex::new(inner) }
+        Self { clock, gate, concurrent_max, jobs, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn counted(&self, counts: Counts) {
-        self.lock().counts = counts;
+        let mut inner = self.lock();
+        // Of two that were written at once, the later one.
+        if counts.ended() >= inner.counts.ended() {
+            inner.counts = counts;
+        }
+    }
+
+    /// It waits for another run, or for none.
+    pub(crate) fn waits_for(&self, run: Option<String>) {
+        self.lock().waits_for = run;
     }
 
     pub(crate) fn called(&self, took: Duration) {
@@ -92,7 +105,9 @@ impl ProgressState {
 
     pub(crate) fn snapshot(&self) -> Progress {
         let now = self.clock.now();
-        let status = self.budget.status();
+        let gate = self.gate.now();
+        let own = gate.own().status();
+        let shared = gate.shared().map(|one| (one.name.as_str(), one.budget.status()));
         let inner = self.lock();
         let elapsed = inner.ended.unwrap_or(now) - inner.began;
         let call = inner
@@ -100,24 +115,36 @@ impl ProgressState {
             .checked_div(u32::try_from(inner.calls).unwrap_or(u32::MAX))
             .unwrap_or_default();
         let counts = inner.counts;
+        let waits_for = inner.waits_for.clone();
         let ended_here = counts.ended() - inner.ended_before.min(counts.ended());
         let rate_per_second = ended_here as f64 / elapsed.as_secs_f64().max(1e-3);
         let ended = inner.ended.is_some();
         // How long a job takes nobody knows before the first one has ended.
         let is_known = self.jobs.is_none() || inner.calls > 0;
-        let explanations = explained(&status, inner.began, inner.ended.unwrap_or(now));
+        let (began, until) = (inner.began, inner.ended.unwrap_or(now));
         drop(inner);
-        let until = status.next_slot.filter(|until| *until > now).map(|until| until - now);
-        let reason =
-            status.held_by.map(|reason| reason_text(reason, &self.limits, self.concurrent_max));
+        let mut explanations = Vec::new();
+        let mut waits = vec![holding(&own, now, self.concurrent_max)];
+        explained(&own, began, until, &mut explanations);
+        if let Some((name, status)) = &shared {
+            let held = holding(status, now, u32::MAX);
+            waits.push(held.map(|(wait, reason)| (wait, format!("{reason}, shared: {name}"))));
+            explained(status, began, until, &mut explanations);
+        }
+        // Both have to let it through: the longer wait is the one that counts.
+        let waiting = waits.into_iter().flatten().max_by_key(|(wait, _)| *wait);
+        let statuses = std::iter::once(&own).chain(shared.iter().map(|(_, status)| status));
+        let limits: Vec<Limit> = statuses.flat_map(limits_of).collect();
+        let wait = waiting.as_ref().map(|(wait, _)| *wait).unwrap_or_default();
         let remaining = counts.total.saturating_sub(counts.ended());
         Progress {
             counts,
-            in_flight: status.in_flight,
-            waiting_ms: until.map(millis).zip(reason),
+            in_flight: own.in_flight,
+            waiting_ms: waiting.map(|(wait, reason)| (millis(wait), reason)),
+            waits_for,
             rate_per_second,
             eta_ms: (!ended && is_known)
-                .then(|| self.eta(remaining, call, until.unwrap_or_default(), rate_per_second))
+                .then(|| self.eta(remaining, call, wait, rate_per_second, limits))
                 .flatten(),
             elapsed_ms: millis(elapsed),
             call_ms: millis(call),
@@ -133,10 +160,12 @@ impl ProgressState {
         call: Duration,
         wait: Duration,
         rate_per_second: f64,
+        limits: Vec<Limit>,
     ) -> Option<f64> {
+        let unlimited = limits.is_empty();
         let request = PlanRequest {
             calls: remaining.min(PLAN_CALLS_MAX),
-            limits: self.limits.clone(),
+            limits,
             concurrency: Some(self.concurrent_max),
             service: call,
         };
@@ -145,7 +174,6 @@ impl ProgressState {
         let by_rate =
             if rate_per_second > 0.0 { remaining as f64 / rate_per_second * 1e3 } else { 0.0 };
         // Waiting for a window is no rate: the first burst says nothing about the hour.
-        let unlimited = self.limits.is_empty();
         Some(millis(wait) + if unlimited { by_rate.max(planned) } else { planned })
     }
 
@@ -170,16 +198,25 @@ pub(crate) fn reason_text(reason: Reason, limits: &[Limit], concurrent_max: u32)
     }
 }
 
-/// The explanations of one run: its budget outlives it.
-fn explained(status: &Status, began: Tick, ended: Tick) -> Vec<String> {
-    let mut texts = Vec::new();
+/// What holds the next call back, for how long.
+fn holding(status: &Status, now: Tick, concurrent_max: u32) -> Option<(Duration, String)> {
+    let until = status.next_slot.filter(|until| *until > now)?;
+    Some((until - now, reason_text(status.held_by?, &limits_of(status), concurrent_max)))
+}
+
+/// The limits of a budget, as configured.
+pub(crate) fn limits_of(status: &Status) -> Vec<Limit> {
+    status.limits.iter().map(|status| status.limit).collect()
+}
+
+/// The explanations of one run: its budgets outlive it.
+fn explained(status: &Status, began: Tick, ended: Tick, texts: &mut Vec<String>) {
     for explanation in status.explanations.iter().filter(|one| (began..=ended).contains(&one.at)) {
         let text = explanation.to_string();
         if !texts.contains(&text) {
             texts.push(text);
         }
     }
-    texts
 }
 
 fn millis(duration: Duration) -> f64 {

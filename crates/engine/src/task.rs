@@ -2,16 +2,16 @@
 
 mod http;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick, Timestamp};
 use paceline_hex::Session;
-use paceline_model::{
-    Attempt, CellError, CellState, ColumnId, Task, TaskReport, TaskStep, Value, limits,
-};
+use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value, limits};
 
 use crate::integration::{self, HexWork};
-use crate::runner::RunContext;
+use crate::kind::Local;
+use crate::runner::{RunContext, Weather};
 pub(crate) use http::HttpWork;
 
 /// What a run does for each of its tasks, by the kind of its column.
@@ -20,21 +20,15 @@ pub(crate) enum Work {
     Http(HttpWork),
     /// A job of Hex.
     Hex(HexWork),
+    /// No call.
+    Local(Arc<dyn Local>),
 }
 
 impl Work {
-    /// The columns whose values the work needs, in the order in which a task has them.
-    pub(crate) fn inputs(&self) -> &[ColumnId] {
-        match self {
-            Self::Http(http) => http.call.inputs(),
-            Self::Hex(hex) => &hex.column.inputs,
-        }
-    }
-
     /// What the jobs of a run pass through, if it has jobs.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Local(_) => None,
             Self::Hex(hex) => Some(&hex.session),
         }
     }
@@ -46,7 +40,7 @@ impl Work {
         tasks: &[Task],
     ) -> paceline_model::Result<()> {
         match self {
-            Self::Http(_) => Ok(()),
+            Self::Http(_) | Self::Local(_) => Ok(()),
             Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
         }
     }
@@ -54,7 +48,7 @@ impl Work {
     /// Keeps on record, for ever, what the work's budgets spend beside the attempts.
     pub(crate) async fn keep(&self, ctx: &RunContext) {
         match self {
-            Self::Http(_) => std::future::pending().await,
+            Self::Http(_) | Self::Local(_) => std::future::pending().await,
             Self::Hex(hex) => hex.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
         }
     }
@@ -78,7 +72,26 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
     match &ctx.work {
         Work::Http(http) => http::work(ctx, http, task).await,
         Work::Hex(hex) => integration::work(ctx, hex, task).await,
+        Work::Local(local) => Some(fill(ctx, local.as_ref(), &task).await),
     }
+}
+
+/// One cell without a call. A run that is stopped meanwhile does not wait for it.
+async fn fill(ctx: &RunContext, local: &dyn Local, task: &Task) -> Ended {
+    let values = tokio::select! {
+        values = local.fill(&ctx.column, std::slice::from_ref(task)) => values,
+        () = ctx.stopped() => return give_back(task),
+    };
+    match values.into_iter().next() {
+        Some(Ok(value)) => finish(task, None, CellState::Completed, Some(value), None),
+        Some(Err(error)) => finish(task, None, CellState::Failed, None, Some(error)),
+        None => finish(task, None, CellState::Failed, None, Some(no_value())),
+    }
+}
+
+/// What a cell says for which a column that calls nobody gave no answer at all.
+pub(crate) fn no_value() -> CellError {
+    cell_error("INTERNAL", "nothing came of this row; report it, then run it again")
 }
 
 /// The wall time of a moment of the recent past.
@@ -117,6 +130,34 @@ pub(crate) fn give_back(task: &Task) -> Ended {
     Ended { report: TaskReport::new(task.row, None, TaskStep::GiveBack), again: None }
 }
 
+/// As [`give_back`], after an attempt.
+pub(crate) fn give_back_made(task: &Task, attempt: Attempt) -> Ended {
+    Ended { report: TaskReport::new(task.row, Some(attempt), TaskStep::GiveBack), again: None }
+}
+
+/// What comes after a call that was refused for its rate past the deadline of its cell; see [`Weather`]. `errors` and
+/// `throttles` count the attempts of the cell.
+pub(crate) fn past_deadline(
+    ctx: &RunContext,
+    task: Task,
+    attempt: Attempt,
+    (errors, throttles): (u32, u32),
+    throttled_since: Option<Timestamp>,
+) -> Ended {
+    let now = ctx.clock.wall();
+    let since = throttled_since.unwrap_or(now);
+    match ctx.weather(throttles, since) {
+        Weather::Storm => give_back_made(&task, attempt),
+        Weather::Calm => {
+            retry(task, attempt, errors, now + limits::THROTTLED_RETRY, throttled_since)
+        }
+        Weather::Alone => {
+            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(now.since(since)));
+            finish(&task, Some(attempt), CellState::Failed, None, Some(error))
+        }
+    }
+}
+
 /// A cell's error, cut to what is kept.
 pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
     let mut message = message.into();
@@ -131,10 +172,10 @@ pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
 }
 
 /// What a cell says that was refused for its rate for too long.
-pub(crate) fn throttled_text(waited: Duration) -> String {
+fn throttled_text(waited: Duration) -> String {
     format!(
-        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
-         cells",
+        "the vendor has refused this call for its rate for {} s, while others came through; see what is special about it, \
+         then retry failed cells",
         waited.as_secs()
     )
 }

@@ -132,10 +132,26 @@ fixed! {
     CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30), "s", OURS;
     /// The longest time-out of one call: LLM calls think for minutes.
     CALL_TIMEOUT_MAX: Duration = Duration::from_secs(600), "s", OURS;
+    /// Time for one call of a language model when the column names none.
+    AI_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120), "s", OURS;
+    /// Tokens that an answer of a language model may take when the column names no number.
+    AI_OUTPUT_TOKENS_DEFAULT: u64 = 1_024, "tokens", OURS;
+    /// The most that a column may name.
+    AI_OUTPUT_TOKENS_MAX: u64 = 1_000_000, "tokens", OURS;
+    /// Bytes of the name of a model.
+    AI_MODEL_BYTES_MAX: usize = 256, "bytes", OURS;
+    /// Bytes of the schema of an answer.
+    AI_SCHEMA_BYTES_MAX: usize = 64 * 1024, "bytes", OURS;
+    /// How deep that schema, and an answer to it, may be nested.
+    AI_SCHEMA_DEPTH_MAX: usize = 32, "levels", OURS;
     /// How long jobs of an integration go on trying a vendor that fails all of them; then the run is paused.
     OUTAGE_MAX: Duration = Duration::from_secs(300), "s", OURS;
     /// How often each of them tries meanwhile.
     OUTAGE_RETRY: Duration = Duration::from_secs(30), "s", OURS;
+    /// How often a call is tried that was refused for its rate past its deadline, while others come through.
+    THROTTLED_RETRY: Duration = Duration::from_secs(60), "s", OURS;
+    /// How often it is refused before its cell fails: then it is the call that is refused, and not the rate.
+    THROTTLES_ALONE_MAX: u32 = 20, "calls", OURS;
     /// How long a claimed task stays ours without renewal. Longer than any pause of a healthy process.
     LEASE: Duration = Duration::from_secs(60), "s", OURS;
     /// How often leases are renewed.
@@ -144,6 +160,8 @@ fixed! {
     CLAIM_TASKS_MAX: usize = 1_000, "tasks", OURS;
     /// Reports written in one group commit at the most.
     COMMIT_REPORTS_MAX: usize = 1_000, "reports", OURS;
+    /// Cells filled without a call that one commit writes at the most.
+    FILL_CELLS_MAX: usize = 10_000, "cells", OURS;
     /// Attempts kept per cell; older ones are dropped.
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Bytes of the line that is kept of what an attempt sent.
@@ -265,6 +283,7 @@ fixed! {
 const _: () = {
     assert!(PAGE_ROWS_DEFAULT <= MCP_PAGE_ROWS_MAX && MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
+    assert!(FILL_CELLS_MAX <= CHANGE_ROWS_MAX, "what one commit fills is told cell by cell");
     assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
@@ -278,6 +297,8 @@ const _: () = {
     assert!(RESPONSE_BODY_BYTES_MAX <= FETCH_REPLY_BYTES_MAX);
     assert!(FETCH_REPLY_BYTES_MAX <= FETCHES_BYTES_MAX, "one reply has room");
     assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+    assert!(AI_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+    assert!(AI_OUTPUT_TOKENS_DEFAULT <= AI_OUTPUT_TOKENS_MAX);
     assert!(DELIVERY_TIMEOUT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
     assert!(DELIVERY_BYTES_MAX <= REQUEST_BODY_BYTES_MAX);
     assert!(SOURCES_MAX <= ITEMS_PER_KIND_MAX);

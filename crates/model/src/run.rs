@@ -19,7 +19,7 @@ pub enum Scope {
     /// Rows whose cell is unknown: what the vendor knows of each is looked up again, by its note. Only for columns of
     /// kind `integration`; of an `http` call nobody can ask.
     Unknown,
-    /// Rows whose cell is completed, but not from what its inputs and its configuration are now.
+    /// Rows whose cell is completed or skipped, but not from what its inputs and its configuration are now.
     Stale,
     /// Rows that a run before this one has come to an end with ([`RunOptions::after`]), and whose cell was made from
     /// something else, or left out because of it.

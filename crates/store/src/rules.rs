@@ -2,15 +2,17 @@
 
 mod columns;
 mod items;
+mod runs;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, Note, RowId, Run,
-    RunId, RunStatus, Scope, SmartKind, TableId, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, FilledCells, Note, RowId,
+    Run, RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
 pub(crate) use columns::*;
 pub(crate) use items::*;
+pub(crate) use runs::*;
 
 use crate::error::{Fault, Result, unreadable};
 
@@ -67,6 +69,43 @@ pub(crate) fn check_reports(count: usize) -> paceline_model::Result<()> {
     Ok(())
 }
 
+/// Refuses filled cells that are too many for one commit, or out of order.
+pub(crate) fn check_filled(filled: &FilledCells) -> paceline_model::Result<()> {
+    let count = filled.cells.len();
+    if count > limits::FILL_CELLS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} filled cells in one commit; at most {} are allowed",
+            limits::FILL_CELLS_MAX
+        )));
+    }
+    let mut before = filled.after;
+    for cell in &filled.cells {
+        if cell.row <= before || cell.row > filled.cursor {
+            return Err(Error::invalid(format!(
+                "the filled cells must ascend by row between {} and {}, and row {} does not",
+                filled.after, filled.cursor, cell.row
+            )));
+        }
+        before = cell.row;
+    }
+    if filled.cursor < filled.after {
+        return Err(Error::invalid("the cursor of a run does not go back"));
+    }
+    Ok(())
+}
+
+/// Refuses to fill cells that were not the run's next ones.
+pub(crate) fn check_cursor(run: RunId, cursor: i64, filled: &FilledCells) -> Result<()> {
+    if cursor != filled.after.0 {
+        return Err(Error::Conflict(format!(
+            "run {run} stands at row {cursor}, not at {}: somebody else has filled its cells; read its next cells again",
+            filled.after
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// Refuses a row that has not one value for each of the columns.
 pub(crate) fn check_width(values: usize, columns: usize) -> Result<()> {
     if values != columns {
@@ -108,27 +147,6 @@ pub(crate) fn check_budget(key: &str, snapshot: &str) -> Result<()> {
 
 pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
-}
-
-/// Refuses a run of a column that cannot be run this way.
-pub(crate) fn check_runnable(column: &Column, new: &NewRun) -> Result<()> {
-    let Some(smart) = &column.smart else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column, so there is nothing to run",
-            column.name
-        ))
-        .into());
-    };
-    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
-        return Err(Error::invalid(format!(
-            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
-             then run the scope all",
-            column.name,
-            smart.kind.as_str()
-        ))
-        .into());
-    }
-    Ok(())
 }
 
 pub(crate) fn table_exists(name: &str) -> Fault {
@@ -242,14 +260,44 @@ pub(crate) fn parse_class(name: &str) -> Result<AttemptClass> {
     AttemptClass::parse(name).ok_or_else(|| unreadable("class of an attempt", name))
 }
 
+/// Refuses more keys than one call may look for.
+pub(crate) fn check_keys(count: usize) -> paceline_model::Result<()> {
+    if count > limits::COMMIT_REPORTS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} keys in one call; at most {} are allowed: ask in parts",
+            limits::COMMIT_REPORTS_MAX
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses to lock cells of a column that has none.
+pub(crate) fn check_lockable(column: &Column) -> Result<()> {
+    if column.smart.is_none() {
+        return Err(Error::invalid(format!(
+            "column {:?} is not a smart column: no run writes to it, so there is nothing to lock",
+            column.name
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// What an attempt adds to the counts of its run.
 pub(crate) fn counts_of(attempt: &Attempt) -> Counts {
-    Counts {
-        calls: u64::from(attempt.sent_at.is_some()),
-        throttled: u64::from(attempt.class == AttemptClass::Throttled),
-        retries: u64::from(attempt.number > 1),
-        ..Counts::default()
-    }
+    let mut counts = Counts::default();
+    count_attempt(&mut counts, attempt);
+    counts
+}
+
+/// Counts one attempt. One that did not leave cost nothing.
+pub(crate) fn count_attempt(counts: &mut Counts, attempt: &Attempt) {
+    let sent = attempt.sent_at.is_some();
+    let cost_micros = if sent { attempt.cost_micros } else { 0 };
+    counts.calls += u64::from(sent);
+    counts.throttled += u64::from(attempt.class == AttemptClass::Throttled);
+    counts.retries += u64::from(attempt.number > 1);
+    counts.cost_micros = counts.cost_micros.saturating_add(cost_micros);
 }
 
 /// Counts one cell that ended.

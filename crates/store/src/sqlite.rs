@@ -2,16 +2,20 @@
 
 mod attempts;
 mod budgets;
+mod cell_writer;
 mod cells;
 mod changes;
 mod claims;
 mod columns;
 mod connection;
 mod deleted;
+mod due;
 mod edit;
 mod filter;
 mod ids;
 mod job;
+mod local;
+mod locks;
 mod notes;
 mod reader;
 mod records;
@@ -20,6 +24,7 @@ mod registry;
 mod rows;
 mod runs;
 mod schema;
+mod spent;
 mod tables;
 mod upsert;
 mod verbs;

@@ -77,11 +77,14 @@ impl Engine {
         Ok(switch.as_deref() != Some(OFF))
     }
 
-    /// From now on changes of this table are looked at; called before a column is told to run by itself.
-    pub(super) async fn watch_changes(&self, table: TableId) -> Result<()> {
-        match self.inner.store.setting(&format!("{SEEN}{table}")).await? {
+    /// From now on the changes of a table are looked at, if any of its columns is told to run by itself.
+    pub(super) async fn watch_told(&self, table: &Table) -> Result<()> {
+        if self.told_to_run(table).is_empty() {
+            return Ok(());
+        }
+        match self.inner.store.setting(&format!("{SEEN}{}", table.id)).await? {
             Some(_) => Ok(()),
-            None => self.forget_changes(table).await,
+            None => self.forget_changes(table.id).await,
         }
     }
 
@@ -126,7 +129,7 @@ impl Engine {
     async fn look_at(&self, table: &Table, told: &[(ColumnId, AutoRun)]) -> Result<()> {
         let seen = self.inner.store.setting(&format!("{SEEN}{}", table.id)).await?;
         let Some(after) = seen.and_then(|seen| seen.parse::<i64>().ok()) else {
-            return self.watch_changes(table.id).await;
+            return self.watch_told(table).await;
         };
         let (changes, _) = self.inner.store.changes_after(table.id, after, CHANGES_MAX).await?;
         let Some(last) = changes.last().map(|change| change.sequence) else { return Ok(()) };
@@ -153,7 +156,9 @@ impl Engine {
             for (column, auto_run) in told {
                 let touched = all.entry(*column).or_default();
                 match &change.kind {
-                    ChangeKind::RowsInserted { first, last } => touched.inserted.push((*first, *last)),
+                    ChangeKind::RowsInserted { first, last } => {
+                        touched.inserted.push((*first, *last))
+                    }
                     _ if *auto_run != AutoRun::OnChange => {}
                     ChangeKind::RowsUpdated { rows } => touched.changed.extend(rows),
                     ChangeKind::Reload => touched.any = true,

@@ -35,8 +35,12 @@ impl Engine {
     /// The field and the remedy.
     pub async fn add_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<Column> {
         let _held = self.inner.schema.lock().await;
-        let column = self.new_smart_column(&self.fresh(table.id).await?, spec)?;
-        Ok(self.inner.store.add_column(table.id, column).await?)
+        let table = &self.fresh(table.id).await?;
+        self.check_graph(table, &spec.name, &Spec::from_json(spec.smart, &spec.config)?)?;
+        let column = self.new_smart_column(table, spec).await?;
+        let column = self.inner.store.add_column(table.id, column).await?;
+        self.watch_told(&self.fresh(table.id).await?).await?;
+        Ok(column)
     }
 
     /// Checks and replaces the configuration or the rate of a smart column; what is `None` stays.
@@ -59,15 +63,24 @@ impl Engine {
             )));
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
-        self.rate(smart.kind, &rate_limit)?;
+        let rate = self.rate(smart.kind, &rate_limit)?;
+        let spec = match &config {
+            None => Spec::from_json(smart.kind, &smart.config)?,
+            Some(config) => Spec::from_json(smart.kind, config)?,
+        };
+        self.check_budget(&rate, &spec).await?;
         let config = match config {
             None => smart.config.clone(),
             Some(config) => {
                 let spec = Spec::from_json(smart.kind, &config)?;
+                self.check_graph(table, &column.name, &spec)?;
+                self.check_spec(&spec, column.kind).await?;
                 self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
             }
         };
-        Ok(self.inner.store.update_smart_column(column.id, config, rate_limit).await?)
+        let column = self.inner.store.update_smart_column(column.id, config, rate_limit).await?;
+        self.watch_told(&self.fresh(table.id).await?).await?;
+        Ok(column)
     }
 
     /// The configuration of a smart column as a person or program may see it.
@@ -92,11 +105,10 @@ impl Engine {
             SmartKind::Integration => integration::rate(json, ceilings)?,
             _ => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
         };
-        if rate.budget.is_some() {
-            let problem = "budgets that columns share are not available yet; leave the field out";
-            return Err(Error::config("rate_limit.budget", problem));
+        // Of the others nobody knows how many tokens a call takes.
+        if kind != SmartKind::Ai {
+            HttpColumn::check_rate(&rate)?;
         }
-        HttpColumn::check_rate(&rate)?;
         Ok(rate)
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use paceline_governor::{Limit, PlanRequest, Rate};
 use paceline_model::{
-    CellState, Column, DueQuery, Fingerprint, NewRun, RowId, RunOptions, Scope, Table, Task, TaskReport,
-    TaskStep, limits,
+    CellState, Column, DueQuery, Fingerprint, NewRun, RowId, RunOptions, Scope, Table, Task,
+    TaskReport, TaskStep, limits,
 };
 
 use super::{Engine, smart_column};
@@ -72,11 +72,12 @@ impl Engine {
         options: &RunOptions,
     ) -> Result<Plan> {
         let (column, smart) = smart_column(table, column)?;
-        let (spec, bound, triage) = self.bound(table, column, smart, scope)?;
+        let (spec, bound, triage) = self.bound(table, column, smart, scope).await?;
         let rate = self.rate(smart.kind, &smart.rate_limit)?;
         let calls_anybody = !matches!(bound, Bound::Local(_));
         let price = spec.common.price;
-        let survey = self.survey(table, column, (scope, options), (&triage, calls_anybody), u64::MAX);
+        let survey =
+            self.survey(table, column, (scope, options), (&triage, calls_anybody), u64::MAX);
         let Survey { mut plan, digest, .. } = survey.await?;
         plan.cost_micros = price.map(|price| cost(price, plan.calls));
         if plan.calls > 0 {
@@ -101,7 +102,7 @@ impl Engine {
         calls_max: u64,
     ) -> Result<()> {
         let (column, smart) = smart_column(table, column)?;
-        let (_, bound, triage) = self.bound(table, column, smart, scope)?;
+        let (_, bound, triage) = self.bound(table, column, smart, scope).await?;
         if matches!(bound, Bound::Local(_)) {
             return Ok(());
         }
@@ -117,7 +118,9 @@ impl Engine {
         let at = token.split('.').next().and_then(|at| i64::from_str_radix(at, 16).ok());
         let at = at.ok_or_else(|| outdated("it is not one of this server's plans"))?;
         if self.token(&survey.digest, at).await? != token {
-            return Err(outdated("rows, cells, the column or what was asked for have changed since"));
+            return Err(outdated(
+                "rows, cells, the column or what was asked for have changed since",
+            ));
         }
         let age = self.inner.clock.wall().as_micros().saturating_sub(at);
         if !(0..=limits::PLAN_LIFETIME.as_micros() as i64).contains(&age) {
@@ -170,8 +173,11 @@ impl Engine {
         survey: &mut Survey,
         work: &[(Task, Fingerprint)],
     ) -> Result<HashSet<[u8; 16]>> {
-        let keys: Vec<[u8; 16]> =
-            work.iter().filter_map(|(_, print)| print.key).filter(|key| !survey.keys.contains(key)).collect();
+        let keys: Vec<[u8; 16]> = work
+            .iter()
+            .filter_map(|(_, print)| print.key)
+            .filter(|key| !survey.keys.contains(key))
+            .collect();
         if keys.is_empty() {
             return Ok(HashSet::new());
         }

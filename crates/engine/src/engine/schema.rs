@@ -54,6 +54,7 @@ impl Engine {
                 ColumnSpec::Smart(spec) => {
                     let column = self
                         .new_smart_column(&draft, spec)
+                        .await
                         .map_err(|error| Error::InColumn { index, error: Box::new(error) })?;
                     draft.columns.push(drafted(index, &column));
                     column
@@ -61,17 +62,26 @@ impl Engine {
             };
             made.push(column);
         }
+        self.check_depths(&draft)?;
         let table = NewTable { name: draft.name, description: draft.description, columns: made };
-        Ok(self.inner.store.create_table(table).await?)
+        let table = self.inner.store.create_table(table).await?;
+        self.watch_told(&table).await?;
+        Ok(table)
     }
 
     /// A smart column checked against its table, its secrets sealed.
-    pub(super) fn new_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<NewColumn> {
-        self.rate(spec.smart, &spec.rate_limit)?;
+    pub(super) async fn new_smart_column(
+        &self,
+        table: &Table,
+        spec: SmartSpec,
+    ) -> Result<NewColumn> {
+        let rate = self.rate(spec.smart, &spec.rate_limit)?;
         if spec.smart == SmartKind::Integration {
             IntegrationColumn::check_type(spec.kind)?;
         }
         let config = Spec::from_json(spec.smart, &spec.config)?;
+        self.check_spec(&config, spec.kind).await?;
+        self.check_budget(&rate, &config).await?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;
         Ok(NewColumn {
@@ -96,11 +106,11 @@ impl Engine {
         spec: Spec,
         place: &str,
     ) -> Result<Json> {
-        spec.inputs(table, name, &self.inner.config.outbound)?;
+        spec.needs(table, name, &self.inner.config.outbound)?;
         Ok(spec.sealed(self.inner.config.sealer.as_ref(), place)?.to_json())
     }
 
-    /// The smart columns of a table that need the values of a column.
+    /// The smart columns of a table that need a column: its values, or that it is done first.
     ///
     /// # Errors
     /// A conflict if one of them cannot be read.
@@ -108,10 +118,10 @@ impl Engine {
         let mut users = Vec::new();
         for other in table.columns.iter().filter(|other| other.id != column) {
             let Some(smart) = &other.smart else { continue };
-            let inputs = self
+            let needs = self
                 .opened(table, other, smart)
-                .and_then(|spec| spec.inputs(table, &other.name, &self.inner.config.outbound));
-            if inputs.map_err(|error| unusable(other, &error))?.contains(&column) {
+                .and_then(|spec| spec.needs(table, &other.name, &self.inner.config.outbound));
+            if needs.map_err(|error| unusable(other, &error))?.contains(&column) {
                 users.push(other);
             }
         }
@@ -156,16 +166,15 @@ impl Engine {
             let Some(smart) = &other.smart else { continue };
             let opened =
                 self.opened(table, other, smart).map_err(|error| unusable(other, &error))?;
-            let before = opened
-                .inputs(table, &other.name, guard)
-                .map_err(|error| unusable(other, &error))?;
+            let before =
+                opened.needs(table, &other.name, guard).map_err(|error| unusable(other, &error))?;
             let is_own = other.id == column.id;
             let (spec, own_name) = if is_own {
                 (opened, name)
             } else {
                 (opened.renamed(table, &other.name, column.id, name)?, other.name.as_str())
             };
-            if spec.inputs(&after, own_name, guard).ok() != Some(before.clone()) {
+            if spec.needs(&after, own_name, guard).ok() != Some(before.clone()) {
                 let message = format!(
                     "with that name, a template of the smart column {} would mean another column",
                     other.name

@@ -1,19 +1,29 @@
 //! The configuration of a smart column of any kind: read, bound, renamed, sealed, opened, masked. And where its secrets
 //! are sealed for, which a new name must not change.
 
-use paceline_model::{Column, ColumnId, SmartColumn, SmartKind, Table, Template};
+use paceline_hex::Options;
+use paceline_model::{
+    Column, ColumnId, ColumnType, SmartColumn, SmartKind, Store, Table, Template,
+};
 use serde_json::Value as Json;
 
 use super::Engine;
 use crate::common::Common;
+use crate::kind::ai::provider;
 use crate::kind::{self, Bound, KindSpec};
 use crate::labels::{Labels, template_error};
-use crate::{Error, OutboundGuard, Result, Sealer};
+use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
 
 /// See the module.
 pub(super) struct Spec {
     pub(super) common: Common,
     kind: Box<dyn KindSpec>,
+}
+
+/// By what a vendor knows whose calls it gets.
+pub(super) struct Credential {
+    pub(super) host: String,
+    pub(super) secret: String,
 }
 
 impl Clone for Spec {
@@ -25,7 +35,7 @@ impl Clone for Spec {
 impl Spec {
     pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
         let (common, config) = Common::split(config)?;
-        Ok(Self { common, kind: kind::read(kind, &config)? })
+        Ok(Self { common, kind: kind::read(kind, &config).map_err(Common::meant)? })
     }
 
     pub(super) fn to_json(&self) -> Json {
@@ -37,17 +47,62 @@ impl Spec {
         self.kind.bind(table, own, guard)
     }
 
-    /// Checks it against a table; answers the columns whose values it needs, ascending.
-    pub(super) fn inputs(
+    /// Whom it calls and as whom, if there is a secret; secrets must be open.
+    pub(super) fn credential(&self) -> Option<Credential> {
+        let called = self.kind.calls()?;
+        Some(Credential { host: called.host, secret: called.secret? })
+    }
+
+    /// The host that it calls, if that is the same for every row.
+    pub(super) fn host(&self) -> Option<String> {
+        Some(self.kind.calls()?.host)
+    }
+
+    /// The settings of a column of Hex.
+    pub(super) fn hex_options(&self) -> Result<Options> {
+        IntegrationSpec::from_json(&self.kind.to_json())?.options()
+    }
+
+    /// What one call costs, in millionths.
+    pub(super) fn price_micros(&self) -> u64 {
+        (self.common.price.unwrap_or_default() * 1e6).round() as u64
+    }
+
+    /// Checks it against a table; answers the columns that must be done with a row before it, ascending.
+    pub(super) fn needs(
         &self,
         table: &Table,
         own: &str,
         guard: &OutboundGuard,
     ) -> Result<Vec<ColumnId>> {
-        let mut inputs = self.bind(table, own, guard)?.inputs().to_vec();
-        inputs.sort_unstable();
-        inputs.dedup();
-        Ok(inputs)
+        let mut needs = self.bind(table, own, guard)?.inputs().to_vec();
+        needs.extend(self.common.bind(table, own)?.columns());
+        needs.sort_unstable();
+        needs.dedup();
+        Ok(needs)
+    }
+
+    /// Its own work's configuration as text, whatever its columns are called: a column's new name moves nothing. `bound`
+    /// is what it binds to.
+    pub(super) fn identity(
+        &self,
+        table: &Table,
+        own: &str,
+        guard: &OutboundGuard,
+        bound: &Bound,
+    ) -> String {
+        // Begins as no name of a user's does.
+        let lasting = |column: ColumnId| format!("_ht_column_{column}");
+        let renamed = bound.inputs().iter().try_fold(self.kind.boxed(), |kind, column| {
+            renamed(kind, table, own, *column, &lasting(*column))
+        });
+        let mut lastingly = table.clone();
+        for column in lastingly.columns.iter_mut().filter(|column| column.name != own) {
+            column.name = lasting(column.id);
+            column.title = None;
+        }
+        let as_text = renamed.and_then(|kind| kind.bind(&lastingly, own, guard));
+        as_text.map_or_else(|_| bound.identity(), |bound| bound.identity())
     }
 
     /// With every reference to `column` under its `new` name; secrets must be open.
@@ -58,14 +113,8 @@ impl Spec {
         column: ColumnId,
         new: &str,
     ) -> Result<Self> {
-        let labels = Labels::of(table, own);
-        let its: Vec<usize> =
-            (0..labels.columns.len()).filter(|at| labels.columns[*at] == column).collect();
-        let rename = |text: &str| {
-            Template::renamed(text, &labels.names, &its, new)
-                .map_err(|error| template_error("config", &error))
-        };
-        Ok(Self { kind: self.kind.renamed(&rename)?, ..self })
+        let common = self.common.renamed(table, own, column, new)?;
+        Ok(Self { common, kind: renamed(self.kind, table, own, column, new)? })
     }
 
     pub(super) fn sealed(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
@@ -76,12 +125,44 @@ impl Spec {
         Ok(Self { kind: self.kind.opened(sealer, place)?, ..self })
     }
 
+    /// With the stored AI provider that it needs, if it needs one.
+    pub(super) async fn provided(self, store: &dyn Store, sealer: Option<&Sealer>) -> Result<Self> {
+        let Some(name) = self.kind.wants_provider().map(str::to_owned) else { return Ok(self) };
+        let found = provider::stored(store, sealer, &name).await?;
+        Ok(Self { kind: self.kind.provided(found), ..self })
+    }
+
     pub(super) fn masked(self) -> Self {
         Self { kind: self.kind.masked(), ..self }
     }
 }
 
+/// With every reference to `column` under its `new` name.
+fn renamed(
+    kind: Box<dyn KindSpec>,
+    table: &Table,
+    own: &str,
+    column: ColumnId,
+    new: &str,
+) -> Result<Box<dyn KindSpec>> {
+    let labels = Labels::of(table, own);
+    let its: Vec<usize> =
+        (0..labels.columns.len()).filter(|at| labels.columns[*at] == column).collect();
+    let rename = |text: &str| {
+        Template::renamed(text, &labels.names, &its, new)
+            .map_err(|error| template_error("config", &error))
+    };
+    kind.renamed(&rename)
+}
+
 impl Engine {
+    /// Checks what only the column's type and the stored providers tell.
+    pub(super) async fn check_spec(&self, spec: &Spec, kind: ColumnType) -> Result<()> {
+        spec.kind.check_type(kind)?;
+        let sealer = self.inner.config.sealer.as_ref();
+        spec.clone().provided(self.inner.store.as_ref(), sealer).await.map(drop)
+    }
+
     /// The configuration of a column as it is in the store, with its secrets opened.
     pub(super) fn opened(
         &self,

@@ -12,7 +12,7 @@ use super::host::{StoreHost, attempt, class_of};
 use super::troubles::Troubles;
 use super::{IntegrationColumn, Memories};
 use crate::runner::{RunContext, Stop};
-use crate::task::{Ended, cell_error, finish, retry, throttled_text};
+use crate::task::{Ended, cell_error, finish, past_deadline, retry};
 
 /// Candidates that an unknown cell names.
 const CANDIDATES_SHOWN: usize = 3;
@@ -69,11 +69,13 @@ pub(crate) async fn work(ctx: &RunContext, hex: &HexWork, task: Task) -> Option<
     let host = StoreHost::new(ctx, &task, note.as_ref());
     let mut end = hex.session.perform(&job, note, &host).await;
     if host.is_lost() {
+        host.settle(end.post.as_ref());
         return None;
     }
     if host.takes_recorded() {
         end.post = None;
     }
+    host.settle(end.post.as_ref());
     if let Some(started) = host.started_at() {
         ctx.progress.called(ctx.clock.now() - started);
     }
@@ -96,6 +98,9 @@ fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end:
     let made = |post| attempt(ctx, attempts + 1, post, error.clone());
     let made: Option<Attempt> = end.post.as_ref().map(made);
     hex.troubles().tried(task.row, &end.kind, ctx.clock.now());
+    if matches!(end.kind, EndKind::Completed(_) | EndKind::Failed { .. }) {
+        ctx.came_through();
+    }
     match end.kind {
         EndKind::Completed(run) => match value(ctx, &run) {
             Ok(value) => finish(&task, made, CellState::Completed, Some(value), None),
@@ -141,7 +146,9 @@ fn again(
     let throttled_since = (throttles > 0).then(|| task.throttled_since.unwrap_or(now));
     let throttled_for = throttled_since.map(|since| now.since(since)).unwrap_or_default();
     let history = TaskHistory { errors, throttles, throttled_for };
+    let throttled = outcome.class == OutcomeClass::Throttled;
     match hex.session.next_try(&outcome, history) {
+        Next::RetryAfter(_) if throttled && ctx.refused() => given_back(&task, Some(made)),
         Next::RetryAfter(wait) => retry(task, made, errors, now + wait, throttled_since),
         Next::GiveUp => match outage_since.filter(|_| outcome.class == OutcomeClass::Transient) {
             None => finish(&task, Some(made), CellState::Failed, None, error),
@@ -155,10 +162,7 @@ fn again(
                 given_back(&task, Some(made))
             }
         },
-        Next::Deadline => {
-            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(throttled_for));
-            finish(&task, Some(made), CellState::Failed, None, Some(error))
-        }
+        Next::Deadline => past_deadline(ctx, task, made, (errors, throttles), throttled_since),
     }
 }
 

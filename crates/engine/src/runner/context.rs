@@ -1,16 +1,23 @@
 //! What the parts of a run share, and why it stops.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use paceline_clock::Clock;
-use paceline_governor::{Budget, Trip};
+use paceline_governor::Trip;
 use paceline_model::{CellError, Column, Lease, RunId, Store, limits};
 use tokio::sync::{Semaphore, watch};
 
 use super::queue::TaskQueue;
+use super::storm::Storm;
+use super::{Flights, Reported};
+use crate::CapReached;
+use crate::gate::GateSwitch;
+use crate::ledger::Ledger;
 use crate::progress::ProgressState;
 use crate::tally::Tally;
 use crate::task::Work;
+use crate::triage::Triage;
 
 /// Tasks claimed at once at the least: a claim costs a transaction.
 const CLAIM_TASKS_MIN: usize = 256;
@@ -28,8 +35,17 @@ pub enum Stop {
     Breaker(Trip),
     /// The vendor refuses the credential, and this is what it says.
     Credentials(String),
+    /// No row can work until a person has done something at the vendor or to the column, and this is what the vendor says.
+    Configuration(String),
     /// No job could be started, or found not to be startable, for [`limits::OUTAGE_MAX`].
     Outage,
+    /// The vendor has refused every call for its rate, for so long.
+    Throttled {
+        /// Since the first refusal after the last success.
+        waited: Duration,
+    },
+    /// A cap allows no further call.
+    Cap(CapReached),
     /// The store failed for good.
     Store(String),
 }
@@ -40,10 +56,23 @@ pub(crate) struct RunContext {
     pub(crate) clock: Clock,
     pub(crate) run: RunId,
     pub(crate) column: Column,
+    /// Runs that a row must be done with first.
+    pub(crate) after: Vec<RunId>,
+    /// Says whether anything is done for a task.
+    pub(crate) triage: Triage,
     /// What is done for a task.
     pub(crate) work: Work,
-    /// The column's own.
-    pub(crate) budget: Budget,
+    pub(crate) flights: Flights,
+    /// Tells the other runs of the table that this one has come further.
+    pub(crate) reported: Reported,
+    /// What its calls pass.
+    pub(crate) gate: Arc<GateSwitch>,
+    /// What its calls are charged to.
+    pub(crate) ledger: Ledger,
+    /// How long the vendor may refuse every call for its rate before the run pauses.
+    pub(crate) throttle_deadline: Duration,
+    /// Whether the rate names that deadline: then no wait that the vendor asks for is longer.
+    pub(crate) deadline_is_set: bool,
     pub(crate) lease: Lease,
     pub(crate) concurrent_max: usize,
     pub(crate) progress: Arc<ProgressState>,
@@ -58,6 +87,7 @@ pub(crate) struct Control {
     stop: watch::Sender<Option<Stop>>,
     last_error: Mutex<Option<CellError>>,
     pub(super) queue: TaskQueue,
+    pub(super) storm: Storm,
 }
 
 impl Control {
@@ -68,6 +98,7 @@ impl Control {
             stop: watch::Sender::new(None),
             last_error: Mutex::new(None),
             queue: TaskQueue::default(),
+            storm: Storm::default(),
         }
     }
 }
@@ -130,11 +161,20 @@ impl RunContext {
             Stop::Credentials(error) => Some(format!(
                 "credentials: {error}. No cell has failed for it; renew the token, then resume"
             )),
+            Stop::Configuration(error) => Some(format!(
+                "configuration: {error}. No cell has failed for it; mend the cause, then resume"
+            )),
             Stop::Outage => Some(format!(
                 "outage: for {} min no job got as far as being started{last}. No cell has failed for it; resume when the \
                  vendor answers again",
                 limits::OUTAGE_MAX.as_secs() / 60
             )),
+            Stop::Throttled { waited } => Some(format!(
+                "throttled: the vendor has refused every call for its rate for {} s{last}. No cell has failed for it; lower the \
+                 rate or wait, then resume",
+                waited.as_secs()
+            )),
+            Stop::Cap(reached) => Some(format!("cap: {reached}")),
             Stop::Store(error) => Some(format!("store: {error}. Mend the cause, then resume")),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
 use paceline_model::{Attempt, CellState, ColumnId, Task};
 
-use super::{Ended, cell_error, finish, give_back, retry, throttled_text, wall_at};
+use super::{Ended, cell_error, finish, give_back, give_back_made, past_deadline, retry, wall_at};
 use crate::kind::Call;
 use crate::runner::{RunContext, Stop};
 use crate::{Provider, Request};
@@ -56,7 +56,7 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
     // The permit is asked for first: mostly it is there at once, and then the stop signal costs nothing.
     let permit = tokio::select! {
         biased;
-        permit = ctx.budget.acquire() => permit,
+        permit = ctx.gate.acquire(http.call.tokens(&request)) => permit,
         () = ctx.stopped() => return Some(give_back(&task)),
     };
     let permit = match permit {
@@ -65,25 +65,42 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
             ctx.stop(Stop::Breaker(trip));
             return Some(give_back(&task));
         }
+        Err(refused @ Refused::NeverFits { .. }) => {
+            let error = cell_error("TOO_MANY_TOKENS", refused.to_string());
+            return Some(finish(&task, None, CellState::Failed, None, Some(error)));
+        }
         Err(_) => return Some(give_back(&task)),
     };
     if ctx.is_stopped() {
         permit.not_sent(None);
         return Some(give_back(&task));
     }
+    if let Err(reached) = ctx.ledger.reserve() {
+        permit.not_sent(None);
+        ctx.stop(Stop::Cap(reached));
+        return Some(give_back(&task));
+    }
     if http.records_intents {
         match ctx.store.record_intents(ctx.run, ctx.lease.token, &[task.row]).await {
             Ok(held) if held.contains(&task.row) => {}
             Ok(_) => {
+                ctx.ledger.release();
                 permit.not_sent(None);
                 return None;
             }
             Err(error) => {
+                ctx.ledger.release();
                 permit.not_sent(None);
                 ctx.stop(Stop::Store(error.to_string()));
                 return Some(give_back(&task));
             }
         }
+    }
+    if ctx.is_stopped() {
+        // Somebody stopped the run while the intent was written down: nothing leaves any more.
+        ctx.ledger.release();
+        permit.not_sent(None);
+        return Some(give_back(&task));
     }
     Some(call(ctx, http, task, request, permit).await)
 }
@@ -105,6 +122,10 @@ async fn call(
         ctx.progress.called(head - sent);
     }
     events.end(&verdict);
+    let is_charged = sent.is_some() && verdict.arrived;
+    if !is_charged {
+        ctx.ledger.release();
+    }
     if let Some(error) = &verdict.error {
         ctx.note_error(error);
     }
@@ -112,8 +133,13 @@ async fn call(
         sent_at: sent.filter(|_| verdict.arrived).map(|sent| wall_at(&ctx.clock, sent)),
         status: verdict.status,
         error: verdict.error.clone(),
+        cost_micros: if is_charged { ctx.ledger.price_micros() } else { 0 },
         ..Attempt::new(task.attempts + 1, class_of(&verdict), wall_at(&ctx.clock, head))
     };
+    if let (true, Some(error)) = (verdict.stops, &verdict.error) {
+        ctx.stop(Stop::Configuration(error.message.clone()));
+        return give_back_made(&task, attempt);
+    }
     next_step(ctx, http, task, attempt, verdict)
 }
 
@@ -125,6 +151,9 @@ fn next_step(
     attempt: Attempt,
     verdict: Verdict,
 ) -> Ended {
+    if matches!(verdict.outcome.class, OutcomeClass::Success | OutcomeClass::RowCaused) {
+        ctx.came_through();
+    }
     if let Some(value) = verdict.value {
         return finish(&task, Some(attempt), CellState::Completed, Some(value), None);
     }
@@ -141,11 +170,12 @@ fn next_step(
         throttled_for: throttled_since.map(|since| now.since(since)).unwrap_or_default(),
     };
     match http.policy.next(&verdict.outcome, history) {
+        // The run pauses, and no cell is to blame.
+        Next::RetryAfter(_) if throttled && ctx.refused() => give_back_made(&task, attempt),
         Next::RetryAfter(wait) => retry(task, attempt, errors, now + wait, throttled_since),
         Next::GiveUp => finish(&task, Some(attempt), CellState::Failed, None, verdict.error),
         Next::Deadline => {
-            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(history.throttled_for));
-            finish(&task, Some(attempt), CellState::Failed, None, Some(error))
+            past_deadline(ctx, task, attempt, (errors, history.throttles), throttled_since)
         }
     }
 }

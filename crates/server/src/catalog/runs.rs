@@ -25,7 +25,8 @@ const SCOPE: Field = Field::body(
 )
 .optional();
 const FIRST: Field =
-    Field::body("first", Kind::Whole { min: 1, max: u32::MAX as u64 }, "at most so many cells").optional();
+    Field::body("first", Kind::Whole { min: 1, max: u32::MAX as u64 }, "at most so many cells")
+        .optional();
 const WHERE: Field = Field::body("where", Kind::Any, "only rows that pass this filter").optional();
 const MAX_CALLS: Field = Field::body(
     "max_calls",
@@ -49,10 +50,25 @@ const OPERATIONS: &[Operation] = &[
         scope: Write,
         default_tool: true,
         fields: &[
-            TABLE, COLUMN, SCOPE, FIRST, WHERE, MAX_CALLS, MAX_COST,
-            Field::body("dependents", Kind::Flag, "the columns too that are computed from this one, in the same rows")
-                .optional(),
-            Field::body("plan", NAME, "the token of plan_run; needed where many calls would be made").optional(),
+            TABLE,
+            COLUMN,
+            SCOPE,
+            FIRST,
+            WHERE,
+            MAX_CALLS,
+            MAX_COST,
+            Field::body(
+                "dependents",
+                Kind::Flag,
+                "the columns too that are computed from this one, in the same rows",
+            )
+            .optional(),
+            Field::body(
+                "plan",
+                NAME,
+                "the token of plan_run; needed where many calls would be made",
+            )
+            .optional(),
         ],
         run: |ask| ask.of(runs::start),
     },
@@ -117,10 +133,18 @@ const OPERATIONS: &[Operation] = &[
         name: "resume_run",
         verb: Verb::Post,
         path: "/api/runs/{run}/resume",
-        summary: "Let a paused run go on where it stood",
+        summary: "Let a paused run go on where it stood, with other caps if it has reached one",
         scope: Write,
         default_tool: false,
-        fields: &[RUN],
+        fields: &[
+            RUN,
+            Field::body(
+                "caps",
+                Kind::Object,
+                "in place of the old ones, as in {\"calls\": 1000, \"cost_micros\": 500000}",
+            )
+            .optional(),
+        ],
         run: |ask| ask.of(runs::resume),
     },
     Operation {

@@ -109,6 +109,7 @@ pub(super) async fn delete_column(db: &Db, column: ColumnId) -> Result<()> {
     runs::hold_all(db, &[column]).await?;
     let table = schema::hold(db, found.table, "ACCESS EXCLUSIVE").await?;
     let found = existing(db, column).await?;
+    runs::check_none_looks_at(db, found.table, column, &found.name).await?;
     rules::check_not_last(&found, columns(db, found.table).await?.len())?;
     schema::drop_column(db, &table, &found.name).await?;
     forget(db, &[column]).await?;
@@ -124,6 +125,7 @@ pub(super) async fn forget(db: &Db, columns: &[ColumnId]) -> Result<()> {
         "_ht_attempts WHERE column_id = ANY ($1)",
         "_ht_notes WHERE column_id = ANY ($1)",
         "_ht_calls WHERE column_id = ANY ($1)",
+        "_ht_spent WHERE column_id = ANY ($1)",
         "_ht_budgets WHERE split_part(key, ':', 1) = 'column' \
          AND split_part(key, ':', 2) = ANY ($1::text[])",
         "_ht_runs WHERE column_id = ANY ($1)",

@@ -3,16 +3,18 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
-    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
-    TableChange, TableId, TaskReport, Upserted, Value, limits,
+    Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
+    DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
+    Note, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
+    SentRecord, Spent, Store, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
+    limits,
 };
 
 use super::{
-    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, notes,
-    records, recovery, registry, rows, runs, tables, upsert,
+    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, due, edit, local,
+    locks, notes, records, recovery, registry, rows, runs, spent, tables, upsert,
 };
+use crate::due::Walk;
 use crate::rules;
 
 #[async_trait]
@@ -199,15 +201,28 @@ impl Store for PostgresStore {
             // One step looks at a bounded stretch of the table, so that a run over a million filled cells lets other
             // writers through between the steps.
             let inputs = inputs.to_vec();
-            let claim =
+            let step =
                 self.write(move |db| async move {
                     claims::claim_tasks(&db, run, &inputs, lease, max).await
                 })
                 .await?;
-            if !claim.tasks.is_empty() || claim.exhausted || max == 0 {
-                return Ok(claim);
+            if !step.again {
+                return Ok(step.claim);
             }
         }
+    }
+
+    async fn due_cells(&self, query: &DueQuery, inputs: &[ColumnId]) -> Result<Vec<Task>> {
+        rules::check_due(query.max)?;
+        let mut walk = Walk::new(query);
+        while let Some(max) = walk.next() {
+            let (new, cursor, inputs) = (walk.new.clone(), walk.cursor, inputs.to_vec());
+            let stretch = self
+                .read(move |db| async move { due::due_cells(&db, new, &inputs, cursor, max).await })
+                .await?;
+            walk.take(stretch);
+        }
+        Ok(walk.found())
     }
 
     async fn renew_leases(&self, lease: Lease) -> Result<u64> {
@@ -255,9 +270,56 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()> {
-        self.write(move |db| async move { notes::fail_unknown(&db, column, row, &error).await })
+    async fn settle_unknown(&self, column: ColumnId, row: RowId, word: CellWord) -> Result<()> {
+        self.write(move |db| async move { notes::settle_unknown(&db, column, row, &word).await })
             .await
+    }
+
+    async fn lock_cells(&self, column: ColumnId, filter: Filter, locked: bool) -> Result<u64> {
+        self.write(move |db| async move { locks::lock_cells(&db, column, &filter, locked).await })
+            .await
+    }
+
+    async fn reusable_values(
+        &self,
+        column: ColumnId,
+        keys: &[[u8; 16]],
+    ) -> Result<Vec<Option<Value>>> {
+        rules::check_keys(keys.len())?;
+        let keys = keys.to_vec();
+        self.read(move |db| async move { cells::reusable_values(&db, column, &keys).await }).await
+    }
+
+    async fn next_cells(
+        &self,
+        run: RunId,
+        inputs: &[ColumnId],
+        after: Option<RowId>,
+        max: usize,
+    ) -> Result<NextCells> {
+        let max = max.clamp(1, limits::FILL_CELLS_MAX);
+        let (mut from, mut after) = (None, after);
+        loop {
+            let inputs = inputs.to_vec();
+            let next = self.write(move |db| async move {
+                local::next_cells(&db, run, &inputs, after, max).await
+            });
+            let next = next.await?;
+            let first = *from.get_or_insert(next.after);
+            if !next.tasks.is_empty() || next.exhausted {
+                return Ok(NextCells { after: first, ..next });
+            }
+            after = Some(next.cursor);
+        }
+    }
+
+    async fn fill_cells(&self, run: RunId, filled: FilledCells) -> Result<Run> {
+        rules::check_filled(&filled)?;
+        self.write(move |db| async move { local::fill_cells(&db, run, &filled).await }).await
+    }
+
+    async fn spent(&self, column: ColumnId, at: Timestamp) -> Result<Spent> {
+        self.read(move |db| async move { spent::spent(&db, column, at).await }).await
     }
 
     async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {

@@ -3,16 +3,16 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    CellError, CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId,
-    SmartKind, TableId, TaskReport, TaskStep, Value,
+    CellState, ColumnId, NoteStep, Run, RunId, SmartKind, TableId, TaskReport, TaskStep,
 };
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
 use super::attempts::Keeper;
+use super::cell_writer::CellWriter;
 use super::connection::Db;
-use super::schema::{Place, places, quote};
-use super::{changes, notes, runs};
-use crate::codec::{encode, encode_error};
+use super::schema::{Place, places};
+use super::{notes, runs};
+use crate::end::End;
 use crate::error::Result;
 use crate::rules;
 
@@ -38,10 +38,10 @@ pub(super) struct Target {
     pub(super) run: RunId,
     pub(super) table: TableId,
     pub(super) column: ColumnId,
-    place: Place,
-    table_name: String,
+    pub(super) place: Place,
+    pub(super) table_name: String,
     /// Of the column's config, now.
-    version: i64,
+    pub(super) version: i64,
     /// Whether its cells may have notes.
     pub(super) noted: bool,
 }
@@ -55,91 +55,25 @@ impl Target {
             .conn
             .prepare_cached(
                 "-- paceline: record\n\
-                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind = ?2, t.name \
+                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind, t.name \
                  FROM _ht_runs AS r JOIN _ht_columns AS c ON c.id = r.column_id \
                  JOIN _ht_tables AS t ON t.id = r.table_id WHERE r.id = ?1",
             )?
-            .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
+            .query_row([run.0], |row| {
                 Ok((
                     TableId(row.get(0)?),
                     ColumnId(row.get(1)?),
                     row.get(2)?,
-                    row.get(3)?,
+                    row.get::<_, Option<String>>(3)?,
                     row.get(4)?,
                 ))
             })
             .optional()?;
-        let (table, column, version, noted, table_name) =
+        let (table, column, version, kind, table_name) =
             found.ok_or_else(|| rules::missing_run(run))?;
+        let noted = kind.as_deref().and_then(SmartKind::parse).is_some_and(SmartKind::has_notes);
         let place = places(db, table, &[column])?.pop().ok_or_else(|| rules::missing_run(run))?;
         Ok(Self { run, table, column, place, table_name, version, noted })
-    }
-}
-
-/// Finishes cells of one column: value, record, count, and at the end one change.
-pub(super) struct CellWriter<'c> {
-    value: CachedStatement<'c>,
-    record: CachedStatement<'c>,
-    pub(super) counts: Counts,
-    rows: Vec<RowId>,
-}
-
-impl<'c> CellWriter<'c> {
-    pub(super) fn begin(db: &Db<'c>, target: &Target) -> Result<Self> {
-        let value = db.conn.prepare_cached(&format!(
-            "-- paceline: record\nUPDATE {} SET {} = ?2, _ht_updated_at = ?3 WHERE _ht_id = ?1",
-            quote(&target.table_name),
-            quote(&target.place.name)
-        ))?;
-        let record = db.conn.prepare_cached(
-            "-- paceline: record\nINSERT INTO _ht_cells (column_id, row_id, state, error_code, \
-             error_message, version, run_id, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-             ON CONFLICT (column_id, row_id) DO UPDATE SET state = excluded.state, \
-             error_code = excluded.error_code, error_message = excluded.error_message, \
-             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at",
-        )?;
-        Ok(Self { value, record, counts: Counts::default(), rows: Vec::new() })
-    }
-
-    pub(super) fn finish_cell(
-        &mut self,
-        db: &Db<'_>,
-        target: &Target,
-        row: RowId,
-        (state, value, error): (CellState, Option<&Value>, Option<&CellError>),
-    ) -> Result<()> {
-        if let Some(value) = value {
-            let encoded = encode(target.place.kind, value).map_err(|error| {
-                Error::invalid(format!("row {row}, column {:?}: {error}", target.place.name))
-            })?;
-            self.value.execute(params![row.0, encoded, db.now.as_micros()])?;
-        }
-        let (code, message) = encode_error(error);
-        self.record.execute(params![
-            target.column.0,
-            row.0,
-            state.as_str(),
-            code,
-            message,
-            target.version,
-            target.run.0,
-            db.now.as_micros(),
-        ])?;
-        rules::count_end(&mut self.counts, state);
-        self.rows.push(row);
-        Ok(())
-    }
-
-    /// Writes the counts and the change.
-    pub(super) fn finish(self, db: &Db<'_>, target: &Target) -> Result<()> {
-        if self.counts != Counts::default() {
-            runs::add_counts(db, target.run, &self.counts)?;
-        }
-        if !self.rows.is_empty() {
-            let kind = ChangeKind::Cells { column: target.column, rows: self.rows };
-            changes::write(db, target.table, &kind)?;
-        }
-        Ok(())
     }
 }
 
@@ -153,6 +87,8 @@ struct Batch<'c, 't> {
     end: CachedStatement<'c>,
     retry: CachedStatement<'c>,
     give_back: CachedStatement<'c>,
+    /// How many cells were not due after all.
+    left: u64,
 }
 
 impl<'c, 't> Batch<'c, 't> {
@@ -175,6 +111,7 @@ impl<'c, 't> Batch<'c, 't> {
                 "-- paceline: record\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), owner = NULL, \
                  intent_at = NULL WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
             )?,
+            left: 0,
         })
     }
 
@@ -186,16 +123,12 @@ impl<'c, 't> Batch<'c, 't> {
         if !held {
             return Ok(());
         }
+        self.left += u64::from(report.step == TaskStep::Leave);
         if let Some(attempt) = &report.attempt {
-            let more = rules::counts_of(attempt);
-            let counts = &mut self.cells.counts;
-            counts.calls += more.calls;
-            counts.throttled += more.throttled;
-            counts.retries += more.retries;
+            rules::count_attempt(&mut self.cells.counts, attempt);
         }
-        if let TaskStep::Finish { state, value, error } = &report.step {
-            let cell = (*state, value.as_ref(), error.as_ref());
-            self.cells.finish_cell(self.db, self.target, report.row, cell)?;
+        if let Some(end) = End::of(report) {
+            self.cells.finish_cell(self.db, self.target, &end)?;
         }
         if self.target.noted {
             self.note(report)?;
@@ -245,6 +178,9 @@ impl<'c, 't> Batch<'c, 't> {
 
     fn finish(self) -> Result<()> {
         self.attempts.finish(self.db)?;
+        if self.left > 0 {
+            runs::lower_total(self.db, self.target.run, self.left)?;
+        }
         self.cells.finish(self.db, self.target)
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use paceline_engine::Plan;
-use paceline_model::{Caps, Run, RunId, RunOptions, Scope, Table, limits};
+use paceline_model::{Caps, RunOptions, Scope, Table, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::RunView;
+use super::{RunView, begun, in_the_way};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
@@ -72,8 +72,11 @@ pub(crate) async fn start(app: App, input: RunColumn) -> Result<Outcome<RunView>
     } else {
         app.engine.start_runs(&table, &[&column], scope, options).await
     };
-    let runs = runs.map_err(|error| in_the_way(error.into(), &table))?;
-    begun(&app, &table, runs)
+    let mut runs = runs.map_err(|error| in_the_way(&table, error))?.into_iter();
+    let first = runs.next().ok_or_else(|| ApiError::internal("a run was made and is not there"))?;
+    let mut outcome = begun(&app, &table, first);
+    outcome.data.followed_by = runs.map(|run| run.id).collect();
+    Ok(outcome)
 }
 
 pub(crate) async fn plan(app: App, input: RunColumn) -> Result<Outcome<PlanView>> {
@@ -149,29 +152,4 @@ fn plan_first(error: ApiError, input: &RunColumn) -> ApiError {
         return error;
     }
     error.hint(call("plan_run", input, "see what the run would do; its plan's token lets it begin"))
-}
-
-/// A run of the column that is not at its end is in the way of another.
-pub(super) fn in_the_way(error: ApiError, table: &Table) -> ApiError {
-    if error.0.code != Code::Conflict {
-        return error;
-    }
-    error.fix("wait for that run to end, or pause or cancel it").hint(
-        Hint::new("list_runs", "find the run that is in the way").with("table", table.name.as_str()),
-    )
-}
-
-/// The first of the runs, and the ids of those that follow it.
-pub(super) fn begun(app: &App, table: &Table, runs: Vec<Run>) -> Result<Outcome<RunView>> {
-    let mut runs = runs.into_iter();
-    let run = runs.next().ok_or_else(|| ApiError::internal("a run was made and is not there"))?;
-    let following: Vec<RunId> = runs.map(|run| run.id).collect();
-    let watch = Hint::new("get_run", "watch it until it ends").with("run", run.id.0);
-    let mut outcome =
-        Outcome::new(RunView::of(app, Some(table), run)).meta("table", table.name.as_str());
-    if !following.is_empty() {
-        let ids: Vec<i64> = following.iter().map(|run| run.0).collect();
-        outcome = outcome.meta("following", ids);
-    }
-    Ok(outcome.hint(watch))
 }

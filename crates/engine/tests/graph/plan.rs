@@ -1,0 +1,116 @@
+//! What a run is said to do before it does it, held to what it then does (spec R5).
+
+use std::time::Duration;
+
+use paceline_clock::SimClock;
+use paceline_engine::{Error, Plan};
+use paceline_model::{RunOptions, RunStatus, Scope, Value, limits};
+use serde_json::{Value as Json, json};
+
+use crate::support::{Scene, Server};
+
+async fn plan(scene: &Scene, column: &str, scope: Scope) -> Plan {
+    let table = scene.table().await;
+    scene.engine.plan(&table, column, scope, &RunOptions::default()).await.unwrap()
+}
+
+async fn check(scene: &Scene, token: Option<&str>, calls_max: u64) -> Result<(), Error> {
+    let table = scene.table().await;
+    let asked = (Scope::Empty, &RunOptions::default());
+    scene.engine.check_plan(&table, "a", asked, token, calls_max).await
+}
+
+/// 500 rows, one of 300 words each, every tenth without one.
+async fn words(scene: &Scene) {
+    let table = scene.table().await;
+    let columns = ["n", "word"].map(|name| table.column(name).unwrap().id);
+    let word = |n: i64| match n % 10 {
+        0 => Value::Null,
+        _ => Value::Text(format!("w{}", n % 300)),
+    };
+    let rows = (1..=500).map(|n| vec![Value::Int(n), word(n)]).collect();
+    scene.engine.store().insert_rows(table.id, &columns, rows).await.unwrap();
+}
+
+#[test]
+fn a_run_makes_the_calls_of_its_plan_and_takes_its_time() {
+    let workloads: [(&str, Json, u64); 4] = [
+        ("{{n}}", json!({}), 500),
+        ("{{word}}", json!({"run_if": {"word": {"is_null": false}}, "price": 0.002}), 270),
+        ("{{n}}", json!({"run_if": {"n": {"lte": 120}}}), 120),
+        ("{{word|none}}", json!({"reuse": false}), 500),
+    ];
+    for (asks, more, calls) in workloads {
+        SimClock::new().run(|clock| async move {
+            let scene = Scene::new(&clock, Server::good(&clock), 0).await;
+            words(&scene).await;
+            scene.add("a", asks, more.clone()).await;
+            // Nobody knows yet how long a call takes.
+            let first = plan(&scene, "a", Scope::Empty).await;
+            assert_eq!(
+                (first.cells, first.calls, first.call_time),
+                (500, calls, None),
+                "{asks} {more}"
+            );
+            let one = RunOptions { first: Some(1), ..RunOptions::default() };
+            let run =
+                scene.engine.start_runs(&scene.table().await, &["a"], Scope::Empty, one).await;
+            scene.wait(run.unwrap()).await;
+            let plan = plan(&scene, "a", Scope::Empty).await;
+            assert_eq!(plan.call_time, Some(Duration::from_millis(100)));
+
+            let began = clock.now();
+            let run = scene.run(&["a"], Scope::Empty).await.remove(0);
+            let took = clock.now() - began;
+            assert_eq!(run.status, RunStatus::Completed);
+            assert_eq!(run.counts.calls, plan.calls, "{asks} {more}");
+            let skipped: u64 = plan.skipped.values().sum();
+            assert_eq!(run.counts.skipped, skipped);
+            assert_eq!(run.counts.completed, plan.calls + plan.shared + plan.reused);
+            let ratio = took.as_secs_f64() / plan.duration.as_secs_f64();
+            assert!(
+                (0.85..=1.15).contains(&ratio),
+                "{asks} {more}: {took:?} of {:?}",
+                plan.duration
+            );
+            let cost = more.get("price").map(|_| plan.calls * 2_000);
+            assert_eq!(plan.cost_micros, cost);
+            assert_eq!(run.counts.cost_micros, cost.unwrap_or(0));
+        });
+    }
+}
+
+#[test]
+fn many_calls_need_a_plan_that_still_holds() {
+    SimClock::new().run(|clock| async move {
+        let scene = Scene::new(&clock, Server::good(&clock), 20).await;
+        scene.add("a", "{{n}}", json!({})).await;
+        assert!(check(&scene, None, 20).await.is_ok());
+        let error = check(&scene, None, 19).await.unwrap_err();
+        assert!(matches!(error, Error::PlanNeeded { calls_max: 19 }), "{error}");
+        assert_eq!(error.code(), "PLAN_REQUIRED");
+
+        let token = plan(&scene, "a", Scope::Empty).await.token;
+        assert!(check(&scene, Some(&token), 0).await.is_ok());
+        for wrong in ["", "nonsense", "12.34", &token[1..]] {
+            let error = check(&scene, Some(wrong), 0).await.unwrap_err();
+            assert_eq!(error.code(), "PLAN_OUTDATED", "{wrong}");
+        }
+        // An input of one row is another one, then as it was.
+        scene.edit("n", 7, Value::Int(700)).await;
+        assert_eq!(check(&scene, Some(&token), 0).await.unwrap_err().code(), "PLAN_OUTDATED");
+        scene.edit("n", 7, Value::Int(7)).await;
+        assert!(check(&scene, Some(&token), 0).await.is_ok());
+
+        let table = scene.table().await;
+        let other = json!({"url": "http://vendor.example/other/{{n}}"});
+        scene.engine.update_smart_column(&table, "a", Some(other), None).await.unwrap();
+        assert_eq!(check(&scene, Some(&token), 0).await.unwrap_err().code(), "PLAN_OUTDATED");
+
+        let token = plan(&scene, "a", Scope::Empty).await.token;
+        clock.sleep(limits::PLAN_LIFETIME + Duration::from_secs(1)).await;
+        let error = check(&scene, Some(&token), 0).await.unwrap_err();
+        assert!(error.to_string().contains("min old"), "{error}");
+        assert_eq!(scene.server.calls(), [""; 0]);
+    });
+}
