@@ -1,15 +1,18 @@
 //! What each kind of smart column is to the engine: a configuration that is read, bound to a table, renamed, sealed and
 //! shown; and what is done for a row.
 
+pub(crate) mod ai;
 mod hex;
 mod http;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paceline_model::{CellError, Column, ColumnId, SmartKind, Table, Task, Value};
+use paceline_governor::Outcome;
+use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
+use self::ai::{AiSpec, Found};
 use crate::integration::IntegrationColumn;
 use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
 
@@ -43,6 +46,23 @@ pub(crate) trait KindSpec: Send + Sync {
 
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
+
+    /// Whether a column of this type can hold its values, as far as the configuration tells.
+    fn check_type(&self, kind: ColumnType) -> Result<()> {
+        let _ = kind;
+        Ok(())
+    }
+
+    /// The stored AI provider without which it cannot make a call.
+    fn wants_provider(&self) -> Option<&str> {
+        None
+    }
+
+    /// With the stored AI provider that it wants.
+    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
+        let _ = found;
+        self.boxed()
+    }
 }
 
 /// Reads a configuration of that kind.
@@ -53,8 +73,8 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
     Ok(match kind {
         SmartKind::Http => Box::new(HttpSpec::from_json(config)?),
         SmartKind::Integration => Box::new(IntegrationSpec::from_json(config)?),
-        SmartKind::Ai
-        | SmartKind::Formula
+        SmartKind::Ai => Box::new(AiSpec::from_json(config)?),
+        SmartKind::Formula
         | SmartKind::Function
         | SmartKind::Lookup
         | SmartKind::Extract
@@ -136,6 +156,22 @@ pub(crate) trait Call: Send + Sync {
         let _ = request;
         0
     }
+
+    /// What a refusal's body says of its cause, where its status alone would mislead.
+    fn cause(&self, reply: &Reply) -> Option<Cause> {
+        let _ = reply;
+        None
+    }
+}
+
+/// Why a vendor refused a call.
+pub(crate) struct Cause {
+    /// What is done about it.
+    pub(crate) outcome: Outcome,
+    /// What the cell is told.
+    pub(crate) error: CellError,
+    /// Whether no row can work until a person has done something: then the run stops, and no cell fails for it.
+    pub(crate) stops: bool,
 }
 
 /// What an answer comes to.

@@ -60,7 +60,7 @@ pub struct Claim {
     /// The tasks, ascending by row.
     pub tasks: Vec<Task>,
     /// True when every due cell of the run has been claimed at least once: nothing more will come of later claims
-    /// but tasks given back.
+    /// but tasks given back. Never while a run before it is not final.
     pub exhausted: bool,
 }
 

@@ -250,33 +250,4 @@ fn json_bytes(json: &serde_json::Value) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn batches_grow_to_what_keeps_to_the_time_and_the_memory() {
-        let ms = Duration::from_millis;
-        let next = |size, bytes, took| next_size((size, size), bytes, took);
-        assert_eq!(next(256, 1_000, Duration::ZERO), 1_024, "never fast");
-        assert_eq!(next(8_000, 1_000, Duration::ZERO), limits::FILL_CELLS_MAX);
-        assert_eq!(next(1_000, 1_000, ms(500)), 500);
-        assert_eq!(next(1_000, 4 * BATCH_BYTES, ms(1)), 250);
-        assert_eq!(next(256, 1_000, ms(60_000)), 1);
-        assert_eq!(next_size((256, 0), 0, ms(9)), 256, "nothing was learnt");
-        assert_eq!(next_size((1_024, 10), 10, ms(1)), 2_500);
-    }
-
-    #[test]
-    fn long_values_are_seen_wherever_they_are() {
-        let long = "x".repeat(1_000);
-        for value in [
-            Value::Text(long.clone()),
-            Value::Json(json!([1, {"a": long}])),
-            Value::Json(json!({ long.as_str(): null })),
-        ] {
-            assert!((1_000..2_000).contains(&value_bytes(&value)), "{value:?}");
-        }
-        assert!(value_bytes(&Value::Int(1)) < 100);
-    }
-}
+mod tests;

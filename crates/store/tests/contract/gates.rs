@@ -186,25 +186,31 @@ fn what_follows_is_what_a_run_before_came_to_an_end_with() {
         ];
         scene.store.record(old.id, 1, ends.to_vec()).await.unwrap();
         scene.over(&old, RunStatus::Cancelled).await;
-        let options = RunOptions { first: Some(6), ..RunOptions::default() };
+        let written = Filter::Test(Test {
+            subject: Subject::Id,
+            path: Vec::new(),
+            operator: Operator::Eq(Value::Int(4)),
+        });
+        scene.store.lock_cells(size.id, written, true).await.unwrap();
+        let options = RunOptions { first: Some(7), ..RunOptions::default() };
         let new = NewRun { options, ..NewRun::new(table.id, city.id, Scope::All) };
         let first = scene.store.create_run(new).await.unwrap();
         let second = scene.start_after(&size, Scope::Following, &[&first]).await;
-        assert_eq!(second.counts.total, 6, "no more than those before may end");
-        scene.claim(&first, 1, 6).await;
+        assert_eq!(second.counts.total, 7, "no more than those before may end");
+        scene.claim(&first, 1, 7).await;
         scene.finish_rows(&first, 1, &[1, 2]).await;
         assert_eq!(scene.rows_of(&second, 2).await, (vec![1], false), "2 has failed by itself");
         let left = [5, 6].map(|row| TaskReport::new(RowId(row), None, TaskStep::Leave));
         scene.store.record(first.id, 1, left.to_vec()).await.unwrap();
-        scene.finish_rows(&first, 1, &[3, 4]).await;
+        scene.finish_rows(&first, 1, &[3, 4, 7]).await;
         let claim = scene.claim(&second, 2, 9).await;
-        assert_eq!(claimed(&claim), [3, 4], "5 and 6 were left as they were");
+        assert_eq!(claimed(&claim), [3, 7], "5 and 6 were left, 4 is a person's");
         let states: Vec<_> =
             claim.tasks.iter().map(|task| task.cell.as_ref().map(|cell| cell.state)).collect();
         assert_eq!(states, [Some(CellState::Skipped), None]);
         scene.over(&first, RunStatus::Completed).await;
         assert_eq!(scene.rows_of(&second, 2).await, (vec![], true));
-        scene.finish_rows(&second, 2, &[1, 3, 4]).await;
+        scene.finish_rows(&second, 2, &[1, 3, 7]).await;
         let over = scene.over(&second, RunStatus::Completed).await;
         assert_eq!((over.counts.total, over.counts.completed), (3, 3));
         assert_eq!(scene.store.run(second.id).await.unwrap(), Some(over));

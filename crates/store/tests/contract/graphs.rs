@@ -255,7 +255,7 @@ proptest! {
 fn rows_flow_through_a_graph_once_and_in_order_on_postgresql() {
     let Some(home) = Home::postgres() else { return };
     for after in [CHAIN, DIAMOND] {
-        let config = ProptestConfig { cases: 12, ..ProptestConfig::default() };
+        let config = ProptestConfig { cases: 4, ..ProptestConfig::default() };
         let ran = TestRunner::new(config).run(&steps(after.len()), |steps| {
             home.shell("DROP SCHEMA IF EXISTS paceline CASCADE");
             interleave(&home, after, &steps);

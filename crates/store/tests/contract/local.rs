@@ -14,7 +14,7 @@ impl Scene {
         self.store.next_cells(run.id, &[], after.map(RowId), max).await.unwrap()
     }
 
-    async fn fill(&self, run: &Run, after: i64, cursor: i64, cells: Vec<Filled>) -> Run {
+    async fn write_filled(&self, run: &Run, after: i64, cursor: i64, cells: Vec<Filled>) -> Run {
         self.store.fill_cells(run.id, batch(after, cursor, cells)).await.unwrap()
     }
 
@@ -65,7 +65,7 @@ fn cells_are_read_ahead_and_written_with_the_cursor() {
         assert_eq!(rows(&scene.next(&run, Some(2), 2).await), [3, 4]);
         let told = scene.told(&city).await.len();
         let cells = vec![completed(1), ended(2, CellState::Failed)];
-        let run = scene.fill(&run, 0, 2, cells).await;
+        let run = scene.write_filled(&run, 0, 2, cells).await;
         let wanted = Counts { total: 5, completed: 1, failed: 1, ..Counts::default() };
         assert_eq!(run.counts, wanted);
         assert_eq!(scene.told(&city).await[told..], [vec![1, 2]]);
@@ -96,7 +96,7 @@ fn a_batch_is_written_once_and_never_after_the_run_s_end() {
         let (_, city) = scene.filled(4).await;
         let run = scene.start(&city, Scope::All).await;
         let refused = async |filled| scene.store.fill_cells(run.id, filled).await.unwrap_err();
-        scene.fill(&run, 0, 2, vec![completed(1), completed(2)]).await;
+        scene.write_filled(&run, 0, 2, vec![completed(1), completed(2)]).await;
         let again = refused(batch(0, 2, vec![completed(1), completed(2)])).await;
         assert!(matches!(&again, Error::Conflict(text) if text.contains("row 2")), "{again}");
         let ahead = refused(batch(3, 4, vec![completed(4)])).await;
@@ -112,7 +112,7 @@ fn a_batch_is_written_once_and_never_after_the_run_s_end() {
             assert_eq!(refused(wrong).await.code(), "VALIDATION_ERROR");
         }
         scene.store.set_run_status(run.id, RunStatus::Paused, None).await.unwrap();
-        scene.fill(&run, 2, 3, vec![completed(3)]).await;
+        scene.write_filled(&run, 2, 3, vec![completed(3)]).await;
         scene.store.set_run_status(run.id, RunStatus::Cancelled, None).await.unwrap();
         assert_eq!(refused(batch(3, 4, vec![completed(4)])).await.code(), "CONFLICT");
         let counts = scene.store.run(run.id).await.unwrap().unwrap().counts;
@@ -139,7 +139,7 @@ fn locked_cells_and_rows_that_are_gone_are_left_out() {
             3 | 5 => ended(row, CellState::Skipped),
             _ => completed(row),
         });
-        let run = scene.fill(&run, 0, 6, cells.collect()).await;
+        let run = scene.write_filled(&run, 0, 6, cells.collect()).await;
         let wanted = Counts { total: 2, completed: 2, ..Counts::default() };
         assert_eq!(run.counts, wanted);
         assert_eq!(found(&scene, &table, &json!({"city": "Bonn"})).await, [2, 3]);
@@ -157,10 +157,10 @@ fn stretches_without_due_rows_are_passed_over() {
         let (table, city) = scene.filled(20_050).await;
         let run = scene.start(&city, Scope::All).await;
         let most = (1..=limits::FILL_CELLS_MAX as i64).map(completed);
-        scene.fill(&run, 0, 10_000, most.collect()).await;
+        scene.write_filled(&run, 0, 10_000, most.collect()).await;
         let next = scene.next(&run, None, 99_999).await;
         assert_eq!((next.tasks.len(), next.cursor), (limits::FILL_CELLS_MAX, RowId(20_000)));
-        scene.fill(&run, 10_000, 20_000, (10_001..=20_000).map(completed).collect()).await;
+        scene.write_filled(&run, 10_000, 20_000, (10_001..=20_000).map(completed).collect()).await;
         scene.store.set_run_status(run.id, RunStatus::Cancelled, None).await.unwrap();
         let empty = scene.start(&city, Scope::Empty).await;
         let next = scene.next(&empty, None, 9_999).await;
@@ -170,7 +170,7 @@ fn stretches_without_due_rows_are_passed_over() {
         scene.store.delete_rows(table.id, all).await.unwrap();
         let none = scene.next(&empty, None, 10).await;
         assert_eq!((none.tasks.len(), none.exhausted), (0, true));
-        let done = scene.fill(&empty, 0, none.cursor.0, vec![]).await;
+        let done = scene.write_filled(&empty, 0, none.cursor.0, vec![]).await;
         assert_eq!(done.counts.ended(), 0);
     });
 }
@@ -186,7 +186,7 @@ fn what_was_filled_before_is_written_over() {
         scene.store.record(run.id, 1, reports).await.unwrap();
         scene.store.set_run_status(run.id, RunStatus::Completed, None).await.unwrap();
         let run = scene.start(&city, Scope::All).await;
-        scene.fill(&run, 0, 2, vec![completed(1), ended(2, CellState::Failed)]).await;
+        scene.write_filled(&run, 0, 2, vec![completed(1), ended(2, CellState::Failed)]).await;
         assert_eq!(
             scene.states(city.id).await,
             [(1, CellState::Completed), (2, CellState::Failed)]

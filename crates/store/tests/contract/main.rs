@@ -28,6 +28,7 @@ mod model;
 mod notes;
 mod options;
 mod peek;
+mod plans;
 mod postgres;
 mod postgres_address;
 mod postgres_commit;
