@@ -19,7 +19,7 @@ pub(crate) enum Work {
     /// One HTTP call.
     Http(HttpWork),
     /// A job of Hex.
-    Hex(HexWork),
+    Hex(Box<HexWork>),
     /// No call.
     Local(Arc<dyn Local>),
 }

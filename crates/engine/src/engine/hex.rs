@@ -156,7 +156,7 @@ impl Engine {
         let work = HexWork::new(bound, session, memories);
         let gate = Arc::new(GateSwitch::new(Gate::new(column.id, budgets.triggers, None)));
         // How long a refused job waits says the provider.
-        Ok(Prepared { work: Work::Hex(work), gate, rate, deadline })
+        Ok(Prepared { work: Work::Hex(Box::new(work)), gate, rate, deadline })
     }
 
     /// What is known of the runs at a Hex: columns share it, or one would take another one's run for its own.
