@@ -18,6 +18,7 @@ mod error;
 mod extract;
 mod fetch;
 mod gate;
+mod graph;
 mod http_column;
 mod integration;
 mod kind;
@@ -31,6 +32,7 @@ mod runner;
 mod secret;
 mod tally;
 mod task;
+mod triage;
 
 pub use ai_service::{AiProvider, AiService, ai_url};
 pub use config::EngineConfig;
@@ -49,6 +51,7 @@ pub use provider::{
 pub use runner::Stop;
 pub use secret::Sealer;
 pub use tally::CallCount;
+pub use triage::Moved;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

@@ -39,9 +39,9 @@ impl<'a> Events<'a> {
                 if let Some(tokens) = verdict.tokens {
                     permit.settle(tokens);
                 }
-                permit.finish(&verdict.outcome);
+                permit.finish(&verdict.lesson());
             }
-            Some(permit) => permit.not_sent(Some(&verdict.outcome)),
+            Some(permit) => permit.not_sent(Some(&verdict.lesson())),
             None => {}
         }
     }
