@@ -49,8 +49,8 @@ fn what_cannot_work_is_refused_with_its_field_before_anything_happens() {
         let world = World::new(AiConfig::default(), &clock);
         let table = world.rows(1).await;
         for (config, problem) in cases {
-            let kind =
-                if problem.contains("output.") { ColumnType::Json } else { ColumnType::Text };
+            let fits = problem.contains("output") && !problem.contains("gives an object");
+            let kind = if fits { ColumnType::Json } else { ColumnType::Text };
             let refused = world.add(&table, kind, &[], config.clone(), rate(&[], 1)).await;
             let text = refused.unwrap_err().to_string();
             assert!(text.contains(problem) && !text.contains("secret"), "{config}: {text}");
