@@ -105,6 +105,10 @@ pub(crate) enum Bound {
     /// A job of Hex, and what its session is made from.
     Job(Box<IntegrationSpec>, Box<IntegrationColumn>),
     /// No call.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "formula, function, lookup and extract are about to be")
+    )]
     Local(Arc<dyn Local>),
 }
 
