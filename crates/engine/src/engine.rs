@@ -22,6 +22,7 @@ use paceline_model::{
 use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
+use crate::kind::Tools;
 use crate::ledger::Account;
 use crate::runner::{RunContext, Stop};
 use crate::tally::Tally;
@@ -46,6 +47,8 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
+    #[expect(dead_code, reason = "the loop that fills cells without calls is about to use it")]
+    tools: Tools,
     tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.
     schema: tokio::sync::Mutex<()>,
@@ -80,6 +83,7 @@ impl Engine {
     /// An engine over a store that no other process works on.
     pub fn new(store: Arc<dyn Store>, clock: Clock, random: Random, config: EngineConfig) -> Self {
         let token = (random.next_u64() >> 1) as i64;
+        let tools = Tools::new(Arc::clone(&store), clock.clone(), &config);
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -88,6 +92,7 @@ impl Engine {
                 config,
                 token,
                 fetcher: Fetcher::default(),
+                tools,
                 tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
                 sharing: tokio::sync::Mutex::default(),

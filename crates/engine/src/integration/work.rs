@@ -160,9 +160,7 @@ fn again(
                 given_back(&task, Some(made))
             }
         },
-        Next::Deadline => {
-            past_deadline(ctx, task, made, (errors, throttles), throttled_since)
-        }
+        Next::Deadline => past_deadline(ctx, task, made, (errors, throttles), throttled_since),
     }
 }
 

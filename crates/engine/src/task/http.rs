@@ -9,9 +9,7 @@ use std::time::Duration;
 use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory};
 use paceline_model::{Attempt, CellState, ColumnId, Task};
 
-use super::{
-    Ended, cell_error, finish, give_back, give_back_made, past_deadline, retry, wall_at,
-};
+use super::{Ended, cell_error, finish, give_back, give_back_made, past_deadline, retry, wall_at};
 use crate::kind::Call;
 use crate::runner::{RunContext, Stop};
 use crate::{Provider, Request};
