@@ -108,6 +108,15 @@ impl Bound {
             Self::Local(local) => local.inputs(),
         }
     }
+
+    /// See [`Call::identity`].
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Call(call) => call.identity(),
+            Self::Job(spec, _) => spec.identity(),
+            Self::Local(local) => local.identity(),
+        }
+    }
 }
 
 /// One call per row: what is sent for its values, and what an answer means.

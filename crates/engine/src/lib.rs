@@ -17,6 +17,7 @@ mod error;
 mod extract;
 mod fetch;
 mod gate;
+mod graph;
 mod http_column;
 mod integration;
 mod kind;
@@ -30,6 +31,7 @@ mod runner;
 mod secret;
 mod tally;
 mod task;
+mod triage;
 
 pub use config::EngineConfig;
 pub use engine::{BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec};
@@ -47,6 +49,7 @@ pub use provider::{
 pub use runner::Stop;
 pub use secret::Sealer;
 pub use tally::CallCount;
+pub use triage::Moved;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

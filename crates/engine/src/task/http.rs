@@ -92,6 +92,12 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
             }
         }
     }
+    if ctx.is_stopped() {
+        // Somebody stopped the run while the intent was written down: nothing leaves any more.
+        ctx.ledger.release();
+        permit.not_sent(None);
+        return Some(give_back(&task));
+    }
     Some(call(ctx, http, task, request, permit).await)
 }
 
