@@ -50,7 +50,6 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
-    #[expect(dead_code, reason = "the loop that fills cells without calls is about to use it")]
     tools: Tools,
     tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.

@@ -159,10 +159,6 @@ pub(crate) struct Answer {
 
 /// What is done for a row without a call.
 #[async_trait]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the loop that fills cells without calls is about to use it")
-)]
 pub(crate) trait Local: Send + Sync {
     /// The columns whose values it needs, in the order in which a task has them.
     fn inputs(&self) -> &[ColumnId];

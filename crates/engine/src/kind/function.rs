@@ -37,10 +37,13 @@ pub(crate) struct FunctionSpec {
 
 struct FunctionColumn {
     script: Script,
-    args: Vec<(String, Arg)>,
+    args: Args,
     inputs: Vec<ColumnId>,
     identity: String,
 }
+
+/// The fields of the argument, by their names.
+type Args = Vec<(String, Arg)>;
 
 enum Script {
     Stored(String),
@@ -88,7 +91,7 @@ impl FunctionSpec {
     }
 
     /// The argument's fields, and which labels they need.
-    fn args(&self, labels: &Labels<'_>) -> Result<(Vec<(String, Arg)>, Vec<usize>)> {
+    fn args(&self, labels: &Labels<'_>) -> Result<(Args, Vec<usize>)> {
         let Some(args) = &self.args else {
             let words = words(self.code.as_deref().unwrap_or_default());
             let mut used: Vec<usize> = Vec::new();
