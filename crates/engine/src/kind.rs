@@ -1,6 +1,7 @@
 //! What each kind of smart column is to the engine: a configuration that is read, bound to a table, renamed, sealed and
 //! shown; and what is done for a row.
 
+pub(crate) mod ai;
 mod extract;
 mod formula;
 mod function;
@@ -14,9 +15,11 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paceline_model::{CellError, Column, ColumnId, SmartKind, Table, Task, Value};
+use paceline_governor::Outcome;
+use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
+use self::ai::{AiSpec, Found};
 use self::extract::ExtractSpec;
 use self::formula::FormulaSpec;
 use self::function::FunctionSpec;
@@ -55,6 +58,23 @@ pub(crate) trait KindSpec: Send + Sync {
 
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
+
+    /// Whether a column of this type can hold its values, as far as the configuration tells.
+    fn check_type(&self, kind: ColumnType) -> Result<()> {
+        let _ = kind;
+        Ok(())
+    }
+
+    /// The stored AI provider without which it cannot make a call.
+    fn wants_provider(&self) -> Option<&str> {
+        None
+    }
+
+    /// With the stored AI provider that it wants.
+    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
+        let _ = found;
+        self.boxed()
+    }
 }
 
 /// Reads a configuration of that kind.
@@ -69,7 +89,8 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
         SmartKind::Function => Box::new(FunctionSpec::from_json(config)?),
         SmartKind::Lookup => Box::new(LookupSpec::from_json(config)?),
         SmartKind::Extract => Box::new(ExtractSpec::from_json(config)?),
-        SmartKind::Ai | SmartKind::Waterfall => {
+        SmartKind::Ai => Box::new(AiSpec::from_json(config)?),
+        SmartKind::Waterfall => {
             return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
         }
     })
@@ -147,6 +168,22 @@ pub(crate) trait Call: Send + Sync {
         let _ = request;
         0
     }
+
+    /// What a refusal's body says of its cause, where its status alone would mislead.
+    fn cause(&self, reply: &Reply) -> Option<Cause> {
+        let _ = reply;
+        None
+    }
+}
+
+/// Why a vendor refused a call.
+pub(crate) struct Cause {
+    /// What is done about it.
+    pub(crate) outcome: Outcome,
+    /// What the cell is told.
+    pub(crate) error: CellError,
+    /// Whether no row can work until a person has done something: then the run stops, and no cell fails for it.
+    pub(crate) stops: bool,
 }
 
 /// What an answer comes to.

@@ -78,6 +78,7 @@ impl Engine {
             IntegrationColumn::check_type(spec.kind)?;
         }
         let config = Spec::from_json(spec.smart, &spec.config)?;
+        self.check_spec(&config, spec.kind).await?;
         self.check_budget(&rate, &config).await?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;

@@ -65,6 +65,10 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
             ctx.stop(Stop::Breaker(trip));
             return Some(give_back(&task));
         }
+        Err(refused @ Refused::NeverFits { .. }) => {
+            let error = cell_error("TOO_MANY_TOKENS", refused.to_string());
+            return Some(finish(&task, None, CellState::Failed, None, Some(error)));
+        }
         Err(_) => return Some(give_back(&task)),
     };
     if ctx.is_stopped() {
@@ -132,6 +136,10 @@ async fn call(
         cost_micros: if is_charged { ctx.ledger.price_micros() } else { 0 },
         ..Attempt::new(task.attempts + 1, class_of(&verdict), wall_at(&ctx.clock, head))
     };
+    if let (true, Some(error)) = (verdict.stops, &verdict.error) {
+        ctx.stop(Stop::Configuration(error.message.clone()));
+        return give_back_made(&task, attempt);
+    }
     next_step(ctx, http, task, attempt, verdict)
 }
 

@@ -8,6 +8,7 @@ use paceline_model::{AttemptClass, CellError, Column, Value};
 
 use super::events::Heard;
 use super::{HttpWork, cell_error};
+use crate::kind::Cause;
 use crate::{CallError, Reply};
 
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.
@@ -19,6 +20,10 @@ pub(super) struct Verdict {
     /// It may have taken effect, nobody knows, and it may not be repeated.
     pub(super) unknown: bool,
     pub(super) arrived: bool,
+    /// How many tokens it took, where the vendor says so.
+    pub(super) tokens: Option<u64>,
+    /// No row can work until a person has done something.
+    pub(super) stops: bool,
 }
 
 impl Verdict {
@@ -72,6 +77,8 @@ pub(super) fn judge(
             error: Some(cell_error("REPLY_TOO_LONG", error.to_string())),
             unknown: false,
             arrived: true,
+            tokens: None,
+            stops: false,
         },
         CallError::Transport { kind, message } => judge_transport(http, *kind, message),
     }
@@ -95,6 +102,8 @@ fn judge_transport(http: &HttpWork, kind: Transport, message: &str) -> Verdict {
         error: Some(error),
         unknown,
         arrived,
+        tokens: None,
+        stops: false,
     }
 }
 
@@ -107,10 +116,19 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
         error: None,
         unknown: false,
         arrived: true,
+        tokens: None,
+        stops: false,
     };
+    if let Some(cause) = http.call.cause(reply) {
+        let Cause { outcome, error, stops } = cause;
+        return Verdict { outcome, error: Some(error), stops, ..verdict };
+    }
     if outcome.class == OutcomeClass::Success {
         match http.call.read(reply, column) {
-            Ok(answer) => verdict.value = Some(answer.value),
+            Ok(answer) => {
+                verdict.tokens = answer.tokens;
+                verdict.value = Some(answer.value);
+            }
             Err(error) => {
                 outcome.class = OutcomeClass::RowCaused;
                 verdict.error = Some(error);
