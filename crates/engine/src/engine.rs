@@ -25,6 +25,7 @@ use paceline_model::{
 use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
+use crate::kind::Tools;
 use crate::ledger::Account;
 use crate::runner::{Reported, RunContext, Stop};
 use crate::tally::Tally;
@@ -49,6 +50,7 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
+    tools: Tools,
     tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.
     schema: tokio::sync::Mutex<()>,
@@ -85,6 +87,7 @@ impl Engine {
     /// An engine over a store that no other process works on.
     pub fn new(store: Arc<dyn Store>, clock: Clock, random: Random, config: EngineConfig) -> Self {
         let token = (random.next_u64() >> 1) as i64;
+        let tools = Tools::new(Arc::clone(&store), clock.clone(), &config);
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -93,6 +96,7 @@ impl Engine {
                 config,
                 token,
                 fetcher: Fetcher::default(),
+                tools,
                 tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
                 sharing: tokio::sync::Mutex::default(),

@@ -2,8 +2,15 @@
 //! shown; and what is done for a row.
 
 pub(crate) mod ai;
+mod extract;
+mod formula;
+mod function;
 mod hex;
 mod http;
+mod lookup;
+mod plain;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -13,6 +20,11 @@ use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, 
 use serde_json::Value as Json;
 
 use self::ai::{AiSpec, Found};
+use self::extract::ExtractSpec;
+use self::formula::FormulaSpec;
+use self::function::FunctionSpec;
+use self::lookup::LookupSpec;
+pub(crate) use self::plain::{Filled, Tools};
 use crate::integration::IntegrationColumn;
 use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
 
@@ -73,12 +85,12 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
     Ok(match kind {
         SmartKind::Http => Box::new(HttpSpec::from_json(config)?),
         SmartKind::Integration => Box::new(IntegrationSpec::from_json(config)?),
+        SmartKind::Formula => Box::new(FormulaSpec::from_json(config)?),
+        SmartKind::Function => Box::new(FunctionSpec::from_json(config)?),
+        SmartKind::Lookup => Box::new(LookupSpec::from_json(config)?),
+        SmartKind::Extract => Box::new(ExtractSpec::from_json(config)?),
         SmartKind::Ai => Box::new(AiSpec::from_json(config)?),
-        SmartKind::Formula
-        | SmartKind::Function
-        | SmartKind::Lookup
-        | SmartKind::Extract
-        | SmartKind::Waterfall => {
+        SmartKind::Waterfall => {
             return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
         }
     })
@@ -196,9 +208,9 @@ pub(crate) trait Local: Send + Sync {
     fn identity(&self) -> String;
 
     /// The values of these rows' cells, in their order.
-    async fn fill(
-        &self,
-        column: &Column,
-        rows: &[Task],
-    ) -> Vec<std::result::Result<Value, CellError>>;
+    ///
+    /// # Errors
+    /// What no row can be filled for: the store cannot be read, the other table or the function is gone. The run pauses
+    /// with it, and no cell fails.
+    async fn fill(&self, tools: &Tools, column: &Column, rows: &[Task]) -> Result<Vec<Filled>>;
 }

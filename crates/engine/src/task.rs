@@ -11,7 +11,7 @@ use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, 
 
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
-use crate::runner::{RunContext, Weather};
+use crate::runner::{RunContext, Stop, Weather};
 pub(crate) use http::HttpWork;
 
 /// What a run does for each of its tasks, by the kind of its column.
@@ -79,8 +79,15 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
 /// One cell without a call. A run that is stopped meanwhile does not wait for it.
 async fn fill(ctx: &RunContext, local: &dyn Local, task: &Task) -> Ended {
     let values = tokio::select! {
-        values = local.fill(&ctx.column, std::slice::from_ref(task)) => values,
+        values = local.fill(&ctx.tools, &ctx.column, std::slice::from_ref(task)) => values,
         () = ctx.stopped() => return give_back(task),
+    };
+    let values = match values {
+        Ok(values) => values,
+        Err(error) => {
+            ctx.stop(Stop::Store(error.to_string()));
+            return give_back(task);
+        }
     };
     match values.into_iter().next() {
         Some(Ok(value)) => finish(task, None, CellState::Completed, Some(value), None),

@@ -86,6 +86,7 @@ impl Engine {
             after: run.options.after.clone(),
             triage,
             work,
+            tools: inner.tools.clone(),
             flights: Flights::default(),
             reported: self.reported(table.id),
             gate,
