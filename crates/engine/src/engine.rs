@@ -6,6 +6,7 @@ mod launch;
 mod schema;
 mod spec;
 mod status;
+mod waterfall;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +50,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
+    /// Of waterfalls, by source.
+    sources: HashMap<(ColumnId, String), (Rate, Budget)>,
     hex: HashMap<ColumnId, hex::Known>,
     /// By the address of a Hex.
     books: HashMap<String, paceline_hex::Books>,

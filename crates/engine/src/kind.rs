@@ -1,17 +1,29 @@
 //! What each kind of smart column is to the engine: a configuration that is read, bound to a table, renamed, sealed and
 //! shown; and what is done for a row.
 
+mod fields;
 mod hex;
 mod http;
+mod slack;
+mod waterfall;
+mod webhook;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paceline_model::{CellError, Column, ColumnId, SmartKind, Table, Task, Value};
+use paceline_clock::Timestamp;
+use paceline_governor::{Ceilings, OutcomeClass, Rate};
+use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
 use crate::integration::IntegrationColumn;
-use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
+use crate::{
+    Error, HttpColumn, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer,
+};
+use slack::SlackSpec;
+use waterfall::WaterfallSpec;
+pub(crate) use waterfall::{Source, Until, Waterfall};
+use webhook::WebhookSpec;
 
 /// Gives a template with the references to one column under its new name.
 pub(crate) type Rename<'a> = &'a dyn Fn(&str) -> Result<String>;
@@ -38,6 +50,19 @@ pub(crate) trait KindSpec: Send + Sync {
 
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
+
+    /// Refuses a type of values that cannot hold what it yields.
+    fn check_type(&self, kind: ColumnType) -> Result<()> {
+        let _ = kind;
+        Ok(())
+    }
+
+    /// Reads the column's rate; null stands for what fits the kind.
+    fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
+        let rate = Rate::from_json(json, ceilings).map_err(Error::Rate)?;
+        HttpColumn::check_rate(&rate)?;
+        Ok(rate)
+    }
 }
 
 /// Reads a configuration of that kind.
@@ -47,13 +72,18 @@ pub(crate) trait KindSpec: Send + Sync {
 pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> {
     Ok(match kind {
         SmartKind::Http => Box::new(HttpSpec::from_json(config)?),
-        SmartKind::Integration => Box::new(IntegrationSpec::from_json(config)?),
+        SmartKind::Integration => match config.get("provider").and_then(Json::as_str) {
+            Some(webhook::PROVIDER) => Box::new(WebhookSpec::from_json(config)?),
+            Some(slack::PROVIDER) => Box::new(SlackSpec::from_json(config)?),
+            // It names all of them where the name is wrong.
+            _ => Box::new(IntegrationSpec::from_json(config)?),
+        },
+        SmartKind::Waterfall => Box::new(WaterfallSpec::from_json(config)?),
         SmartKind::Ai
         | SmartKind::Formula
         | SmartKind::Function
         | SmartKind::Lookup
-        | SmartKind::Extract
-        | SmartKind::Waterfall => {
+        | SmartKind::Extract => {
             return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
         }
     })
@@ -104,11 +134,46 @@ pub(crate) trait Call: Send + Sync {
     /// The value that an answer gives, which says by its status that it worked.
     fn read(&self, reply: &Reply, column: &Column) -> std::result::Result<Answer, CellError>;
 
+    /// The request as it leaves at this moment: with a signature over the time, say.
+    fn stamped(&self, request: Request, at: Timestamp) -> Request {
+        let _ = at;
+        request
+    }
+
+    /// Whether who knows the path of its address may do what it does: then no record tells it.
+    fn secret_path(&self) -> bool {
+        false
+    }
+
+    /// What an answer says that its status does not, or says better: a vendor's own words for no.
+    fn refusal(&self, reply: &Reply) -> Option<Refusal> {
+        let _ = reply;
+        None
+    }
+
+    /// The several calls that it is in truth, one after the other.
+    fn waterfall(&self) -> Option<&Waterfall> {
+        None
+    }
+
     /// How many tokens a request is thought to take, for limits of tokens.
     fn tokens(&self, request: &Request) -> u64 {
         let _ = request;
         0
     }
+}
+
+/// A vendor's no in its own words.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What is done about it.
+    pub(crate) class: OutcomeClass,
+    /// Whether the credential was refused: the breaker counts these.
+    pub(crate) credential: bool,
+    /// It may have taken effect all the same.
+    pub(crate) unknown: bool,
+    /// What the cell says.
+    pub(crate) error: CellError,
 }
 
 /// What an answer comes to.

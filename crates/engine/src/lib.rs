@@ -26,6 +26,7 @@ mod progress;
 mod provider;
 mod runner;
 mod secret;
+mod signature;
 mod tally;
 mod task;
 
@@ -43,6 +44,7 @@ pub use provider::{
 };
 pub use runner::Stop;
 pub use secret::Sealer;
+pub use signature::{SIGNATURE, signed};
 pub use tally::CallCount;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.

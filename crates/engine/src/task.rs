@@ -1,6 +1,7 @@
 //! One cell: the work that its column's kind asks for, and what comes next.
 
 mod http;
+mod waterfall;
 
 use std::time::Duration;
 
@@ -13,11 +14,14 @@ use paceline_model::{
 use crate::integration::{self, HexWork};
 use crate::runner::RunContext;
 pub(crate) use http::HttpWork;
+pub(crate) use waterfall::{SourceWork, WaterfallWork};
 
 /// What a run does for each of its tasks, by the kind of its column.
 pub(crate) enum Work {
     /// One HTTP call.
     Http(HttpWork),
+    /// One HTTP call after the other, until one gives a value.
+    Waterfall(WaterfallWork),
     /// A job of Hex.
     Hex(HexWork),
 }
@@ -27,6 +31,7 @@ impl Work {
     pub(crate) fn inputs(&self) -> &[ColumnId] {
         match self {
             Self::Http(http) => http.call.inputs(),
+            Self::Waterfall(waterfall) => &waterfall.inputs,
             Self::Hex(hex) => &hex.column.inputs,
         }
     }
@@ -34,7 +39,7 @@ impl Work {
     /// What the jobs of a run pass through, if it has jobs.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Waterfall(_) => None,
             Self::Hex(hex) => Some(&hex.session),
         }
     }
@@ -46,7 +51,7 @@ impl Work {
         tasks: &[Task],
     ) -> paceline_model::Result<()> {
         match self {
-            Self::Http(_) => Ok(()),
+            Self::Http(_) | Self::Waterfall(_) => Ok(()),
             Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
         }
     }
@@ -55,15 +60,19 @@ impl Work {
     pub(crate) async fn keep(&self, ctx: &RunContext) {
         match self {
             Self::Http(_) => std::future::pending().await,
+            Self::Waterfall(all) => all.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
             Self::Hex(hex) => hex.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
         }
     }
 
     /// The run has stopped, and no call is under way.
     pub(crate) async fn close(&self, ctx: &RunContext) {
-        if let Self::Hex(hex) = self {
-            hex.memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
-        }
+        let memories = match self {
+            Self::Http(_) => return,
+            Self::Waterfall(all) => &all.memories,
+            Self::Hex(hex) => &hex.memories,
+        };
+        memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
     }
 }
 
@@ -77,6 +86,7 @@ pub(crate) struct Ended {
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
     match &ctx.work {
         Work::Http(http) => http::work(ctx, http, task).await,
+        Work::Waterfall(all) => waterfall::work(ctx, all, task).await,
         Work::Hex(hex) => integration::work(ctx, hex, task).await,
     }
 }

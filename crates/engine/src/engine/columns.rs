@@ -6,8 +6,7 @@ use serde_json::Value as Json;
 
 use super::spec::{Spec, lasting_place};
 use super::{Engine, smart_column};
-use crate::integration;
-use crate::{Error, HttpColumn, Result};
+use crate::{Error, Result};
 
 /// What a smart column is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,11 +58,12 @@ impl Engine {
             )));
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
-        self.rate(smart.kind, &rate_limit)?;
+        let spec = Spec::from_json(smart.kind, config.as_ref().unwrap_or(&smart.config))?;
+        self.rate(smart.kind, &spec, &rate_limit)?;
         let config = match config {
             None => smart.config.clone(),
-            Some(config) => {
-                let spec = Spec::from_json(smart.kind, &config)?;
+            Some(_) => {
+                spec.check_type(column.kind)?;
                 self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
             }
         };
@@ -77,7 +77,7 @@ impl Engine {
         spec.map_or(Json::Null, |spec| spec.masked().to_json())
     }
 
-    pub(super) fn rate(&self, kind: SmartKind, json: &Json) -> Result<Rate> {
+    pub(super) fn rate(&self, kind: SmartKind, spec: &Spec, json: &Json) -> Result<Rate> {
         let ceilings = self.inner.config.ceilings;
         if kind.is_local() {
             return if json.is_null() {
@@ -88,15 +88,11 @@ impl Engine {
                 Err(Error::config("rate_limit", problem))
             };
         }
-        let rate = match kind {
-            SmartKind::Integration => integration::rate(json, ceilings)?,
-            _ => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
-        };
+        let rate = spec.rate(json, ceilings)?;
         if rate.budget.is_some() {
             let problem = "budgets that columns share are not available yet; leave the field out";
             return Err(Error::config("rate_limit.budget", problem));
         }
-        HttpColumn::check_rate(&rate)?;
         Ok(rate)
     }
 }

@@ -58,9 +58,12 @@ impl Engine {
         let (_, smart) = smart_column(table, &column.name)?;
         let spec = self.opened(table, column, smart)?;
         let bound = spec.bind(table, &column.name, &inner.config.outbound)?;
-        let rate = self.rate(smart.kind, &smart.rate_limit)?;
+        let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let Prepared { work, budget, rate } = match bound {
-            Bound::Call(call) => self.prepare_call(column, call, rate, run.id).await?,
+            Bound::Call(call) => match call.waterfall() {
+                Some(all) => self.prepare_waterfall(column, all, &rate, run.id).await?,
+                None => self.prepare_call(column, call, rate, run.id).await?,
+            },
             Bound::Job(spec, job) => self.prepare_hex(column, &spec, *job, rate, run.id).await?,
             Bound::Local(_) => return Err(Error::config("kind", "is not available yet")),
         };
@@ -123,6 +126,7 @@ impl Engine {
             retry_on: rate.retry_on.clone(),
             records_intents,
             key_seed: *blake3::hash(key_seed.as_bytes()).as_bytes(),
+            source: None,
         });
         Ok(Prepared { work, budget, rate })
     }
@@ -221,7 +225,7 @@ impl Engine {
         Ok(lost.into_iter().flat_map(times).collect())
     }
 
-    async fn key_seed(&self) -> Result<String> {
+    pub(super) async fn key_seed(&self) -> Result<String> {
         if let Some(seed) = self.inner.store.setting(KEY_SEED).await? {
             return Ok(seed);
         }
@@ -235,7 +239,7 @@ impl Engine {
 
 /// What learns how long connections take, if the rate has a use for it: where there is no window, or the guard is set by
 /// hand, nobody has.
-fn network_observer(rate: &Rate, budget: &Budget) -> Option<NetworkObserver> {
+pub(super) fn network_observer(rate: &Rate, budget: &Budget) -> Option<NetworkObserver> {
     let learns = rate.guard == Guard::Auto && !rate.limits.is_empty();
     let budget = budget.clone();
     learns.then(|| Arc::new(move |took| budget.saw_network(took)) as NetworkObserver)

@@ -2,14 +2,13 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Column, ColumnChange, ColumnId, DeletedTable, NewColumn, NewTable, SmartColumn, SmartKind,
-    Table, TableChange, TableId,
+    Column, ColumnChange, ColumnId, DeletedTable, NewColumn, NewTable, SmartColumn, Table,
+    TableChange, TableId,
 };
 use serde_json::Value as Json;
 
 use super::spec::{Spec, first_place, lasting_place, unusable};
 use super::{Engine, SmartSpec};
-use crate::integration::IntegrationColumn;
 use crate::{Error, Result};
 
 /// A column of a table to be made.
@@ -67,11 +66,9 @@ impl Engine {
 
     /// A smart column checked against its table, its secrets sealed.
     pub(super) fn new_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<NewColumn> {
-        self.rate(spec.smart, &spec.rate_limit)?;
-        if spec.smart == SmartKind::Integration {
-            IntegrationColumn::check_type(spec.kind)?;
-        }
         let config = Spec::from_json(spec.smart, &spec.config)?;
+        self.rate(spec.smart, &config, &spec.rate_limit)?;
+        config.check_type(spec.kind)?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;
         Ok(NewColumn {
@@ -198,7 +195,9 @@ impl Engine {
             return Err(Error::Conflict(message));
         }
         self.inner.store.delete_column(column.id).await?;
-        self.lock().budgets.remove(&column.id);
+        let mut state = self.lock();
+        state.budgets.remove(&column.id);
+        state.sources.retain(|(owner, _), _| *owner != column.id);
         Ok(())
     }
 

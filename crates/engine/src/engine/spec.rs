@@ -1,7 +1,8 @@
 //! The configuration of a smart column of any kind: read, bound, renamed, sealed, opened, masked. And where its secrets
 //! are sealed for, which a new name must not change.
 
-use paceline_model::{Column, ColumnId, SmartColumn, SmartKind, Table, Template};
+use paceline_governor::{Ceilings, Rate};
+use paceline_model::{Column, ColumnId, ColumnType, SmartColumn, SmartKind, Table, Template};
 use serde_json::Value as Json;
 
 use super::Engine;
@@ -26,6 +27,16 @@ impl Spec {
     pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
         let (common, config) = Common::split(config)?;
         Ok(Self { common, kind: kind::read(kind, &config)? })
+    }
+
+    /// Reads the column's rate.
+    pub(super) fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
+        self.kind.rate(json, ceilings)
+    }
+
+    /// Refuses a type of values that cannot hold what it yields.
+    pub(super) fn check_type(&self, kind: ColumnType) -> Result<()> {
+        self.kind.check_type(kind)
     }
 
     pub(super) fn to_json(&self) -> Json {

@@ -8,17 +8,18 @@ use paceline_model::{AttemptClass, CellError, Column, Value};
 
 use super::events::Heard;
 use super::{HttpWork, cell_error};
+use crate::kind::Refusal;
 use crate::{CallError, Reply};
 
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.
-pub(super) struct Verdict {
-    pub(super) outcome: Outcome,
-    pub(super) status: Option<u16>,
-    pub(super) value: Option<Value>,
-    pub(super) error: Option<CellError>,
+pub(in crate::task) struct Verdict {
+    pub(in crate::task) outcome: Outcome,
+    pub(in crate::task) status: Option<u16>,
+    pub(in crate::task) value: Option<Value>,
+    pub(in crate::task) error: Option<CellError>,
     /// It may have taken effect, nobody knows, and it may not be repeated.
-    pub(super) unknown: bool,
-    pub(super) arrived: bool,
+    pub(in crate::task) unknown: bool,
+    pub(in crate::task) arrived: bool,
 }
 
 pub(super) fn class_of(verdict: &Verdict) -> AttemptClass {
@@ -86,6 +87,9 @@ fn judge_transport(http: &HttpWork, kind: Transport, message: &str) -> Verdict {
 
 fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -> Verdict {
     let mut outcome = outcome_of(reply, hints, &http.retry_on);
+    if let Some(refusal) = http.call.refusal(reply) {
+        return refused(refusal, reply.status, hints);
+    }
     let mut verdict = Verdict {
         outcome,
         status: Some(reply.status),
@@ -116,6 +120,23 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
     verdict
 }
 
+/// A no in the vendor's own words.
+fn refused(refusal: Refusal, status: u16, hints: &Hints) -> Verdict {
+    let throttled = refusal.class == OutcomeClass::Throttled;
+    Verdict {
+        outcome: Outcome {
+            class: refusal.class,
+            retry_after: throttled.then(|| hints.hold_after_refusal()).flatten(),
+            credential_refused: refusal.credential,
+        },
+        status: Some(status),
+        value: None,
+        error: Some(refusal.error),
+        unknown: refusal.unknown,
+        arrived: true,
+    }
+}
+
 /// What the head says; for a refusal whose head says nothing of when, what its body says.
 fn outcome_of(reply: &Reply, hints: &Hints, retry_on: &[u16]) -> Outcome {
     let outcome = classify_response(reply.status, hints, retry_on);
@@ -143,8 +164,8 @@ fn status_message(reply: &Reply) -> String {
 
 fn unknown_error(message: &str) -> CellError {
     let text = format!(
-        "{message}. The call may have taken effect and is not repeated; look at the vendor's side, then retry this cell, \
-         or allow repeating with an Idempotency-Key header"
+        "{message}. The call may have taken effect and is not repeated; look at the vendor's side, then settle this cell \
+         as done, failed or to be sent again, or allow repeating with an Idempotency-Key header"
     );
     cell_error("OUTCOME_UNKNOWN", text)
 }
