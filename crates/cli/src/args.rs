@@ -1,5 +1,6 @@
 //! Every command and flag; the doc comments are the help.
 
+pub(crate) mod ai_lab;
 pub(crate) mod hex;
 pub(crate) mod hex_lab;
 
@@ -156,7 +157,7 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = hex_lab::help())]
+#[command(after_help = format!("{}\n\n{}", hex_lab::help(), ai_lab::help()))]
 pub(crate) struct LabArgs {
     /// Where to listen; port 0 is any free port
     #[arg(long, value_name = "127.0.0.1:PORT", default_value = "127.0.0.1:0")]
@@ -187,6 +188,8 @@ pub(crate) struct LabArgs {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) hex: hex_lab::HexLabArgs,
+    #[command(flatten)]
+    pub(crate) ai: ai_lab::AiLabArgs,
 }
 
 #[derive(Debug, clap::Args)]

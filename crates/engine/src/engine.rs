@@ -1,9 +1,14 @@
 //! The engine's handle: check and make smart columns; start, pause, resume, cancel and follow runs.
 
+mod budgets;
+mod caps;
 mod columns;
 mod hex;
 mod launch;
+mod past;
 mod schema;
+mod settle;
+mod shared;
 mod spec;
 mod status;
 mod waterfall;
@@ -19,13 +24,15 @@ use paceline_model::{
 use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
+use crate::ledger::Account;
 use crate::runner::{RunContext, Stop};
 use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
+pub use budgets::BudgetSpec;
 pub use columns::SmartSpec;
-pub use hex::Settle;
 pub use schema::ColumnSpec;
-pub use status::ColumnBudget;
+pub use settle::Settle;
+pub use status::{ColumnBudget, SharedStatus};
 
 /// The engine of one store. Clones share it.
 #[derive(Clone)]
@@ -44,6 +51,8 @@ struct Inner {
     tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.
     schema: tokio::sync::Mutex<()>,
+    /// Held while it is made out which columns share a budget, and the budget is made.
+    sharing: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -52,7 +61,12 @@ struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
     /// Of waterfalls, by source.
     sources: HashMap<(ColumnId, String), (Rate, Budget)>,
-    hex: HashMap<ColumnId, hex::Known>,
+    /// By what is found under [`shared::Group::key`].
+    shared: HashMap<String, shared::Known>,
+    /// By token and address.
+    hex: HashMap<String, hex::Known>,
+    /// What the calls of a column have come to today.
+    accounts: HashMap<ColumnId, Arc<Account>>,
     /// By the address of a Hex.
     books: HashMap<String, paceline_hex::Books>,
     active: HashMap<RunId, Active>,
@@ -80,6 +94,7 @@ impl Engine {
                 fetcher: Fetcher::default(),
                 tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
+                sharing: tokio::sync::Mutex::default(),
                 state: Mutex::default(),
             }),
         }
@@ -117,7 +132,12 @@ impl Engine {
     /// No such smart column; a conflict while another run of the column is not at its end.
     pub async fn start_run(&self, table: &Table, column: &str, scope: Scope) -> Result<Run> {
         let (column, _) = smart_column(table, column)?;
-        let run = self.inner.store.create_run(NewRun::new(table.id, column.id, scope)).await?;
+        self.begin(table, NewRun::new(table.id, column.id, scope)).await
+    }
+
+    /// Makes a run as described and sets it to work.
+    async fn begin(&self, table: &Table, new: NewRun) -> Result<Run> {
+        let run = self.inner.store.create_run(new).await?;
         match self.launch(table, &run).await {
             Ok(run) => Ok(run),
             Err(error) => {

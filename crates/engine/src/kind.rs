@@ -48,6 +48,11 @@ pub(crate) trait KindSpec: Send + Sync {
     /// As a person or program may see it.
     fn masked(self: Box<Self>) -> Box<dyn KindSpec>;
 
+    /// Whom it calls and as whom, if that is the same for every row; secrets must be open.
+    fn calls(&self) -> Option<Called> {
+        None
+    }
+
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
 
@@ -87,6 +92,20 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
             return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
         }
     })
+}
+
+/// Whom a column calls, and by which secret it is known there: where both are the same, a vendor counts calls together.
+pub(crate) struct Called {
+    /// With its port.
+    pub(crate) host: String,
+    /// Never shown and never kept: columns are compared by a hash of it.
+    pub(crate) secret: Option<String>,
+}
+
+/// The host of an address, with its port; `text` may go on with a template after its host.
+pub(crate) fn host_of(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
 /// A configuration that fits its table, by what has to be done for a row.

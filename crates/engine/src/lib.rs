@@ -16,10 +16,12 @@ mod engine;
 mod error;
 mod extract;
 mod fetch;
+mod gate;
 mod http_column;
 mod integration;
 mod kind;
 mod labels;
+mod ledger;
 mod memory;
 mod outbound;
 mod progress;
@@ -31,11 +33,14 @@ mod tally;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{ColumnBudget, ColumnSpec, Engine, Settle, SmartSpec};
+pub use engine::{
+    BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec,
+};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};
 pub use integration::{IntegrationSpec, hex_session};
+pub use ledger::CapReached;
 pub use outbound::{AllowError, AllowedHost, OutboundError, OutboundGuard};
 pub use progress::Progress;
 pub use provider::{

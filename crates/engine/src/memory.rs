@@ -5,6 +5,7 @@
 //! limit, and until when it asked to wait. Losing the last seconds of that costs a few refused calls and nothing else, so
 //! a store that cannot keep it stops no run.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use paceline_clock::Tick;
@@ -17,37 +18,39 @@ use crate::runner::RunContext;
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
 /// The name under which the store keeps it: of a column's own budget.
-fn key(column: ColumnId) -> String {
+pub(crate) fn key(column: ColumnId) -> String {
     format!("column:{column}")
 }
 
-/// Has a new budget take over what an earlier one of its column learnt.
+/// Has a new budget take over what an earlier one of the same key learnt.
 pub(crate) async fn recall(
     store: &dyn Store,
-    column: ColumnId,
+    key: &str,
     budget: &Budget,
     now: paceline_clock::Timestamp,
 ) -> paceline_model::Result<()> {
-    let Some(saved) = store.load_budget(&key(column)).await? else { return Ok(()) };
+    let Some(saved) = store.load_budget(key).await? else { return Ok(()) };
     match serde_json::from_str::<Snapshot>(&saved.snapshot) {
         Ok(snapshot) => budget.restore(&snapshot.learnt_only(), now.since(saved.saved_at)),
         Err(error) => {
-            tracing::warn!(%column, %error, "what was learnt of the vendor cannot be read; it is learnt anew");
+            tracing::warn!(%key, %error, "what was learnt of the vendor cannot be read; it is learnt anew");
         }
     }
     Ok(())
 }
 
-/// What the budget of a run at work learns, and what of it is kept already.
+/// What the budgets of a run at work learn, and what of it is kept already.
 pub(crate) struct Memory {
-    kept: Snapshot,
+    kept: HashMap<String, Snapshot>,
     due: Tick,
 }
 
 impl Memory {
     /// Of a run that begins.
     pub(crate) fn begin(ctx: &RunContext) -> Self {
-        Self { kept: ctx.budget.snapshot().learnt_only(), due: ctx.clock.now() + SAVE_EVERY }
+        let kept = budgets(ctx).into_iter();
+        let kept = kept.map(|(key, budget)| (key, budget.snapshot().learnt_only())).collect();
+        Self { kept, due: ctx.clock.now() + SAVE_EVERY }
     }
 
     /// Saves it, but not too often.
@@ -60,21 +63,31 @@ impl Memory {
     /// Saves it if there is anything new.
     pub(crate) async fn save(&mut self, ctx: &RunContext) {
         self.due = ctx.clock.now() + SAVE_EVERY;
-        let learnt = ctx.budget.snapshot().learnt_only();
-        if learnt == self.kept {
-            return;
-        }
-        let saved = match serde_json::to_string(&learnt) {
-            Ok(text) => {
-                ctx.store.save_budget(&key(ctx.column.id), &text, ctx.clock.wall()).await.err()
+        for (key, budget) in budgets(ctx) {
+            let learnt = budget.snapshot().learnt_only();
+            if self.kept.get(&key) == Some(&learnt) {
+                continue;
             }
-            Err(error) => Some(paceline_model::Error::Invalid(error.to_string())),
-        };
-        match saved {
-            None => self.kept = learnt,
-            Some(error) => {
-                tracing::warn!(%error, "what was learnt of the vendor could not be kept");
+            let saved = match serde_json::to_string(&learnt) {
+                Ok(text) => ctx.store.save_budget(&key, &text, ctx.clock.wall()).await.err(),
+                Err(error) => Some(paceline_model::Error::Invalid(error.to_string())),
+            };
+            match saved {
+                None => {
+                    self.kept.insert(key, learnt);
+                }
+                Some(error) => {
+                    tracing::warn!(%error, "what was learnt of the vendor could not be kept");
+                }
             }
         }
     }
+}
+
+/// The budgets that the calls of a run pass, by the names under which the store keeps what they learnt.
+fn budgets(ctx: &RunContext) -> Vec<(String, Budget)> {
+    let gate = ctx.gate.now();
+    let own = (key(ctx.column.id), gate.own().clone());
+    let shared = gate.shared().map(|shared| (shared.key.clone(), shared.budget.clone()));
+    std::iter::once(own).chain(shared).collect()
 }

@@ -1,12 +1,14 @@
 //! How far a run has come, and when it will end (spec R6).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick};
-use paceline_governor::{Budget, Limit, PlanRequest, Reason, Status, plan};
+use paceline_governor::{Limit, PlanRequest, Reason, Status, plan};
 use paceline_hex::{Gauge, Session};
 use paceline_model::{Counts, Run};
+
+use crate::gate::GateSwitch;
 
 /// A plan for more calls than this is not worth its time for a progress line; the long-run rate says the same.
 const PLAN_CALLS_MAX: u64 = 20_000;
@@ -38,8 +40,7 @@ pub struct Progress {
 /// What the runner notes and progress is made of.
 pub(crate) struct ProgressState {
     clock: Clock,
-    budget: Budget,
-    limits: Vec<Limit>,
+    gate: Arc<GateSwitch>,
     concurrent_max: u32,
     jobs: Option<Session>,
     inner: Mutex<Inner>,
@@ -59,8 +60,7 @@ impl ProgressState {
     pub(crate) fn new(
         run: &Run,
         clock: Clock,
-        budget: Budget,
-        limits: Vec<Limit>,
+        gate: Arc<GateSwitch>,
         concurrent_max: u32,
         jobs: Option<Session>,
     ) -> Self {
@@ -72,7 +72,7 @@ impl ProgressState {
             calls: 0,
             in_calls: Duration::ZERO,
         };
-        Self { clock, budget, limits, concurrent_max, jobs, inner: Mutex::new(inner) }
+        Self { clock, gate, concurrent_max, jobs, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn counted(&self, counts: Counts) {
@@ -92,7 +92,9 @@ impl ProgressState {
 
     pub(crate) fn snapshot(&self) -> Progress {
         let now = self.clock.now();
-        let status = self.budget.status();
+        let gate = self.gate.now();
+        let own = gate.own().status();
+        let shared = gate.shared().map(|one| (one.name.as_str(), one.budget.status()));
         let inner = self.lock();
         let elapsed = inner.ended.unwrap_or(now) - inner.began;
         let call = inner
@@ -105,19 +107,29 @@ impl ProgressState {
         let ended = inner.ended.is_some();
         // How long a job takes nobody knows before the first one has ended.
         let is_known = self.jobs.is_none() || inner.calls > 0;
-        let explanations = explained(&status, inner.began, inner.ended.unwrap_or(now));
+        let (began, until) = (inner.began, inner.ended.unwrap_or(now));
         drop(inner);
-        let until = status.next_slot.filter(|until| *until > now).map(|until| until - now);
-        let reason =
-            status.held_by.map(|reason| reason_text(reason, &self.limits, self.concurrent_max));
+        let mut explanations = Vec::new();
+        let mut waits = vec![holding(&own, now, self.concurrent_max)];
+        explained(&own, began, until, &mut explanations);
+        if let Some((name, status)) = &shared {
+            let held = holding(status, now, u32::MAX);
+            waits.push(held.map(|(wait, reason)| (wait, format!("{reason}, shared: {name}"))));
+            explained(status, began, until, &mut explanations);
+        }
+        // Both have to let it through: the longer wait is the one that counts.
+        let waiting = waits.into_iter().flatten().max_by_key(|(wait, _)| *wait);
+        let statuses = std::iter::once(&own).chain(shared.iter().map(|(_, status)| status));
+        let limits: Vec<Limit> = statuses.flat_map(limits_of).collect();
+        let wait = waiting.as_ref().map(|(wait, _)| *wait).unwrap_or_default();
         let remaining = counts.total.saturating_sub(counts.ended());
         Progress {
             counts,
-            in_flight: status.in_flight,
-            waiting_ms: until.map(millis).zip(reason),
+            in_flight: own.in_flight,
+            waiting_ms: waiting.map(|(wait, reason)| (millis(wait), reason)),
             rate_per_second,
             eta_ms: (!ended && is_known)
-                .then(|| self.eta(remaining, call, until.unwrap_or_default(), rate_per_second))
+                .then(|| self.eta(remaining, call, wait, rate_per_second, limits))
                 .flatten(),
             elapsed_ms: millis(elapsed),
             call_ms: millis(call),
@@ -133,10 +145,12 @@ impl ProgressState {
         call: Duration,
         wait: Duration,
         rate_per_second: f64,
+        limits: Vec<Limit>,
     ) -> Option<f64> {
+        let unlimited = limits.is_empty();
         let request = PlanRequest {
             calls: remaining.min(PLAN_CALLS_MAX),
-            limits: self.limits.clone(),
+            limits,
             concurrency: Some(self.concurrent_max),
             service: call,
         };
@@ -145,7 +159,6 @@ impl ProgressState {
         let by_rate =
             if rate_per_second > 0.0 { remaining as f64 / rate_per_second * 1e3 } else { 0.0 };
         // Waiting for a window is no rate: the first burst says nothing about the hour.
-        let unlimited = self.limits.is_empty();
         Some(millis(wait) + if unlimited { by_rate.max(planned) } else { planned })
     }
 
@@ -170,16 +183,25 @@ pub(crate) fn reason_text(reason: Reason, limits: &[Limit], concurrent_max: u32)
     }
 }
 
-/// The explanations of one run: its budget outlives it.
-fn explained(status: &Status, began: Tick, ended: Tick) -> Vec<String> {
-    let mut texts = Vec::new();
+/// What holds the next call back, for how long.
+fn holding(status: &Status, now: Tick, concurrent_max: u32) -> Option<(Duration, String)> {
+    let until = status.next_slot.filter(|until| *until > now)?;
+    Some((until - now, reason_text(status.held_by?, &limits_of(status), concurrent_max)))
+}
+
+/// The limits of a budget, as configured.
+pub(crate) fn limits_of(status: &Status) -> Vec<Limit> {
+    status.limits.iter().map(|status| status.limit).collect()
+}
+
+/// The explanations of one run: its budgets outlive it.
+fn explained(status: &Status, began: Tick, ended: Tick, texts: &mut Vec<String>) {
     for explanation in status.explanations.iter().filter(|one| (began..=ended).contains(&one.at)) {
         let text = explanation.to_string();
         if !texts.contains(&text) {
             texts.push(text);
         }
     }
-    texts
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -8,6 +8,7 @@
 mod context;
 mod queue;
 mod reporter;
+mod storm;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use context::Stop;
 pub(crate) use context::{Control, RunContext};
 use reporter::report;
 pub(crate) use reporter::until_recovered;
+pub(crate) use storm::Weather;
 
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
 pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
@@ -91,6 +93,7 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
             ctx.store.renew_leases(ctx.lease).await?;
             renew_at = now + limits::LEASE_RENEWAL;
         }
+        ctx.look_at_the_storm();
         let (ready, open) = ctx.control.queue.sizes();
         if all_claimed && open == 0 {
             return Ok(());
@@ -102,7 +105,7 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
         }
         tokio::select! {
             () = ctx.control.queue.feeder_woken() => {}
-            () = ctx.clock.sleep_until(due_at.min(renew_at)) => {}
+            () = ctx.clock.sleep_until(due_at.min(renew_at).min(ctx.storm_due_at())) => {}
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use paceline_model::{
 };
 
 use crate::integration::{self, HexWork};
-use crate::runner::RunContext;
+use crate::runner::{RunContext, Weather};
 pub(crate) use http::HttpWork;
 pub(crate) use waterfall::{SourceWork, WaterfallWork};
 
@@ -127,6 +127,39 @@ pub(crate) fn give_back(task: &Task) -> Ended {
     Ended { report: TaskReport::new(task.row, None, TaskStep::GiveBack), again: None }
 }
 
+/// As [`give_back`], after an attempt.
+pub(crate) fn give_back_made(task: &Task, attempt: Attempt) -> Ended {
+    Ended { report: TaskReport::new(task.row, Some(attempt), TaskStep::GiveBack), again: None }
+}
+
+/// What comes after a call that was refused for its rate past the deadline of its cell.
+pub(crate) enum PastDeadline {
+    /// The run stops.
+    GiveBack,
+    /// It is made again then.
+    Again(Timestamp),
+    /// It has failed.
+    Failed(CellError),
+}
+
+/// See [`Weather`]; `throttles` counts the refusals of the cell.
+pub(crate) fn past_deadline(
+    ctx: &RunContext,
+    throttles: u32,
+    throttled_since: Option<Timestamp>,
+) -> PastDeadline {
+    let now = ctx.clock.wall();
+    let since = throttled_since.unwrap_or(now);
+    match ctx.weather(throttles, since) {
+        Weather::Storm => PastDeadline::GiveBack,
+        Weather::Calm => PastDeadline::Again(now + limits::THROTTLED_RETRY),
+        Weather::Alone => {
+            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(now.since(since)));
+            PastDeadline::Failed(error)
+        }
+    }
+}
+
 /// A cell's error, cut to what is kept.
 pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
     let mut message = message.into();
@@ -141,10 +174,10 @@ pub(crate) fn cell_error(code: &str, message: impl Into<String>) -> CellError {
 }
 
 /// What a cell says that was refused for its rate for too long.
-pub(crate) fn throttled_text(waited: Duration) -> String {
+fn throttled_text(waited: Duration) -> String {
     format!(
-        "the vendor has refused this call for its rate for {} s; lower the rate or raise max_wait_ms, then retry failed \
-         cells",
+        "the vendor has refused this call for its rate for {} s, while others came through; see what is special about it, \
+         then retry failed cells",
         waited.as_secs()
     )
 }

@@ -21,6 +21,9 @@ pub struct BreakerConfig {
     pub calls_min: u32,
     /// Refused credentials in a row that trip it. Default 3.
     pub credentials_refused_max: u32,
+    /// Whether a call that its own row made fail (400, 404, 409, 422) counts as failed, as it does by default; if not, it counts
+    /// as one that the vendor answered.
+    pub counts_row_caused: bool,
     /// Whether to let one call through by itself this long after tripping; `None` (default): a person.
     pub probe_after: Option<Duration>,
 }
@@ -32,6 +35,7 @@ impl Default for BreakerConfig {
             failure_ratio: 0.5,
             calls_min: 10,
             credentials_refused_max: 3,
+            counts_row_caused: true,
             probe_after: None,
         }
     }
@@ -140,7 +144,11 @@ impl Breaker {
         if outcome.class == OutcomeClass::Throttled {
             return false;
         }
-        let failed = outcome.class != OutcomeClass::Success;
+        let failed = match outcome.class {
+            OutcomeClass::Success => false,
+            OutcomeClass::RowCaused => self.config.counts_row_caused,
+            _ => true,
+        };
         match self.state {
             BreakerState::Refusing { .. } => return false,
             BreakerState::Probing { trip } if failed => {

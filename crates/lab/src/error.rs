@@ -57,6 +57,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A fault law of the simulated AI vendors with an unknown kind, an impossible chance or a bad span.
+    #[error(
+        "fault `{text}`: {reason}; write KIND:CHANCE or KIND:CHANCE@FROM..TO, as in 429=2:1@0s..20s,overloaded:0.1, or \
+         none"
+    )]
+    AiFault {
+        /// What was read.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A word where one of a few is expected.
     #[error("{what} `{text}` is not known; use one of: {accepted}")]
     Word {

@@ -8,7 +8,8 @@
 //!   [`Clock`](paceline_clock::Clock);
 //! - [`Lab`]: a vendor behind HTTP/1.1, selling something real: the nearest of 3,376 airports.
 //!
-//! Beside it stands [`HexVendor`], a simulated Hex, callable in virtual time and served by the same [`Lab`].
+//! Beside it stand [`HexVendor`], a simulated Hex, and [`AiVendor`], the vendors of language models; both callable in
+//! virtual time and served by the same [`Lab`].
 //!
 //! A call passes the network, is counted, perhaps refused, perhaps struck by a fault, worked on, done, and passes the
 //! network again:
@@ -20,6 +21,8 @@
 //! ```
 #![warn(missing_docs)]
 
+mod ai;
+mod date;
 mod enforcer;
 mod error;
 mod fault;
@@ -33,6 +36,11 @@ mod query;
 mod stats;
 mod vendor;
 
+pub use ai::{
+    AI_FAULT_GRAMMAR, AI_FAULTS_MAX, AI_KEYS_MAX, AI_MODELS_MAX, AiAnswer, AiConfig, AiDialect,
+    AiDialectStats, AiFaultLaw, AiPolicy, AiRequest, AiStats, AiVendor, ai_text, ai_tokens,
+    ai_value,
+};
 pub use enforcer::{Enforcer, LIMITS_MAX, Policy, Refusal, Standing, Verdict};
 pub use error::ConfigError;
 pub use fault::{FAULT_GRAMMAR, FAULTS_MAX, Fault, FaultKind, FaultLaw};
@@ -45,7 +53,7 @@ pub use hex::{
 };
 pub use hints::{RateHeaders, RetryAfter};
 pub use http::{
-    CONNECTIONS_MAX, HUGE_BODY_BYTES, Lab, REQUEST_BODY_BYTES_MAX, Running, StartError,
+    CONNECTIONS_MAX, HUGE_BODY_BYTES, Lab, LabConfig, REQUEST_BODY_BYTES_MAX, Running, StartError,
 };
 pub use law::{EXP_CUT, LAW_MS_MAX, Law};
 pub use limit::{LIMIT_COUNT_MAX, LIMIT_WINDOW_MAX, Limit};

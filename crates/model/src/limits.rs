@@ -134,6 +134,10 @@ fixed! {
     OUTAGE_MAX: Duration = Duration::from_secs(300), "s", OURS;
     /// How often each of them tries meanwhile.
     OUTAGE_RETRY: Duration = Duration::from_secs(30), "s", OURS;
+    /// How often a call is tried that was refused for its rate past its deadline, while others come through.
+    THROTTLED_RETRY: Duration = Duration::from_secs(60), "s", OURS;
+    /// How often it is refused before its cell fails: then it is the call that is refused, and not the rate.
+    THROTTLES_ALONE_MAX: u32 = 20, "calls", OURS;
     /// How long a claimed task stays ours without renewal. Longer than any pause of a healthy process.
     LEASE: Duration = Duration::from_secs(60), "s", OURS;
     /// How often leases are renewed.

@@ -96,8 +96,12 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     ) -> Result<Upserted>;
 
     /// Sets these columns to these values in every row that passes the filter, and with them when the row last changed,
-    /// as a smart cell that is filled does; answers how many. The states of smart cells stay. Writes one `RowsUpdated`
-    /// change, of more than [`limits::CHANGE_ROWS_MAX`](crate::limits::CHANGE_ROWS_MAX) rows a `Reload`.
+    /// as a smart cell that is filled does; answers how many. Writes one `RowsUpdated` change, of more than
+    /// [`limits::CHANGE_ROWS_MAX`](crate::limits::CHANGE_ROWS_MAX) rows a `Reload`.
+    ///
+    /// What is written into a smart column is a person's word, emptiness too: its cells are completed and locked from then
+    /// on ([`Cell::locked`]), and a `Cells` change tells of them. [`Store::upsert_rows`] does the same to the rows that it
+    /// updates; in rows that are inserted only cells with a value are locked.
     async fn update_rows(
         &self,
         table: TableId,
@@ -170,6 +174,9 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// change. A report for a task that `token` does not hold (any more) only keeps its attempt: it is late. Answers the
     /// run as it now stands.
     ///
+    /// A cell that a person has locked meanwhile stays as it is, and its task is counted as skipped. What a finished cell
+    /// was made from is kept with it, and forgotten if the report does not say.
+    ///
     /// The note of a cell goes when the cell ends in any state but `Unknown`; before that it is as the report says.
     async fn record(&self, run: RunId, token: i64, reports: Vec<TaskReport>) -> Result<Run>;
 
@@ -208,28 +215,24 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// that left it stay as they were.
     ///
     /// Fails with `Conflict` if the cell is not unknown, or a run has its task.
-    async fn settle_unknown(&self, column: ColumnId, row: RowId, word: CellWord) -> Result<()> {
-        let _ = (column, row, word);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    async fn settle_unknown(&self, column: ColumnId, row: RowId, word: CellWord) -> Result<()>;
 
     /// Locks the cells of a smart column in the rows that pass the filter, as a person's edit does, or unlocks them;
-    /// answers how many. Unlocked cells stay completed, made from nothing known: they are stale.
-    async fn lock_cells(&self, column: ColumnId, filter: Filter, locked: bool) -> Result<u64> {
-        let _ = (column, filter, locked);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// answers of how many that changed. Locked cells are completed, whatever they were before, with the value that stands
+    /// in the table. Unlocked ones stay completed, made from nothing known: they are stale. Writes a `Cells` change, of more
+    /// than [`limits::CHANGE_ROWS_MAX`](crate::limits::CHANGE_ROWS_MAX) rows a `Reload`.
+    ///
+    /// Fails with `Invalid` for a column that is not smart.
+    async fn lock_cells(&self, column: ColumnId, filter: Filter, locked: bool) -> Result<u64>;
 
     /// For each of these keys of [`Fingerprint`](crate::Fingerprint) the value of a completed cell of the column that was
-    /// made from it, where there is one.
+    /// made from it, where there is one; a completed cell that is empty has the value `Null`. At most
+    /// [`limits::COMMIT_REPORTS_MAX`](crate::limits::COMMIT_REPORTS_MAX) keys.
     async fn reusable_values(
         &self,
         column: ColumnId,
         keys: &[[u8; 16]],
-    ) -> Result<Vec<Option<Value>>> {
-        let _ = (column, keys);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    ) -> Result<Vec<Option<Value>>>;
 
     /// The cells that a run would take up, as tasks that nobody holds, ascending by row, with the values of `inputs`; fewer
     /// than `max` are the last.
@@ -253,11 +256,9 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         Err(crate::Error::invalid("not built yet"))
     }
 
-    /// What the calls of a column have come to on the UTC day of `at`.
-    async fn spent(&self, column: ColumnId, at: Timestamp) -> Result<Spent> {
-        let _ = (column, at);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// What the calls of a column have come to on the UTC day of `at`, those of late reports too; a call is of the day on
+    /// which its outcome was seen.
+    async fn spent(&self, column: ColumnId, at: Timestamp) -> Result<Spent>;
 
     /// After a crash: gives back every task of a run that anybody holds. Those with an intent get an attempt of
     /// class `Unknown` on record (it may have been sent), and `recovery` says what becomes of them. Call this only when

@@ -5,6 +5,7 @@ mod formats;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+pub(crate) use self::formats::instant;
 use crate::{Column, ColumnType, Error, Result, limits, suggest};
 
 /// Options of a column that a message lists.

@@ -24,6 +24,11 @@ impl Touched {
         self.count
     }
 
+    /// Those rows, if a change can tell them one by one and there are any.
+    pub(crate) fn rows(&self) -> Option<&[RowId]> {
+        (!self.rows.is_empty()).then_some(&self.rows)
+    }
+
     /// The change that tells it; none if nothing was touched.
     pub(crate) fn change(self, kind: impl FnOnce(Vec<RowId>) -> ChangeKind) -> Option<ChangeKind> {
         match self.count {

@@ -19,15 +19,18 @@ mod calls;
 mod change;
 mod codec;
 mod edit;
+mod end;
 mod error;
 mod file;
 mod filter;
+mod fingerprint;
 mod interrupted;
 mod key;
 mod migrate;
 mod packed;
 mod postgres;
 mod rules;
+mod spent;
 mod sqlite;
 mod wakeup;
 

@@ -1,8 +1,8 @@
 //! The store on PostgreSQL: a pool of connections on a thread of its own. It has its own runtime, so that it works under
 //! any other, in virtual time too, and callers wait for their answers only.
 //!
-//! Locks are taken in one order, so that no two transactions wait for each other: the column's, the run's row, the
-//! user's table, cells, and last the table's row, which numbers its changes ([`changes`]). Only what makes rows and runs
+//! Locks are taken in one order, so that no two transactions wait for each other: the column's, the run's row, what a
+//! column has spent on a day, the user's table, cells, and last the table's row, which numbers its changes ([`changes`]). Only what makes rows and runs
 //! takes the table's row earlier, and after the user's table. After all of these come items, by their ids, and logs.
 //! Whoever changes or deletes a table holds all of it, and whoever names it in a statement has held it first
 //! ([`schema::hold`]), so that a name means one table.
@@ -21,6 +21,7 @@ mod error;
 mod filter;
 mod listen;
 mod lock;
+mod locks;
 mod migrate;
 mod notes;
 mod param;
@@ -30,6 +31,7 @@ mod registry;
 mod rows;
 mod runs;
 mod schema;
+mod spent;
 mod tables;
 mod text;
 mod upsert;

@@ -242,14 +242,44 @@ pub(crate) fn parse_class(name: &str) -> Result<AttemptClass> {
     AttemptClass::parse(name).ok_or_else(|| unreadable("class of an attempt", name))
 }
 
+/// Refuses more keys than one call may look for.
+pub(crate) fn check_keys(count: usize) -> paceline_model::Result<()> {
+    if count > limits::COMMIT_REPORTS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} keys in one call; at most {} are allowed: ask in parts",
+            limits::COMMIT_REPORTS_MAX
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses to lock cells of a column that has none.
+pub(crate) fn check_lockable(column: &Column) -> Result<()> {
+    if column.smart.is_none() {
+        return Err(Error::invalid(format!(
+            "column {:?} is not a smart column: no run writes to it, so there is nothing to lock",
+            column.name
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// What an attempt adds to the counts of its run.
 pub(crate) fn counts_of(attempt: &Attempt) -> Counts {
-    Counts {
-        calls: u64::from(attempt.sent_at.is_some()),
-        throttled: u64::from(attempt.class == AttemptClass::Throttled),
-        retries: u64::from(attempt.number > 1),
-        ..Counts::default()
-    }
+    let mut counts = Counts::default();
+    count_attempt(&mut counts, attempt);
+    counts
+}
+
+/// Counts one attempt. One that did not leave cost nothing.
+pub(crate) fn count_attempt(counts: &mut Counts, attempt: &Attempt) {
+    let sent = attempt.sent_at.is_some();
+    let cost_micros = if sent { attempt.cost_micros } else { 0 };
+    counts.calls += u64::from(sent);
+    counts.throttled += u64::from(attempt.class == AttemptClass::Throttled);
+    counts.retries += u64::from(attempt.number > 1);
+    counts.cost_micros = counts.cost_micros.saturating_add(cost_micros);
 }
 
 /// Counts one cell that ended.

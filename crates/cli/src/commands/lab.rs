@@ -1,11 +1,13 @@
-//! `paceline lab`: a simulated vendor and a simulated Hex on loopback.
+//! `paceline lab`: a simulated vendor, a simulated Hex and simulated vendors of language models on loopback.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use paceline_clock::Clock;
-use paceline_lab::{HexConfig, HexGroupName, Lab, VendorConfig};
+use paceline_lab::{
+    AiConfig, AiDialectStats, HexConfig, HexGroupName, Lab, LabConfig, VendorConfig,
+};
 
 use crate::args::LabArgs;
 use crate::exit::{Exit, Failure, usage};
@@ -23,7 +25,8 @@ pub(crate) async fn run(args: LabArgs) -> Result<Exit, Failure> {
         )));
     }
     let hex = hex_config(&args)?;
-    let config = VendorConfig {
+    let ai = ai_config(&args)?;
+    let vendor = VendorConfig {
         limits: args.limits,
         policy: args.policy,
         net: args.net_ms,
@@ -34,10 +37,11 @@ pub(crate) async fn run(args: LabArgs) -> Result<Exit, Failure> {
         rate_headers: args.rate_headers,
     };
     let mut signals = Signals::listen()?;
-    let lab = Lab::start_with_hex(config, hex, Clock::system(), args.listen).await?;
+    let config = LabConfig { vendor, hex, ai };
+    let lab = Lab::start_with(config, Clock::system(), args.listen).await?;
     output::result(&format!("listening on http://{}", lab.addr()));
     signals.next().await;
-    let hex = lab.hex().stats();
+    let (hex, ai) = (lab.hex().stats(), lab.ai().stats());
     let stats = lab.shutdown().await;
     output::note(&format!(
         "accepted {}, refused {}, duplicates {}",
@@ -54,7 +58,47 @@ pub(crate) async fn run(args: LabArgs) -> Result<Exit, Failure> {
             output::thousands(hex.double_started),
         ));
     }
+    for (name, stats) in [("openai", ai.openai), ("anthropic", ai.anthropic), ("google", ai.google)]
+    {
+        tell_ai(name, &stats);
+    }
     Ok(Exit::Done)
+}
+
+/// The verdict of one vendor of language models, if it was called.
+fn tell_ai(name: &str, stats: &AiDialectStats) {
+    if stats.accepted + stats.refused + stats.unauthorized + stats.invalid == 0 {
+        return;
+    }
+    let busiest = |limit: &paceline_lab::LimitStats| {
+        format!(", at most {} of {}", output::thousands(limit.busiest), limit.limit)
+    };
+    let busiest: String = stats.tokens.iter().map(busiest).collect();
+    output::note(&format!(
+        "{name}: accepted {}, refused {}, tokens {}{busiest}",
+        output::thousands(stats.accepted),
+        output::thousands(stats.refused),
+        output::thousands(stats.input_tokens + stats.output_tokens),
+    ));
+}
+
+fn ai_config(args: &LabArgs) -> Result<AiConfig, Failure> {
+    let flags = &args.ai;
+    let mut config = AiConfig {
+        requests: flags.ai_limits.clone(),
+        tokens: flags.ai_tokens.clone(),
+        policy: flags.ai_policy,
+        service: flags.ai_service_ms,
+        keys: flags.ai_keys.clone(),
+        models: flags.ai_models.clone(),
+        net: args.net_ms,
+        seed: args.seed,
+        ..AiConfig::default()
+    };
+    for law in &flags.ai_faults {
+        config.faults = config.faults.and(law.clone())?;
+    }
+    Ok(config)
 }
 
 /// The file, and the flags on top of it.

@@ -34,7 +34,7 @@ impl Engine {
     /// The field and the remedy.
     pub async fn add_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<Column> {
         let _held = self.inner.schema.lock().await;
-        let column = self.new_smart_column(&self.fresh(table.id).await?, spec)?;
+        let column = self.new_smart_column(&self.fresh(table.id).await?, spec).await?;
         Ok(self.inner.store.add_column(table.id, column).await?)
     }
 
@@ -59,7 +59,8 @@ impl Engine {
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
         let spec = Spec::from_json(smart.kind, config.as_ref().unwrap_or(&smart.config))?;
-        self.rate(smart.kind, &spec, &rate_limit)?;
+        let rate = self.rate(smart.kind, &spec, &rate_limit)?;
+        self.check_budget(&rate, &spec).await?;
         let config = match config {
             None => smart.config.clone(),
             Some(_) => {
@@ -89,10 +90,6 @@ impl Engine {
             };
         }
         let rate = spec.rate(json, ceilings)?;
-        if rate.budget.is_some() {
-            let problem = "budgets that columns share are not available yet; leave the field out";
-            return Err(Error::config("rate_limit.budget", problem));
-        }
         Ok(rate)
     }
 }

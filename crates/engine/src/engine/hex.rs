@@ -1,34 +1,27 @@
-//! What a run of a Hex column works with, and a person's word on cells whose outcome nobody knows.
+//! What a run of a Hex column works with.
 
 use std::sync::Arc;
 
 use paceline_governor::{Budget, Limit, Rate};
-use paceline_hex::{Books, Budgets, Note, Options, RunId as HexRunId, Session, TokenSource};
+use paceline_hex::{Books, Budgets, Note, Options, Session, TokenSource};
 use paceline_model::{
-    CellError, Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, SmartKind, Table,
+    Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, Table,
 };
 
 use super::launch::Prepared;
-use super::{Engine, smart_column};
+use super::spec::Spec;
+use super::Engine;
+use crate::common::Common;
+use crate::gate::{Gate, GateSwitch};
 use crate::integration::{
     Fixed, HexWork, IntegrationColumn, Memories, ProviderWire, recall, spacing,
 };
 use crate::task::Work;
-use crate::{Error, IntegrationSpec, Result};
+use crate::{Error, IntegrationSpec, Result, memory};
 
-/// A person's word on a cell of an `integration` column whose outcome nobody knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settle {
-    /// This run is the job's: the next run over the unknown cells watches it to its end.
-    Attach(String),
-    /// No run was started: the next run over the unknown cells starts one.
-    Resend,
-    /// It has failed; nothing more is done for it unless failed cells are retried.
-    Failed,
-}
-
-/// The budgets of one column, and the limits that they were made with.
+/// The budgets of all columns with one token and one address, and the limits that they were made with.
 pub(super) struct Known {
+    pub(super) columns: Vec<ColumnId>,
     limits: [Vec<Limit>; 3],
     budgets: Budgets,
 }
@@ -42,48 +35,8 @@ impl Known {
 }
 
 impl Engine {
-    /// Settles a cell whose outcome nobody knows. A run with [`Scope::Unknown`](paceline_model::Scope::Unknown) then acts
-    /// on it; one that is settled as failed is so at once.
-    ///
-    /// # Errors
-    /// A conflict if the cell is not unknown or a run is at work on it; [`Error::Config`] if the column's kind has
-    /// nothing to settle.
-    pub async fn settle(
-        &self,
-        table: &Table,
-        column: &str,
-        row: RowId,
-        settle: Settle,
-    ) -> Result<()> {
-        let (column, smart) = smart_column(table, column)?;
-        if smart.kind != SmartKind::Integration {
-            let problem = "only cells of kind integration can be settled; run the cell again";
-            return Err(Error::config("column", problem));
-        }
-        let store = &self.inner.store;
-        let note = match settle {
-            Settle::Failed => {
-                let message = "a person looked and said that this job failed".to_owned();
-                let error = CellError { code: "SETTLED_AS_FAILED".to_owned(), message };
-                return Ok(store.fail_unknown(column.id, row, error).await?);
-            }
-            Settle::Resend => Note::Resend,
-            Settle::Attach(run) if !HexRunId(run.clone()).is_valid() => {
-                let problem = "is no run id: copy it from the end of the run's address in Hex";
-                return Err(Error::config("run", problem));
-            }
-            Settle::Attach(run) => {
-                let project = self.project_of(table, column, smart, row).await?;
-                Note::attach(project, HexRunId(run), self.inner.clock.wall())
-            }
-        };
-        let note =
-            serde_json::to_string(&note).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(store.put_note(column.id, row, Some(note)).await?)
-    }
-
     /// The project of a row's job: as its note has it, else as its column would have it now.
-    async fn project_of(
+    pub(super) async fn project_of(
         &self,
         table: &Table,
         column: &Column,
@@ -98,7 +51,7 @@ impl Engine {
             }
             Some(Note::Resend) | None => {}
         }
-        let spec = IntegrationSpec::from_json(&smart.config)?;
+        let spec = IntegrationSpec::from_json(&Common::split(&smart.config)?.1)?;
         let bound =
             IntegrationColumn::new(&spec, table, &column.name, &self.inner.config.outbound)?;
         let query = RowQuery {
@@ -117,6 +70,7 @@ impl Engine {
     pub(super) async fn prepare_hex(
         &self,
         column: &Column,
+        whole: &Spec,
         spec: &IntegrationSpec,
         bound: IntegrationColumn,
         rate: Rate,
@@ -124,15 +78,18 @@ impl Engine {
     ) -> Result<Prepared> {
         let inner = &self.inner;
         let mut options = spec.options()?;
-        options.trigger_limits.clone_from(&rate.limits);
-        options.min_spacing = spacing(&rate);
+        let deadline = options.retry.throttle_deadline;
         let tokens = self.tokens(spec)?;
 
         inner.store.recover_run(run, Recovery::Reconciled).await?;
-        let budgets = self.hex_budgets(column.id, &options, &rate).await?;
+        let key = self.hex_key(whole, column.id).await?;
+        let budgets = {
+            let _turn = inner.sharing.lock().await;
+            self.hex_budgets(&key, column.id, &mut options).await?
+        };
         let memories = Memories::new([
-            (reads_key(column.id), budgets.reads.clone()),
-            (overall_key(column.id), budgets.overall.clone()),
+            (format!("{key}:reads"), budgets.reads.clone()),
+            (format!("{key}:overall"), budgets.overall.clone()),
         ]);
         memories.save(inner.store.as_ref(), &inner.clock, true).await;
         let provider = inner.config.providers.make(&inner.config.outbound, &inner.clock, None)?;
@@ -147,7 +104,9 @@ impl Engine {
         );
         let session = session.map_err(|error| Error::config("config", error.to_string()))?;
         let work = HexWork::new(bound, session, memories);
-        Ok(Prepared { work: Work::Hex(work), budget: budgets.triggers, rate })
+        let gate = Arc::new(GateSwitch::new(Gate::new(column.id, budgets.triggers, None)));
+        // How long a refused job waits says the provider.
+        Ok(Prepared { work: Work::Hex(work), gate, rate, deadline })
     }
 
     /// What is known of the runs at a Hex: columns share it, or one would take another one's run for its own.
@@ -169,36 +128,71 @@ impl Engine {
         }
     }
 
-    /// The budgets of a column; made anew if its limits have changed, and then they remember what was spent.
+    /// The budgets of the columns with one token at one address; made anew if their limits have changed, and then they
+    /// remember what was spent. Where columns name different limits, the least of each window holds for all: every one
+    /// keeps to its own, and none can spend what is another's.
     async fn hex_budgets(
         &self,
-        column: ColumnId,
-        options: &Options,
-        rate: &Rate,
+        key: &str,
+        beginning: ColumnId,
+        options: &mut Options,
     ) -> Result<Budgets> {
-        let mut triggers = rate.limits.clone();
-        triggers.extend(spacing(rate).and_then(|spacing| Limit::new(1, spacing).ok()));
-        let limits = [triggers, options.poll_limits.clone(), options.overall_limits.clone()];
-        if let Some(known) = self.lock().hex.get(&column)
+        let mut limits: [Vec<Limit>; 3] = Default::default();
+        let mut columns = Vec::new();
+        for (spec, column, rate) in self.hex_columns(key).await? {
+            let Ok(own) = spec.hex_options() else { continue };
+            let mut triggers = rate.limits.clone();
+            triggers.extend(spacing(&rate).and_then(|spacing| Limit::new(1, spacing).ok()));
+            for (all, own) in limits.iter_mut().zip([triggers, own.poll_limits, own.overall_limits])
+            {
+                least(all, &own);
+            }
+            columns.push(column.id);
+        }
+        if let Some(known) = self.lock().hex.get_mut(key)
             && known.limits == limits
         {
+            known.columns = columns;
             return Ok(known.budgets.clone());
+        }
+        let [triggers, reads, overall] = limits.clone();
+        options.trigger_limits = triggers;
+        options.min_spacing = None;
+        options.poll_limits = reads;
+        options.overall_limits = overall;
+        let at_work = {
+            let mut state = self.lock();
+            let is_at_work = |active: &super::Active| columns.contains(&active.ctx.column.id);
+            let at_work = state.active.values().any(is_at_work);
+            // Two sets of budgets would spend the vendor's limits twice: the new limits wait for the next start.
+            state.hex.get_mut(key).filter(|_| at_work).map(|known| {
+                known.columns.clone_from(&columns);
+                known.budgets.clone()
+            })
+        };
+        if let Some(budgets) = at_work {
+            return Ok(budgets);
         }
         let budgets = Budgets::new(options, &self.inner.clock)
             .map_err(|error| Error::config("config", error.to_string()))?;
-        self.remember(column, &budgets.triggers, rate, 0).await?;
+        let learnt = memory::key(beginning);
+        self.remember(&budgets.triggers, &learnt, &columns, &limits[0], 0).await?;
         let (store, now) = (self.inner.store.as_ref(), self.inner.clock.wall());
-        recall(store, &reads_key(column), &budgets.reads, now).await?;
-        recall(store, &overall_key(column), &budgets.overall, now).await?;
-        self.lock().hex.insert(column, Known { limits, budgets: budgets.clone() });
+        recall(store, &format!("{key}:reads"), &budgets.reads, now).await?;
+        recall(store, &format!("{key}:overall"), &budgets.overall, now).await?;
+        let known = Known { columns, limits, budgets: budgets.clone() };
+        self.lock().hex.insert(key.to_owned(), known);
         Ok(budgets)
     }
 }
 
-fn reads_key(column: ColumnId) -> String {
-    format!("column:{column}:reads")
-}
-
-fn overall_key(column: ColumnId) -> String {
-    format!("column:{column}:overall")
+/// Adds limits; of two with the same window the one that allows less stays.
+fn least(all: &mut Vec<Limit>, own: &[Limit]) {
+    for limit in own {
+        match all.iter_mut().find(|other| other.window() == limit.window()) {
+            Some(other) if other.count() <= limit.count() => {}
+            Some(other) => *other = *limit,
+            None => all.push(*limit),
+        }
+    }
 }

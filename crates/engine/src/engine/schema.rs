@@ -53,6 +53,7 @@ impl Engine {
                 ColumnSpec::Smart(spec) => {
                     let column = self
                         .new_smart_column(&draft, spec)
+                        .await
                         .map_err(|error| Error::InColumn { index, error: Box::new(error) })?;
                     draft.columns.push(drafted(index, &column));
                     column
@@ -65,10 +66,15 @@ impl Engine {
     }
 
     /// A smart column checked against its table, its secrets sealed.
-    pub(super) fn new_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<NewColumn> {
+    pub(super) async fn new_smart_column(
+        &self,
+        table: &Table,
+        spec: SmartSpec,
+    ) -> Result<NewColumn> {
         let config = Spec::from_json(spec.smart, &spec.config)?;
-        self.rate(spec.smart, &config, &spec.rate_limit)?;
+        let rate = self.rate(spec.smart, &config, &spec.rate_limit)?;
         config.check_type(spec.kind)?;
+        self.check_budget(&rate, &config).await?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;
         Ok(NewColumn {

@@ -2,6 +2,7 @@
 //! are sealed for, which a new name must not change.
 
 use paceline_governor::{Ceilings, Rate};
+use paceline_hex::Options;
 use paceline_model::{Column, ColumnId, ColumnType, SmartColumn, SmartKind, Table, Template};
 use serde_json::Value as Json;
 
@@ -9,12 +10,18 @@ use super::Engine;
 use crate::common::Common;
 use crate::kind::{self, Bound, KindSpec};
 use crate::labels::{Labels, template_error};
-use crate::{Error, OutboundGuard, Result, Sealer};
+use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
 
 /// See the module.
 pub(super) struct Spec {
     pub(super) common: Common,
     kind: Box<dyn KindSpec>,
+}
+
+/// By what a vendor knows whose calls it gets.
+pub(super) struct Credential {
+    pub(super) host: String,
+    pub(super) secret: String,
 }
 
 impl Clone for Spec {
@@ -46,6 +53,27 @@ impl Spec {
     /// Checks it against a table (`own` is the column's own name).
     pub(super) fn bind(&self, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Bound> {
         self.kind.bind(table, own, guard)
+    }
+
+    /// Whom it calls and as whom, if there is a secret; secrets must be open.
+    pub(super) fn credential(&self) -> Option<Credential> {
+        let called = self.kind.calls()?;
+        Some(Credential { host: called.host, secret: called.secret? })
+    }
+
+    /// The host that it calls, if that is the same for every row.
+    pub(super) fn host(&self) -> Option<String> {
+        Some(self.kind.calls()?.host)
+    }
+
+    /// The settings of a column of Hex.
+    pub(super) fn hex_options(&self) -> Result<Options> {
+        IntegrationSpec::from_json(&self.kind.to_json())?.options()
+    }
+
+    /// What one call costs, in millionths.
+    pub(super) fn price_micros(&self) -> u64 {
+        (self.common.price.unwrap_or_default() * 1e6).round() as u64
     }
 
     /// Checks it against a table; answers the columns whose values it needs, ascending.

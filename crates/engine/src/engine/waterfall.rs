@@ -7,6 +7,7 @@ use paceline_model::{Column, ColumnId, Recovery, RunId};
 
 use super::Engine;
 use super::launch::{Prepared, network_observer};
+use crate::gate::{Gate, GateSwitch};
 use crate::integration::{Memories, recall};
 use crate::kind::{Call, Source, Waterfall};
 use crate::task::{HttpWork, SourceWork, WaterfallWork, Work};
@@ -24,15 +25,22 @@ impl Engine {
         let inner = &self.inner;
         let repeatable = waterfall.is_repeatable();
         let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        inner.store.recover_run(run, recovery).await?;
+        let held = inner.store.recover_run(run, recovery).await?;
         let rates = waterfall.rates(rate, inner.config.ceilings)?;
+        // As many rows at once as all sources together take.
+        let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
+        if waterfall.sources.iter().any(|source| source.call.repeatable()) {
+            // For the ledger; the budgets have their own memories.
+            self.note_lost(column.id, run, held.min(u64::from(concurrent_max))).await?;
+        }
         let mut sources = Vec::with_capacity(rates.len());
         let mut budgets = Vec::with_capacity(rates.len());
         for (source, rate) in waterfall.sources.iter().zip(&rates) {
             let budget = self.source_budget(column.id, &source.name, rate).await?;
             budget.reset_breaker();
             budgets.push((source_key(column.id, &source.name), budget.clone()));
-            let http = self.source_work(source, rate, budget).await?;
+            let gate = Arc::new(GateSwitch::new(Gate::new(column.id, budget, None)));
+            let http = self.source_work(source, rate, gate).await?;
             let (name, optional) = (source.name.clone(), source.optional);
             sources.push(SourceWork { name, optional, http });
         }
@@ -42,18 +50,26 @@ impl Engine {
         let memories = Memories::new(budgets);
         memories.save(inner.store.as_ref(), &inner.clock, true).await;
         // As many rows at once as all sources together take.
-        let concurrent_max = rates.iter().map(|rate| rate.concurrent_max).sum();
+        let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
         let rate =
             Rate { concurrent_max, ..rates.first().cloned().unwrap_or_else(|| rate.clone()) };
         let inputs = waterfall.inputs().to_vec();
         let work = WaterfallWork { inputs, sources, until: waterfall.until, memories };
-        Ok(Prepared { work: Work::Waterfall(work), budget: first, rate })
+        let deadlines = rates.iter().map(|rate| rate.retry_policy().throttle_deadline);
+        let deadline = deadlines.max().unwrap_or_default();
+        let gate = Arc::new(GateSwitch::new(Gate::new(column.id, first, None)));
+        Ok(Prepared { work: Work::Waterfall(work), gate, rate, deadline })
     }
 
-    async fn source_work(&self, source: &Source, rate: &Rate, budget: Budget) -> Result<HttpWork> {
+    async fn source_work(
+        &self,
+        source: &Source,
+        rate: &Rate,
+        gate: Arc<GateSwitch>,
+    ) -> Result<HttpWork> {
         let inner = &self.inner;
         let call = Arc::clone(&source.call);
-        let observer = network_observer(rate, &budget);
+        let observer = network_observer(rate, &gate);
         let key_seed = self.key_seed().await? + &call.identity();
         Ok(HttpWork {
             timeout: rate.timeout.filter(|_| !call.names_timeout()),
@@ -67,7 +83,7 @@ impl Engine {
             // Not for a long window's sake: an intent of the one that may be repeated would be taken for one that may not.
             records_intents: !call.repeatable(),
             key_seed: *blake3::hash(key_seed.as_bytes()).as_bytes(),
-            source: Some((source.name.clone(), budget)),
+            source: Some((source.name.clone(), gate)),
             call,
         })
     }
@@ -80,7 +96,10 @@ impl Engine {
         {
             return Ok(budget.clone());
         }
-        let budget = Budget::new(rate.budget_config(), self.inner.clock.clone())
+        let mut config = rate.budget_config();
+        // A row that the vendor refuses says nothing of the other rows.
+        config.breaker.counts_row_caused = false;
+        let budget = Budget::new(config, self.inner.clock.clone())
             .map_err(|error| Error::config("config.sources", error.to_string()))?;
         let now = self.inner.clock.wall();
         recall(self.inner.store.as_ref(), &source_key(column, name), &budget, now).await?;

@@ -94,6 +94,7 @@ impl Host for StoreHost<'_> {
         if matches!(note, Note::Started { .. }) {
             let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
             started.get_or_insert(self.ctx.clock.now());
+            self.ctx.came_through();
         }
         self.save(note, call).await
     }

@@ -12,7 +12,7 @@ use super::host::{StoreHost, attempt, class_of};
 use super::troubles::Troubles;
 use super::{IntegrationColumn, Memories};
 use crate::runner::{RunContext, Stop};
-use crate::task::{Ended, cell_error, finish, retry, throttled_text};
+use crate::task::{Ended, PastDeadline, cell_error, finish, past_deadline, retry};
 
 /// Candidates that an unknown cell names.
 const CANDIDATES_SHOWN: usize = 3;
@@ -96,6 +96,9 @@ fn conclude(ctx: &RunContext, hex: &HexWork, mut task: Task, attempts: u32, end:
     let made = |post| attempt(ctx, attempts + 1, post, error.clone());
     let made: Option<Attempt> = end.post.as_ref().map(made);
     hex.troubles().tried(task.row, &end.kind, ctx.clock.now());
+    if matches!(end.kind, EndKind::Completed(_) | EndKind::Failed { .. }) {
+        ctx.came_through();
+    }
     match end.kind {
         EndKind::Completed(run) => match value(ctx, &run) {
             Ok(value) => finish(&task, made, CellState::Completed, Some(value), None),
@@ -141,7 +144,9 @@ fn again(
     let throttled_since = (throttles > 0).then(|| task.throttled_since.unwrap_or(now));
     let throttled_for = throttled_since.map(|since| now.since(since)).unwrap_or_default();
     let history = TaskHistory { errors, throttles, throttled_for };
+    let throttled = outcome.class == OutcomeClass::Throttled;
     match hex.session.next_try(&outcome, history) {
+        Next::RetryAfter(_) if throttled && ctx.refused() => given_back(&task, Some(made)),
         Next::RetryAfter(wait) => retry(task, made, errors, now + wait, throttled_since),
         Next::GiveUp => match outage_since.filter(|_| outcome.class == OutcomeClass::Transient) {
             None => finish(&task, Some(made), CellState::Failed, None, error),
@@ -155,10 +160,13 @@ fn again(
                 given_back(&task, Some(made))
             }
         },
-        Next::Deadline => {
-            let error = cell_error("THROTTLED_TOO_LONG", throttled_text(throttled_for));
-            finish(&task, Some(made), CellState::Failed, None, Some(error))
-        }
+        Next::Deadline => match past_deadline(ctx, throttles, throttled_since) {
+            PastDeadline::GiveBack => given_back(&task, Some(made)),
+            PastDeadline::Again(at) => retry(task, made, errors, at, throttled_since),
+            PastDeadline::Failed(error) => {
+                finish(&task, Some(made), CellState::Failed, None, Some(error))
+            }
+        },
     }
 }
 

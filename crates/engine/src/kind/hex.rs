@@ -4,7 +4,7 @@ use paceline_governor::{Ceilings, Rate};
 use paceline_model::{ColumnType, Table};
 use serde_json::Value as Json;
 
-use super::{Bound, KindSpec, Rename};
+use super::{Bound, Called, KindSpec, Rename};
 use crate::integration::{self, IntegrationColumn};
 use crate::{IntegrationSpec, OutboundGuard, Result, Sealer};
 
@@ -32,6 +32,12 @@ impl KindSpec for IntegrationSpec {
 
     fn masked(self: Box<Self>) -> Box<dyn KindSpec> {
         Box::new(Self::masked(*self))
+    }
+
+    fn calls(&self) -> Option<Called> {
+        let host = self.options().ok()?.base_url.trim_end_matches('/').to_owned();
+        // Without one it is the engine's own, which is one and the same for all.
+        Some(Called { host, secret: Some(self.token.clone().unwrap_or_default()) })
     }
 
     fn boxed(&self) -> Box<dyn KindSpec> {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use paceline_model::{CellError, Column, ColumnId, Table, Value};
+use paceline_model::{CellError, Column, ColumnId, Place, Table, Value};
 use serde_json::Value as Json;
 
-use super::{Answer, Bound, Call, KindSpec, Rename};
+use super::{Answer, Bound, Call, Called, KindSpec, Rename, host_of};
+use crate::labels::template;
+use crate::secret::is_secret_header;
 use crate::{HttpColumn, HttpSpec, OutboundGuard, Reply, Request, Result, Sealer, extract};
 
 impl KindSpec for HttpSpec {
@@ -32,6 +34,22 @@ impl KindSpec for HttpSpec {
 
     fn masked(self: Box<Self>) -> Box<dyn KindSpec> {
         Box::new(Self::masked(*self))
+    }
+
+    fn calls(&self) -> Option<Called> {
+        let url = template("config.url", &self.url, Place::Url).ok()?;
+        let prefix = url.literal_prefix();
+        let (_, after_scheme) = prefix.split_once("://")?;
+        if !url.is_literal() && !after_scheme.contains(['/', '?', '#']) {
+            return None;
+        }
+        let secrets = self.headers.iter().filter(|(name, _)| is_secret_header(name));
+        let mut secrets: Vec<&str> = secrets.map(|(_, value)| value.trim()).collect();
+        secrets.sort_unstable();
+        // A secret that rows bring differs from row to row.
+        let is_fixed = !secrets.is_empty() && !secrets.iter().any(|text| text.contains("{{"));
+        let secret = is_fixed.then(|| secrets.join("\n"));
+        Some(Called { host: host_of(prefix)?, secret })
     }
 
     fn boxed(&self) -> Box<dyn KindSpec> {

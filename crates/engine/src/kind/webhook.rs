@@ -9,7 +9,7 @@ use paceline_model::{CellError, Column, ColumnId, ColumnType, Table, Value};
 use serde_json::Value as Json;
 
 use super::fields::Fields;
-use super::{Answer, Bound, Call, KindSpec, Rename};
+use super::{Answer, Bound, Call, Called, KindSpec, Rename};
 use crate::secret::{MASK, open_field, seal_field};
 use crate::{
     Error, HttpColumn, HttpSpec, OutboundGuard, Reply, Request, Result, SIGNATURE, Sealer, extract,
@@ -93,6 +93,10 @@ impl KindSpec for WebhookSpec {
     fn masked(self: Box<Self>) -> Box<dyn KindSpec> {
         let secret = self.secret.map(|_| MASK.to_owned());
         Box::new(Self { http: self.http.masked(), secret })
+    }
+
+    fn calls(&self) -> Option<Called> {
+        KindSpec::calls(&self.http)
     }
 
     fn boxed(&self) -> Box<dyn KindSpec> {

@@ -1,13 +1,18 @@
 //! What the parts of a run share, and why it stops.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use paceline_clock::Clock;
-use paceline_governor::{Budget, Trip};
+use paceline_governor::Trip;
 use paceline_model::{CellError, Column, Lease, RunId, Store, limits};
 use tokio::sync::{Semaphore, watch};
 
 use super::queue::TaskQueue;
+use super::storm::Storm;
+use crate::CapReached;
+use crate::gate::GateSwitch;
+use crate::ledger::Ledger;
 use crate::progress::ProgressState;
 use crate::tally::Tally;
 use crate::task::Work;
@@ -30,6 +35,13 @@ pub enum Stop {
     Credentials(String),
     /// No job could be started, or found not to be startable, for [`limits::OUTAGE_MAX`].
     Outage,
+    /// The vendor has refused every call for its rate, for so long.
+    Throttled {
+        /// Since the first refusal after the last success.
+        waited: Duration,
+    },
+    /// A cap allows no further call.
+    Cap(CapReached),
     /// The store failed for good.
     Store(String),
 }
@@ -42,8 +54,14 @@ pub(crate) struct RunContext {
     pub(crate) column: Column,
     /// What is done for a task.
     pub(crate) work: Work,
-    /// The column's own.
-    pub(crate) budget: Budget,
+    /// What its calls pass.
+    pub(crate) gate: Arc<GateSwitch>,
+    /// What its calls are charged to.
+    pub(crate) ledger: Ledger,
+    /// How long the vendor may refuse every call for its rate before the run pauses.
+    pub(crate) throttle_deadline: Duration,
+    /// Whether the rate names that deadline: then no wait that the vendor asks for is longer.
+    pub(crate) deadline_is_set: bool,
     pub(crate) lease: Lease,
     pub(crate) concurrent_max: usize,
     pub(crate) progress: Arc<ProgressState>,
@@ -58,6 +76,7 @@ pub(crate) struct Control {
     stop: watch::Sender<Option<Stop>>,
     last_error: Mutex<Option<CellError>>,
     pub(super) queue: TaskQueue,
+    pub(super) storm: Storm,
 }
 
 impl Control {
@@ -68,6 +87,7 @@ impl Control {
             stop: watch::Sender::new(None),
             last_error: Mutex::new(None),
             queue: TaskQueue::default(),
+            storm: Storm::default(),
         }
     }
 }
@@ -135,6 +155,12 @@ impl RunContext {
                  vendor answers again",
                 limits::OUTAGE_MAX.as_secs() / 60
             )),
+            Stop::Throttled { waited } => Some(format!(
+                "throttled: the vendor has refused every call for its rate for {} s{last}. No cell has failed for it; lower the \
+                 rate or wait, then resume",
+                waited.as_secs()
+            )),
+            Stop::Cap(reached) => Some(format!("cap: {reached}")),
             Stop::Store(error) => Some(format!("store: {error}. Mend the cause, then resume")),
         }
     }

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_governor::{
-    Budget, Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory, Trip,
+    Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory, Trip,
 };
 use paceline_model::{Attempt, CellError, CellState, ColumnId, Task, Value};
 
-use super::{Ended, cell_error, finish, give_back, retry, throttled_text, wall_at};
+use super::{
+    Ended, PastDeadline, finish, give_back, give_back_made, past_deadline, retry, wall_at,
+};
+use crate::gate::GateSwitch;
 use crate::kind::Call;
 use crate::runner::{RunContext, Stop};
 use crate::{Provider, Request};
@@ -34,8 +37,8 @@ pub(crate) struct HttpWork {
     pub(crate) records_intents: bool,
     /// What makes the idempotency keys of this directory and this call their own.
     pub(crate) key_seed: [u8; blake3::KEY_LEN],
-    /// Of a column with several calls: which one this is, and the budget that it passes.
-    pub(crate) source: Option<(String, Budget)>,
+    /// Of a column with several calls: which one this is, and the gate that it passes.
+    pub(crate) source: Option<(String, Arc<GateSwitch>)>,
 }
 
 /// What a try at a call came to.
@@ -60,6 +63,8 @@ pub(super) enum Then {
     Unknown(Option<CellError>),
     /// It is made again.
     Again { errors: u32, not_before: Timestamp, throttled_since: Option<Timestamp> },
+    /// It is made again once the run, which stops, goes on.
+    GivenBack,
     /// It has failed for good.
     Failed(Option<CellError>),
 }
@@ -112,6 +117,7 @@ pub(super) async fn work(ctx: &RunContext, http: &HttpWork, task: Task) -> Optio
         Then::Value(value) => finish(&task, Some(attempt), CellState::Completed, Some(value), None),
         Then::Unknown(error) => finish(&task, Some(attempt), CellState::Unknown, None, error),
         Then::Failed(error) => finish(&task, Some(attempt), CellState::Failed, None, error),
+        Then::GivenBack => give_back_made(&task, attempt),
         Then::Again { errors, not_before, throttled_since } => {
             retry(task, attempt, errors, not_before, throttled_since)
         }
@@ -124,11 +130,11 @@ pub(super) async fn attempt(ctx: &RunContext, http: &HttpWork, task: &Task) -> T
         Ok(request) => Request { timeout: http.timeout.unwrap_or(request.timeout), ..request },
         Err(error) => return Try::Unaskable(error),
     };
-    let budget = http.source.as_ref().map_or(&ctx.budget, |(_, budget)| budget);
+    let gate = http.source.as_ref().map_or(&ctx.gate, |(_, gate)| gate);
     // The permit is asked for first: mostly it is there at once, and then the stop signal costs nothing.
     let permit = tokio::select! {
         biased;
-        permit = budget.acquire() => permit,
+        permit = gate.acquire(http.call.tokens(&request)) => permit,
         () = ctx.stopped() => return Try::Stopped,
     };
     let permit = match permit {
@@ -140,14 +146,21 @@ pub(super) async fn attempt(ctx: &RunContext, http: &HttpWork, task: &Task) -> T
         permit.not_sent(None);
         return Try::Stopped;
     }
+    if let Err(reached) = ctx.ledger.reserve() {
+        permit.not_sent(None);
+        ctx.stop(Stop::Cap(reached));
+        return Try::Stopped;
+    }
     if http.records_intents {
         match ctx.store.record_intents(ctx.run, ctx.lease.token, &[task.row]).await {
             Ok(held) if held.contains(&task.row) => {}
             Ok(_) => {
+                ctx.ledger.release();
                 permit.not_sent(None);
                 return Try::Lost;
             }
             Err(error) => {
+                ctx.ledger.release();
                 permit.not_sent(None);
                 ctx.stop(Stop::Store(error.to_string()));
                 return Try::Stopped;
@@ -181,6 +194,10 @@ async fn call(
         ctx.progress.called(head - sent);
     }
     events.end(&verdict);
+    let is_charged = sent.is_some() && verdict.arrived;
+    if !is_charged {
+        ctx.ledger.release();
+    }
     if let Some(error) = &verdict.error {
         ctx.note_error(error);
     }
@@ -190,6 +207,7 @@ async fn call(
         error: verdict.error.clone(),
         request: Some(line),
         source: http.source.as_ref().map(|(name, _)| name.clone()),
+        cost_micros: if is_charged { ctx.ledger.price_micros() } else { 0 },
         ..Attempt::new(task.attempts + 1, class_of(&verdict), wall_at(&ctx.clock, head))
     };
     (attempt, verdict)
@@ -197,6 +215,9 @@ async fn call(
 
 /// What follows from a call that was made; the policy decides whether it is made again.
 pub(super) fn then(ctx: &RunContext, http: &HttpWork, past: Past, verdict: Verdict) -> Then {
+    if matches!(verdict.outcome.class, OutcomeClass::Success | OutcomeClass::RowCaused) {
+        ctx.came_through();
+    }
     if let Some(value) = verdict.value {
         return Then::Value(value);
     }
@@ -213,11 +234,14 @@ pub(super) fn then(ctx: &RunContext, http: &HttpWork, past: Past, verdict: Verdi
         throttled_for: throttled_since.map(|since| now.since(since)).unwrap_or_default(),
     };
     match http.policy.next(&verdict.outcome, history) {
+        // The run pauses, and no cell is to blame.
+        Next::RetryAfter(_) if throttled && ctx.refused() => Then::GivenBack,
         Next::RetryAfter(wait) => Then::Again { errors, not_before: now + wait, throttled_since },
         Next::GiveUp => Then::Failed(verdict.error),
-        Next::Deadline => {
-            let text = throttled_text(history.throttled_for);
-            Then::Failed(Some(cell_error("THROTTLED_TOO_LONG", text)))
+        Next::Deadline => match past_deadline(ctx, history.throttles, throttled_since) {
+            PastDeadline::GiveBack => Then::GivenBack,
+            PastDeadline::Again(not_before) => Then::Again { errors, not_before, throttled_since },
+            PastDeadline::Failed(error) => Then::Failed(Some(error)),
         }
     }
 }

@@ -9,7 +9,7 @@ use paceline_model::{
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, HttpWork, Past, Then, Try};
-use super::{Ended, cell_error, finish, give_back, retry};
+use super::{Ended, cell_error, finish, give_back, give_back_made, retry};
 use crate::integration::Memories;
 use crate::kind::Until;
 use crate::runner::{RunContext, Stop};
@@ -125,6 +125,10 @@ fn next(
         Then::Unknown(error) => {
             return finish(&task, Some(attempt), CellState::Unknown, None, error);
         }
+        Then::GivenBack => {
+            let ended = give_back_made(&task, attempt);
+            return noted(ended, turn.note(source));
+        }
         Then::Again { errors, not_before, throttled_since } => {
             let ended = retry(task, attempt, errors, not_before, throttled_since);
             return noted(ended, turn.note(source));
@@ -163,7 +167,8 @@ fn exhausted(turn: &Turn, task: &Task, attempt: Option<Attempt>) -> Ended {
 
 /// With the note that says whose turn it is.
 fn noted(mut ended: Ended, note: Option<String>) -> Ended {
-    debug_assert!(matches!(ended.report.step, TaskStep::Retry { .. }), "its task goes on");
+    let ends = matches!(ended.report.step, TaskStep::Finish { .. });
+    debug_assert!(!ends, "a note is for a task that goes on");
     if let Some(note) = note {
         if let Some(again) = &mut ended.again {
             again.note = Some(note.clone());

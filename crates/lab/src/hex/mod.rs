@@ -14,7 +14,6 @@
 
 mod body;
 mod config;
-mod date;
 mod desk;
 mod fault;
 mod file;

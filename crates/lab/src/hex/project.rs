@@ -6,8 +6,8 @@ use paceline_clock::Timestamp;
 use serde_json::{Value, json};
 
 use super::config::{HexConfig, HexProject};
-use super::date::iso;
 use super::query::Query;
+use crate::date::iso;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

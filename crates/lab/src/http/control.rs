@@ -10,19 +10,20 @@ use super::endpoint::json;
 use super::reply::{error_json, json_response};
 use super::server::Served;
 use crate::query::query_value;
-use crate::{ConfigError, FaultLaw, HexFaultLaw};
+use crate::{AiFaultLaw, ConfigError, FaultLaw, HexFaultLaw};
 
 /// Where the judge's own endpoints are.
 pub(super) const PREFIX: &str = "/_lab/";
 
 /// Answers a request to an endpoint under [`PREFIX`]; a request body means nothing here.
 pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<ReplyBody> {
-    let Served { vendor, hex, .. } = served;
+    let Served { vendor, hex, ai, .. } = served;
     let (status, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/_lab/stats") => (StatusCode::OK, json(&vendor.stats())),
         (&Method::POST, "/_lab/reset") => {
             vendor.reset();
             hex.reset();
+            ai.reset();
             (StatusCode::OK, json(&vendor.stats()))
         }
         (&Method::POST, "/_lab/fault") => {
@@ -32,11 +33,19 @@ pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<
         (&Method::POST, "/_lab/hex/fault") => {
             told_law(set_law(request, |law: HexFaultLaw| hex.set_faults(law)))
         }
-        (_, "/_lab/stats" | "/_lab/reset" | "/_lab/fault" | "/_lab/hex" | "/_lab/hex/fault") => (
+        (&Method::GET, "/_lab/ai") => (StatusCode::OK, json(&ai.stats())),
+        (&Method::POST, "/_lab/ai/fault") => {
+            told_law(set_law(request, |law: AiFaultLaw| ai.set_faults(law)))
+        }
+        (
+            _,
+            "/_lab/stats" | "/_lab/reset" | "/_lab/fault" | "/_lab/hex" | "/_lab/hex/fault"
+            | "/_lab/ai" | "/_lab/ai/fault",
+        ) => (
             StatusCode::METHOD_NOT_ALLOWED,
             error_json(
                 "GET /_lab/stats, POST /_lab/reset, POST /_lab/fault?law=LAW, GET /_lab/hex, \
-                 POST /_lab/hex/fault?law=LAW",
+                 POST /_lab/hex/fault?law=LAW, GET /_lab/ai, POST /_lab/ai/fault?law=LAW",
             ),
         ),
         (_, path) => (StatusCode::NOT_FOUND, error_json(&format!("there is no {path}"))),

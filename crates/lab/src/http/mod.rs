@@ -1,5 +1,6 @@
 //! The vendor behind HTTP/1.1 on a socket.
 
+mod ai;
 mod body;
 mod control;
 mod endpoint;
@@ -16,7 +17,7 @@ use crate::ConfigError;
 
 pub use body::HUGE_BODY_BYTES;
 pub use endpoint::REQUEST_BODY_BYTES_MAX;
-pub use server::{CONNECTIONS_MAX, Lab, Running};
+pub use server::{CONNECTIONS_MAX, Lab, LabConfig, Running};
 
 /// Why a lab did not start.
 #[derive(Debug, Error)]

@@ -22,8 +22,10 @@ use super::StartError;
 use super::body::ReplyBody;
 use super::endpoint::Work;
 use super::reply::{Ended, respond};
-use super::{control, hex};
-use crate::{Airports, Call, HexConfig, HexVendor, Stats, Vendor, VendorConfig};
+use super::{ai, control, hex};
+use crate::{
+    AiConfig, AiVendor, Airports, Call, HexConfig, HexVendor, Stats, Vendor, VendorConfig,
+};
 
 /// The most connections that are served at once; further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 8192;
@@ -40,13 +42,27 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// | `GET` or `POST /geo/nearest?lat=&lon=` | the nearest other airport, its distance and bearing |
 /// | any method, `/echo` | the request as JSON |
 /// | any, `/api/v1/...` | a simulated Hex, [`HexVendor`], with limits and faults of its own |
+/// | `POST .../chat/completions`, `POST /v1/messages`, `POST /v1beta/models/MODEL:generateContent`, lists of models | simulated vendors of language models, [`AiVendor`], with limits and faults of their own |
 /// | `GET /_lab/stats` | [`Stats`]; never governed or delayed, like all of `/_lab` |
-/// | `POST /_lab/reset` | [`Vendor::reset`] and [`HexVendor::reset`] |
+/// | `POST /_lab/reset` | [`Vendor::reset`], [`HexVendor::reset`] and [`AiVendor::reset`] |
 /// | `POST /_lab/fault?law=LAW` | [`Vendor::set_faults`]; `none` heals |
 /// | `GET /_lab/hex` | [`HexStats`](crate::HexStats) |
 /// | `POST /_lab/hex/fault?law=LAW` | [`HexVendor::set_faults`]; `none` heals |
+/// | `GET /_lab/ai` | [`AiStats`](crate::AiStats) |
+/// | `POST /_lab/ai/fault?law=LAW` | [`AiVendor::set_faults`]; `none` heals |
 #[derive(Debug)]
 pub struct Lab;
+
+/// What a lab serves.
+#[derive(Clone, Debug, Default)]
+pub struct LabConfig {
+    /// The vendor of airports.
+    pub vendor: VendorConfig,
+    /// The simulated Hex.
+    pub hex: HexConfig,
+    /// The simulated vendors of language models.
+    pub ai: AiConfig,
+}
 
 /// A vendor behind a socket. Dropping it ends every connection, as [`Running::shutdown`] does.
 #[derive(Debug)]
@@ -54,6 +70,7 @@ pub struct Running {
     addr: SocketAddr,
     vendor: Arc<Vendor>,
     hex: Arc<HexVendor>,
+    ai: Arc<AiVendor>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -97,17 +114,36 @@ impl Lab {
         clock: Clock,
         addr: SocketAddr,
     ) -> Result<Running, StartError> {
-        let vendor = Arc::new(Vendor::new(config, clock.clone())?);
-        let hex = Arc::new(HexVendor::new(hex, clock.clone())?);
+        Self::start_with(LabConfig { vendor: config, hex, ..LabConfig::default() }, clock, addr)
+            .await
+    }
+
+    /// As [`Lab::start`], with everything of your own.
+    ///
+    /// # Errors
+    /// As [`Lab::start`], for each of what it serves.
+    pub async fn start_with(
+        config: LabConfig,
+        clock: Clock,
+        addr: SocketAddr,
+    ) -> Result<Running, StartError> {
+        let vendor = Arc::new(Vendor::new(config.vendor, clock.clone())?);
+        let hex = Arc::new(HexVendor::new(config.hex, clock.clone())?);
+        let ai = Arc::new(AiVendor::new(config.ai, clock.clone())?);
         let listen = |source| StartError::Listen { addr, source };
         let listener = bind(addr).map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         // Built now, so that the first call does not pay for it.
         let _ = Airports::all();
         let (stop, stopped) = watch::channel(false);
-        let served = Served { vendor: Arc::clone(&vendor), hex: Arc::clone(&hex), stopped };
+        let served = Served {
+            vendor: Arc::clone(&vendor),
+            hex: Arc::clone(&hex),
+            ai: Arc::clone(&ai),
+            stopped,
+        };
         let accepting = tokio::spawn(accept(listener, served, clock));
-        Ok(Running { addr, vendor, hex, stop, accepting })
+        Ok(Running { addr, vendor, hex, ai, stop, accepting })
     }
 }
 
@@ -130,6 +166,12 @@ impl Running {
         &self.hex
     }
 
+    /// The vendors of language models behind the socket.
+    #[must_use]
+    pub fn ai(&self) -> &AiVendor {
+        &self.ai
+    }
+
     /// What the vendor has seen so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -150,6 +192,7 @@ impl Running {
 pub(super) struct Served {
     pub(super) vendor: Arc<Vendor>,
     pub(super) hex: Arc<HexVendor>,
+    pub(super) ai: Arc<AiVendor>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -234,6 +277,9 @@ async fn answer(
     let (parts, body) = request.into_parts();
     if parts.uri.path().starts_with(hex::PREFIX) {
         return hex::answer(&parts, body, served, place).await;
+    }
+    if ai::is_ours(parts.uri.path()) {
+        return ai::answer(&parts, body, served, place).await;
     }
     let work = Work::read(&parts, body).await.ok_or(Ended::Closed)?;
     let mut call = Call::new();

@@ -2,6 +2,7 @@
 //! sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod ai;
 mod client;
 mod geo;
 mod hex;

@@ -71,19 +71,18 @@ fn moment(text: &str) -> Option<String> {
     }
     let has_time = text.contains(['T', 't', ' ']);
     let normal = if has_time {
-        let at = text.parse::<Timestamp>().ok();
-        if at.is_some()
-            && let Some(normal) = to_the_second(text)
-        {
-            return Some(normal);
-        }
-        let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
-        let at = at.or_else(|| civil().map(|zoned| zoned.timestamp()))?;
-        format!("{at:.6}")
+        let at = instant(text)?;
+        to_the_second(text).unwrap_or_else(|| format!("{at:.6}"))
     } else {
         text.parse::<Date>().ok()?.to_string()
     };
     normal.starts_with(|c: char| c.is_ascii_digit()).then_some(normal)
+}
+
+/// A date with a time in ISO 8601; without an offset it is UTC.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    text.parse().ok().or_else(|| civil().map(|zoned| zoned.timestamp()))
 }
 
 /// A moment that is known for one, written as most programs write it (`2026-01-31T09:30:00Z`): normal once it has its

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
     DeletedTable, Entry, EntryQuery, Error, Filter, Item, Lease, NewColumn, NewItem, NewRun,
     NewTable, Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId,
-    RunStatus, SavedBudget, SentRecord, Store, Table, TableChange, TableId, TaskReport, Upserted,
-    Value,
+    RunStatus, SavedBudget, SentRecord, Spent, Store, Table, TableChange, TableId, TaskReport,
+    Upserted, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -245,7 +245,16 @@ impl Store for Sick {
     async fn put_note(&self, _: ColumnId, _: RowId, _: Option<String>) -> Result<()> {
         self.says().await
     }
-    async fn fail_unknown(&self, _: ColumnId, _: RowId, _: CellError) -> Result<()> {
+    async fn settle_unknown(&self, _: ColumnId, _: RowId, _: CellWord) -> Result<()> {
+        self.says().await
+    }
+    async fn lock_cells(&self, _: ColumnId, _: Filter, _: bool) -> Result<u64> {
+        self.says().await
+    }
+    async fn reusable_values(&self, _: ColumnId, _: &[[u8; 16]]) -> Result<Vec<Option<Value>>> {
+        self.says().await
+    }
+    async fn spent(&self, _: ColumnId, _: Timestamp) -> Result<Spent> {
         self.says().await
     }
     async fn recover_run(&self, _: RunId, _: Recovery) -> Result<u64> {

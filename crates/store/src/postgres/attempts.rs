@@ -8,11 +8,13 @@ use paceline_model::{Attempt, ColumnId, RowId, SentRecord, limits};
 use super::db::Db;
 use super::param::{Found, params};
 use super::records::Target;
+use super::spent;
 use crate::calls::{CALLS_KEPT, NewestCalls};
-use crate::codec::{encode_error, signed};
+use crate::codec::{encode_error, signed, unsigned};
 use crate::error::Result;
 use crate::packed::{pack_calls, unpack_calls};
 use crate::rules;
+use crate::spent::SpentByDay;
 
 /// Batches of calls that are read at once.
 const BATCHES_PAGE: i64 = 256;
@@ -77,8 +79,9 @@ async fn insert(
         all().map(|attempt| encode_error(attempt.error.as_ref())).unzip();
     db.execute(
         "-- paceline: keep_attempts\nINSERT INTO paceline._ht_attempts (column_id, run_id, row_id, \
-         number, twin, sent_at, seen_at, status, class, error_code, error_message) \
-         SELECT $1, $2, u.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) AS u",
+         number, twin, sent_at, seen_at, status, class, error_code, error_message, request, source, \
+         cost_micros) SELECT $1, $2, u.* \
+         FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS u",
         params![
             target.column.0,
             target.run.0,
@@ -91,6 +94,9 @@ async fn insert(
             all().map(|attempt| attempt.class.as_str()).collect::<Vec<_>>(),
             codes,
             messages,
+            all().map(|attempt| attempt.request.as_deref()).collect::<Vec<_>>(),
+            all().map(|attempt| attempt.source.as_deref()).collect::<Vec<_>>(),
+            all().map(|attempt| signed(attempt.cost_micros)).collect::<Vec<_>>(),
         ],
     )
     .await?;
@@ -112,7 +118,7 @@ async fn trim(db: &Db, column: ColumnId, rows: Vec<i64>) -> Result<()> {
     Ok(())
 }
 
-/// Writes down when the batch's calls were sent and seen, and forgets very old ones.
+/// Writes down what the batch's calls came to and when they were sent and seen, and forgets very old ones.
 async fn keep_calls(db: &Db, column: ColumnId, attempts: &[(RowId, &Attempt)]) -> Result<()> {
     let sent = attempts.iter().filter_map(|(_, attempt)| {
         attempt.sent_at.map(|sent_at| SentRecord { sent_at, seen_at: attempt.seen_at })
@@ -126,15 +132,22 @@ async fn keep_calls(db: &Db, column: ColumnId, attempts: &[(RowId, &Attempt)]) -
                   DELETE FROM paceline._ht_calls WHERE column_id = $1 AND seen_until < $2";
     let kept = params![column.0, newest.seen_at, pack_calls(&sent)];
     let forgotten = params![column.0, db.now.before(CALLS_KEPT)];
-    tokio::try_join!(biased; db.execute(insert, kept), db.execute(forget, forgotten))?;
+    let mut by_day = SpentByDay::default();
+    attempts.iter().for_each(|(_, attempt)| by_day.add(attempt));
+    tokio::try_join!(
+        biased;
+        spent::add(db, column, &by_day),
+        db.execute(insert, kept),
+        db.execute(forget, forgotten),
+    )?;
     Ok(())
 }
 
 pub(super) async fn attempts(db: &Db, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {
     let found = db
         .query(
-            "-- paceline: attempts\nSELECT number, sent_at, seen_at, status, class, error_code, error_message \
-             FROM paceline._ht_attempts WHERE column_id = $1 AND row_id = $2 \
+            "-- paceline: attempts\nSELECT number, sent_at, seen_at, status, class, error_code, error_message, \
+             request, source, cost_micros FROM paceline._ht_attempts WHERE column_id = $1 AND row_id = $2 \
              ORDER BY seen_at, run_id, number, twin",
             params![column.0, row.0],
         )
@@ -147,9 +160,9 @@ pub(super) async fn attempts(db: &Db, column: ColumnId, row: RowId) -> Result<Ve
             status: row.opt_small(3)?,
             class: rules::parse_class(&row.text(4)?)?,
             error: row.error(5)?,
-            request: None,
-            source: None,
-            cost_micros: 0,
+            request: row.opt_text(7)?,
+            source: row.opt_text(8)?,
+            cost_micros: unsigned(row.int(9)?),
         })
     };
     found.into_iter().map(read).collect()

@@ -1,19 +1,20 @@
 //! The records of cells: read, and written a batch at a time.
 
-use paceline_model::{
-    Cell, CellError, CellState, ChangeKind, ColumnId, Counts, RowId, Run, Value, limits,
-};
+use std::collections::HashSet;
+
+use paceline_model::{Cell, CellState, ChangeKind, ColumnId, Counts, RowId, Run, Value, limits};
 
 use super::db::Db;
 use super::param::params;
 use super::records::Target;
 use super::rows::Parts;
-use super::schema::{check_still, table_ref};
-use super::value::encode;
-use super::{changes, runs};
+use super::schema::{check_still, places, table_name, table_ref};
+use super::value::{decode, encode};
+use super::{changes, columns, runs};
 use crate::codec::{encode_error, signed, unsigned};
+use crate::end::End;
 use crate::error::Result;
-use crate::rules;
+use crate::{fingerprint, rules};
 
 pub(super) async fn cells(
     db: &Db,
@@ -25,8 +26,8 @@ pub(super) async fn cells(
     let limit = signed(limits::PAGE_ROWS_MAX + 1);
     let found = db
         .query(
-            "-- paceline: cells\nSELECT row_id, state, version, updated_at, error_code, error_message \
-             FROM paceline._ht_cells WHERE column_id = $1 AND row_id BETWEEN $2 AND $3 \
+            "-- paceline: cells\nSELECT row_id, state, version, updated_at, error_code, error_message, \
+             fingerprint, parts, locked FROM paceline._ht_cells WHERE column_id = $1 AND row_id BETWEEN $2 AND $3 \
              ORDER BY row_id LIMIT $4",
             params![column.0, first.0, last.0, limit],
         )
@@ -40,8 +41,8 @@ pub(super) async fn cells(
             version: row.int(2)?,
             updated_at: row.time(3)?,
             error: row.error(4)?,
-            fingerprint: None,
-            locked: false,
+            fingerprint: fingerprint::from_columns(row.opt_bytes(6)?, row.opt_bytes(7)?)?,
+            locked: row.bool(8)?,
         });
     }
     Ok(cells)
@@ -66,25 +67,40 @@ pub(super) struct Ended<'r> {
     states: Vec<&'static str>,
     codes: Vec<Option<&'r str>>,
     messages: Vec<Option<&'r str>>,
+    keys: Vec<Option<Vec<u8>>>,
+    parts: Vec<Option<Vec<u8>>>,
     values: Vec<(i64, &'r Value)>,
+    /// Cells that a person has locked meanwhile.
+    locked: HashSet<i64>,
 }
 
 impl<'r> Ended<'r> {
-    /// Adds a cell; each at most once.
-    pub(super) fn add(
-        &mut self,
-        row: RowId,
-        state: CellState,
-        value: Option<&'r Value>,
-        error: Option<&'r CellError>,
-    ) {
-        let (code, message) = encode_error(error);
-        self.rows.push(row.0);
-        self.states.push(state.as_str());
+    /// Reads which of these cells are locked. With the run's row held it stays so: see [`super::locks`].
+    pub(super) async fn begin(db: &Db, column: ColumnId, rows: Vec<i64>) -> Result<Self> {
+        let sql = "-- paceline: record\nSELECT row_id FROM paceline._ht_cells \
+                   WHERE column_id = $1 AND row_id = ANY ($2) AND locked";
+        let found = db.query(sql, params![column.0, rows]).await?;
+        let locked = found.iter().map(|row| row.int(0)).collect::<Result<_>>()?;
+        Ok(Self { locked, ..Self::default() })
+    }
+
+    /// Adds a cell; each at most once. A locked one stays as it is and is counted as skipped.
+    pub(super) fn add(&mut self, end: &End<'r>) {
+        let row = end.row.0;
+        if self.locked.contains(&row) {
+            rules::count_end(&mut self.counts, CellState::Skipped);
+            return;
+        }
+        let (code, message) = encode_error(end.error);
+        let (key, parts) = fingerprint::to_columns(end.fingerprint);
+        self.rows.push(row);
+        self.states.push(end.state.as_str());
         self.codes.push(code);
         self.messages.push(message);
-        self.values.extend(value.map(|value| (row.0, value)));
-        rules::count_end(&mut self.counts, state);
+        self.keys.push(key.map(<[u8]>::to_vec));
+        self.parts.push(parts);
+        self.values.extend(end.value.map(|value| (row, value)));
+        rules::count_end(&mut self.counts, end.state);
     }
 
     /// Writes values and records.
@@ -104,12 +120,13 @@ impl<'r> Ended<'r> {
     async fn write_records(&self, db: &Db, target: &Target) -> Result<()> {
         db.execute(
             "-- paceline: record\nINSERT INTO paceline._ht_cells (column_id, row_id, state, error_code, \
-             error_message, version, run_id, updated_at) \
-             SELECT $1, u.row_id, u.state, u.code, u.message, $2, $3, $4 \
-             FROM unnest($5, $6, $7, $8) AS u (row_id, state, code, message) \
+             error_message, version, run_id, updated_at, fingerprint, parts) \
+             SELECT $1, u.row_id, u.state, u.code, u.message, $2, $3, $4, u.key, u.parts \
+             FROM unnest($5, $6, $7, $8, $9, $10) AS u (row_id, state, code, message, key, parts) \
              ON CONFLICT (column_id, row_id) DO UPDATE SET state = excluded.state, \
              error_code = excluded.error_code, error_message = excluded.error_message, \
-             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at",
+             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at, \
+             fingerprint = excluded.fingerprint, parts = excluded.parts",
             params![
                 target.column.0,
                 target.version,
@@ -119,6 +136,8 @@ impl<'r> Ended<'r> {
                 self.states.clone(),
                 self.codes.clone(),
                 self.messages.clone(),
+                self.keys.clone(),
+                self.parts.clone(),
             ],
         )
         .await?;
@@ -170,4 +189,36 @@ impl<'r> Ended<'r> {
         let ((), run, ()) = tokio::try_join!(biased; count, runs::existing(db, target.run), tell)?;
         Ok(run)
     }
+}
+
+/// For each key the value of a completed cell of the column that was made from it.
+pub(super) async fn reusable_values(
+    db: &Db,
+    column: ColumnId,
+    keys: &[[u8; 16]],
+) -> Result<Vec<Option<Value>>> {
+    let found = columns::column_by_id(db, column).await?;
+    let table = found.ok_or_else(|| rules::missing_column(column))?.table;
+    let name = table_name(db, table).await?;
+    let place = places(db, table, &[column]).await?.pop();
+    let place = place.ok_or_else(|| rules::missing_column(column))?;
+    let sql = format!(
+        "-- paceline: reusable_values\nSELECT u.place, v.value FROM unnest($2) WITH ORDINALITY \
+         AS u (key, place) CROSS JOIN LATERAL (SELECT t.{}::text AS value \
+         FROM paceline._ht_cells AS c JOIN {} AS t ON t._ht_id = c.row_id \
+         WHERE c.column_id = $1 AND c.fingerprint = u.key AND c.fingerprint IS NOT NULL \
+         AND c.state = 'completed' LIMIT 1) AS v",
+        place.quoted(),
+        table_ref(&name)
+    );
+    let sought: Vec<_> = keys.iter().map(|key| Some(key.to_vec())).collect();
+    let mut values = vec![None; keys.len()];
+    for row in db.query(&sql, params![column.0, sought]).await? {
+        // Counted from one.
+        let at: usize = row.small(0)?;
+        if let Some(value) = at.checked_sub(1).and_then(|at| values.get_mut(at)) {
+            *value = Some(decode(place.kind, row.opt_text(1)?)?);
+        }
+    }
+    Ok(values)
 }

@@ -124,6 +124,7 @@ pub(super) async fn forget(db: &Db, columns: &[ColumnId]) -> Result<()> {
         "_ht_attempts WHERE column_id = ANY ($1)",
         "_ht_notes WHERE column_id = ANY ($1)",
         "_ht_calls WHERE column_id = ANY ($1)",
+        "_ht_spent WHERE column_id = ANY ($1)",
         "_ht_budgets WHERE split_part(key, ':', 1) = 'column' \
          AND split_part(key, ':', 2) = ANY ($1::text[])",
         "_ht_runs WHERE column_id = ANY ($1)",

@@ -7,7 +7,7 @@ use super::db::Db;
 use super::param::{Param, params};
 use super::rows::{check_distinct, encode_row};
 use super::schema::{self, Place, places, table_ref};
-use super::{changes, filter, lock};
+use super::{changes, filter, lock, locks};
 use crate::codec::signed;
 use crate::edit::Touched;
 use crate::error::Result;
@@ -23,6 +23,7 @@ pub(super) async fn update_rows(
     columns: &[ColumnId],
     values: &[Value],
 ) -> Result<u64> {
+    locks::hold(db, table, columns).await?;
     let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
@@ -33,10 +34,12 @@ pub(super) async fn update_rows(
     let mut touched = Touched::default();
     while let Some(ids) = search.next(db).await? {
         ids.iter().for_each(|id| touched.add(RowId(*id)));
-        let mut parameters = vec![Param::from(db.now), Param::from(ids)];
+        let mut parameters = vec![Param::from(db.now), Param::from(ids.clone())];
         parameters.extend(values.iter().map(|value| Param::from(value.as_deref())));
         db.execute(&sql, &parameters).await?;
+        locks::updated(db, &places, &ids).await?;
     }
+    locks::tell(db, table, &places, &touched).await?;
     tell(db, table, touched, |rows| ChangeKind::RowsUpdated { rows }).await
 }
 
@@ -72,14 +75,14 @@ async fn tell(
 
 /// Rows that pass a filter, a stretch at a time, held until the end of the transaction. What is done to them must not
 /// let a row behind them pass or fail.
-struct Search {
+pub(super) struct Search {
     sql: String,
     parameters: Vec<Param<'static>>,
     ended: bool,
 }
 
 impl Search {
-    async fn of(db: &Db, table: TableId, name: &str, filter: &Filter) -> Result<Self> {
+    pub(super) async fn of(db: &Db, table: TableId, name: &str, filter: &Filter) -> Result<Self> {
         let mut writer = filter::writer(db, table, Some(filter), &[]).await?;
         let cursor = writer.dialect.push(0);
         let sql = format!(
@@ -93,7 +96,7 @@ impl Search {
     }
 
     /// The next rows, ascending; `None` when there are no more.
-    async fn next(&mut self, db: &Db) -> Result<Option<Vec<i64>>> {
+    pub(super) async fn next(&mut self, db: &Db) -> Result<Option<Vec<i64>>> {
         if self.ended {
             return Ok(None);
         }
@@ -110,7 +113,7 @@ impl Search {
 }
 
 /// Parameters: the time, the rows, the values.
-fn update_sql(table: &str, places: &[Place]) -> String {
+pub(super) fn update_sql(table: &str, places: &[Place]) -> String {
     let set = places
         .iter()
         .enumerate()

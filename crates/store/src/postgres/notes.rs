@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use paceline_model::{
-    CellError, CellState, ChangeKind, ColumnId, Error, NotedCall, RowId, RunId, TableId, Task,
+    CellError, CellState, CellWord, ChangeKind, ColumnId, Error, NotedCall, RowId, RunId, TableId,
+    Task, Value,
 };
 
 use super::db::Db;
-use super::param::params;
+use super::param::{Param, params};
 use super::records::Target;
-use super::{attempts, changes, columns, lock, runs};
+use super::{attempts, changes, columns, edit, lock, rows, runs, schema};
 use crate::codec::encode_error;
 use crate::error::Result;
 use crate::rules;
@@ -25,7 +26,7 @@ pub(super) async fn save_note(
 ) -> Result<bool> {
     let target = Target::of(db, run).await?;
     if !target.noted {
-        let problem = "only cells of columns of kind integration have notes";
+        let problem = "only cells of columns of kind integration or waterfall have notes";
         return Err(Error::invalid(problem).into());
     }
     let held = mark_task(db, run, token, row, call).await?;
@@ -80,22 +81,67 @@ pub(super) async fn put_note(
     }
 }
 
-pub(super) async fn fail_unknown(
+pub(super) async fn settle_unknown(
     db: &Db,
     column: ColumnId,
     row: RowId,
-    error: &CellError,
+    word: &CellWord,
 ) -> Result<()> {
     let table = check_settleable(db, column, row).await?;
-    let (code, message) = encode_error(Some(error));
-    db.execute(
-        "-- paceline: fail_unknown\nUPDATE paceline._ht_cells SET state = $3, error_code = $4, \
-         error_message = $5, updated_at = $6 WHERE column_id = $1 AND row_id = $2",
-        params![column.0, row.0, CellState::Failed.as_str(), code, message, db.now],
-    )
-    .await?;
+    match word {
+        CellWord::Done(value) => {
+            if let Some(value) = value {
+                write_value(db, table, column, row, value).await?;
+            }
+            write_state(db, column, row, CellState::Completed, None).await?;
+        }
+        CellWord::Failed(error) => {
+            write_state(db, column, row, CellState::Failed, Some(error)).await?;
+        }
+        CellWord::NotSent => {
+            let sql = "-- paceline: settle\n\
+                       DELETE FROM paceline._ht_cells WHERE column_id = $1 AND row_id = $2";
+            db.execute(sql, params![column.0, row.0]).await?;
+        }
+    }
     remove(db, column, vec![row.0]).await?;
     changes::write(db, table, &ChangeKind::Cells { column, rows: vec![row] }).await
+}
+
+/// With the column held nobody else writes this cell, so that its value may be locked after its record.
+async fn write_value(
+    db: &Db,
+    table: TableId,
+    column: ColumnId,
+    row: RowId,
+    value: &Value,
+) -> Result<()> {
+    let name = schema::hold(db, table, "ROW EXCLUSIVE").await?;
+    let places = schema::places(db, table, &[column]).await?;
+    let encoded = rows::encode_row(&places, std::slice::from_ref(value))?;
+    let mut parameters = vec![Param::from(db.now), Param::from(vec![row.0])];
+    parameters.extend(encoded.iter().map(|value| Param::from(value.as_deref())));
+    db.execute(&edit::update_sql(&name, &places), &parameters).await?;
+    Ok(())
+}
+
+/// What the cell was made from is not known of a person's word.
+async fn write_state(
+    db: &Db,
+    column: ColumnId,
+    row: RowId,
+    state: CellState,
+    error: Option<&CellError>,
+) -> Result<()> {
+    let (code, message) = encode_error(error);
+    db.execute(
+        "-- paceline: settle\nUPDATE paceline._ht_cells SET state = $3, error_code = $4, \
+         error_message = $5, updated_at = $6, fingerprint = NULL, parts = NULL \
+         WHERE column_id = $1 AND row_id = $2",
+        params![column.0, row.0, state.as_str(), code, message, db.now],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Writes or removes the notes of many cells.
@@ -160,7 +206,7 @@ async fn mark_task(db: &Db, run: RunId, token: i64, row: RowId, call: &NotedCall
 async fn check_settleable(db: &Db, column: ColumnId, row: RowId) -> Result<TableId> {
     lock::of_column(db, column).await?;
     let found = columns::column_by_id(db, column).await?;
-    let found = found.ok_or_else(|| Error::Missing(format!("there is no column {column}")))?;
+    let found = found.ok_or_else(|| rules::missing_column(column))?;
     let active = db
         .first(
             "-- paceline: settle\nSELECT id FROM paceline._ht_runs \

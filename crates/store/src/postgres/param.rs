@@ -1,5 +1,5 @@
-//! Parameters of statements and columns of answers, in the few types that there are: whole numbers, text, truth, bytes,
-//! and lists of the first two.
+//! Parameters of statements and columns of answers, in the few types that there are: whole numbers, text, bytes and
+//! lists of them, and truth.
 //!
 //! Every statement is sent with its types and without a name, parsed, bound and run in one round trip. Nothing stays
 //! behind on a connection: no statement outlives a change of its table, a proxy may hand each transaction to another
@@ -24,6 +24,7 @@ pub(super) enum Param<'a> {
     Bytes(Option<Cow<'a, [u8]>>),
     Ints(Vec<Option<i64>>),
     Texts(Vec<Option<Cow<'a, str>>>),
+    BytesList(Vec<Option<Vec<u8>>>),
 }
 
 impl Param<'_> {
@@ -36,6 +37,7 @@ impl Param<'_> {
             Self::Bytes(_) => Type::BYTEA,
             Self::Ints(_) => Type::INT8_ARRAY,
             Self::Texts(_) => Type::TEXT_ARRAY,
+            Self::BytesList(_) => Type::BYTEA_ARRAY,
         }
     }
 }
@@ -53,6 +55,7 @@ impl ToSql for Param<'_> {
             Self::Bytes(value) => value.as_deref().to_sql(ty, out),
             Self::Ints(values) => values.to_sql(ty, out),
             Self::Texts(values) => values.to_sql(ty, out),
+            Self::BytesList(values) => values.to_sql(ty, out),
         }
     }
 
@@ -109,6 +112,12 @@ impl From<Vec<u8>> for Param<'_> {
 impl From<Option<Vec<u8>>> for Param<'_> {
     fn from(value: Option<Vec<u8>>) -> Self {
         Self::Bytes(value.map(Into::into))
+    }
+}
+
+impl From<Vec<Option<Vec<u8>>>> for Param<'_> {
+    fn from(values: Vec<Option<Vec<u8>>>) -> Self {
+        Self::BytesList(values)
     }
 }
 

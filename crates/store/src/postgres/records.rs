@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    CellState, ColumnId, Counts, NoteStep, RowId, Run, RunId, SmartKind, TableId, TaskReport,
-    TaskStep,
+    CellState, ColumnId, NoteStep, RowId, Run, RunId, SmartKind, TableId, TaskReport, TaskStep,
 };
 
 use super::cells::Ended;
@@ -14,6 +13,7 @@ use super::db::Db;
 use super::param::params;
 use super::schema::Place;
 use super::{attempts, notes};
+use crate::end::End;
 use crate::error::Result;
 use crate::rules;
 
@@ -67,13 +67,14 @@ impl Target {
         let Some(found) = found else { return Err(rules::missing_run(run)) };
         let column = ColumnId(found.int(1)?);
         let kind = rules::parse_column_type(&found.text(5)?)?;
+        let smart = found.opt_text(3)?.as_deref().map(rules::parse_smart_kind).transpose()?;
         Ok(Self {
             run,
             table: TableId(found.int(0)?),
             column,
             version: found.int(2)?,
-            noted: found.opt_text(3)?.as_deref() == Some(SmartKind::Integration.as_str()),
-            place: Place { id: column, name: found.text(4)?, kind },
+            noted: smart.is_some_and(SmartKind::has_notes),
+            place: Place { id: column, name: found.text(4)?, kind, smart },
             table_name: found.text(6)?,
             seen_before: found.bool(7)?,
         })
@@ -107,7 +108,6 @@ enum Fate {
 struct Batch<'r> {
     token: i64,
     held: BTreeMap<RowId, Held>,
-    counts: Counts,
     ended: Ended<'r>,
     attempts: Vec<(RowId, &'r paceline_model::Attempt)>,
     /// Whether the cells may have notes.
@@ -120,13 +120,16 @@ impl<'r> Batch<'r> {
     /// Reads which of the tasks the token holds.
     async fn begin(db: &Db, target: &Target, token: i64, reports: &[TaskReport]) -> Result<Self> {
         let rows: Vec<i64> = reports.iter().map(|report| report.row.0).collect();
-        let found = db
-            .query(
+        let held = params![target.run.0, token, rows.clone()];
+        let (found, ended) = tokio::try_join!(
+            biased;
+            db.query(
                 "-- paceline: record\nSELECT row_id, attempts, errors, not_before, throttled_since \
                  FROM paceline._ht_tasks WHERE run_id = $1 AND owner = $2 AND row_id = ANY ($3)",
-                params![target.run.0, token, rows],
-            )
-            .await?;
+                held,
+            ),
+            Ended::begin(db, target.column, rows),
+        )?;
         let mut held = BTreeMap::new();
         for row in found {
             let task = Held {
@@ -141,8 +144,7 @@ impl<'r> Batch<'r> {
         Ok(Self {
             token,
             held,
-            counts: Counts::default(),
-            ended: Ended::default(),
+            ended,
             attempts: Vec::new(),
             noted: target.noted,
             notes: BTreeMap::new(),
@@ -158,16 +160,13 @@ impl<'r> Batch<'r> {
         let Some(task) = self.held.get_mut(&report.row).filter(holds) else { return };
         if let Some(attempt) = &report.attempt {
             task.attempts = task.attempts.max(i64::from(attempt.number));
-            let more = rules::counts_of(attempt);
-            self.counts.calls += more.calls;
-            self.counts.throttled += more.throttled;
-            self.counts.retries += more.retries;
+            rules::count_attempt(&mut self.ended.counts, attempt);
+        }
+        if let Some(end) = End::of(report) {
+            self.ended.add(&end);
         }
         match &report.step {
-            TaskStep::Finish { state, value, error } => {
-                task.fate = Fate::Ended;
-                self.ended.add(report.row, *state, value.as_ref(), error.as_ref());
-            }
+            TaskStep::Finish { .. } => task.fate = Fate::Ended,
             TaskStep::Retry { errors, not_before, throttled_since } => {
                 task.fate = Fate::Kept;
                 task.errors = i64::from(*errors);
@@ -200,7 +199,7 @@ impl<'r> Batch<'r> {
 
     /// Statements that do not need each other's answers are sent one after the other without waiting for any: the server
     /// runs them in that order, and a batch costs a few round trips, however much is in it.
-    async fn finish(mut self, db: &Db, target: &Target) -> Result<Run> {
+    async fn finish(self, db: &Db, target: &Target) -> Result<Run> {
         tokio::try_join!(
             biased;
             self.move_tasks(db, target.run),
@@ -208,10 +207,6 @@ impl<'r> Batch<'r> {
             self.ended.write(db, target),
             notes::write_all(db, target.column, &self.notes),
         )?;
-        let counts = &mut self.ended.counts;
-        counts.calls += self.counts.calls;
-        counts.throttled += self.counts.throttled;
-        counts.retries += self.counts.retries;
         self.ended.finish(db, target).await
     }
 

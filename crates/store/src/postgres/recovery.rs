@@ -1,12 +1,13 @@
 //! What a dead process left in its hands.
 
-use paceline_model::{Attempt, CellState, Recovery, RowId, RunId};
+use paceline_model::{Attempt, Recovery, RowId, RunId};
 
 use super::attempts;
 use super::cells::Ended;
 use super::db::Db;
 use super::param::{Found, params};
 use super::records::Target;
+use crate::end::End;
 use crate::error::Result;
 use crate::interrupted::Ambiguous;
 
@@ -23,14 +24,15 @@ pub(super) async fn recover_run(db: &Db, run: RunId, recovery: Recovery) -> Resu
     let kept: Vec<(RowId, &Attempt)> =
         settled.iter().map(|(row, _, attempt)| (*row, attempt)).collect();
     attempts::keep(db, &target, &kept).await?;
-    let mut ended = Ended::default();
+    let rows = settled.iter().map(|(row, _, _)| row.0).collect();
+    let mut ended = Ended::begin(db, target.column, rows).await?;
     let (mut back, mut numbers) = (Vec::new(), Vec::new());
     let mut gone = Vec::new();
     for (row, fate, attempt) in &settled {
         ended.counts.calls += 1;
         ended.counts.retries += u64::from(attempt.number > 1);
         if *fate == Recovery::Once {
-            ended.add(*row, CellState::Unknown, None, attempt.error.as_ref());
+            ended.add(&End::unknown(*row, attempt.error.as_ref()));
             gone.push(row.0);
         } else {
             back.push(row.0);

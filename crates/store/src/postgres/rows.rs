@@ -9,7 +9,7 @@ use super::db::Db;
 use super::param::{Found, Param, params};
 use super::schema::{self, Place, places, select_list, table_name, table_ref};
 use super::value::{decode, encode};
-use super::{changes, filter};
+use super::{changes, filter, locks};
 use crate::codec::{signed, unsigned};
 use crate::error::Result;
 use crate::rules;
@@ -58,6 +58,7 @@ pub(super) async fn insert(
     }
     let sql = insert_sql(name, places);
     for part in parts.all {
+        locks::inserted(db, places, &part).await?;
         let mut parameters = vec![Param::from(part.ids), Param::from(db.now)];
         parameters.extend(part.columns.into_iter().map(Param::from));
         db.execute(&sql, &parameters).await?;

@@ -101,7 +101,8 @@ pub(super) async fn add_counts(db: &Db, run: RunId, more: &Counts) -> Result<()>
     db.execute(
         "-- paceline: add_counts\nUPDATE paceline._ht_runs SET completed = completed + $2, \
          failed = failed + $3, skipped = skipped + $4, unknown = unknown + $5, \
-         calls = calls + $6, throttled = throttled + $7, retries = retries + $8 WHERE id = $1",
+         calls = calls + $6, throttled = throttled + $7, retries = retries + $8, \
+         cost_micros = cost_micros + $9 WHERE id = $1",
         params![
             run.0,
             signed(more.completed),
@@ -111,6 +112,7 @@ pub(super) async fn add_counts(db: &Db, run: RunId, more: &Counts) -> Result<()>
             signed(more.calls),
             signed(more.throttled),
             signed(more.retries),
+            signed(more.cost_micros),
         ],
     )
     .await?;
@@ -179,7 +181,7 @@ async fn total(db: &Db, new: &NewRun) -> Result<u64> {
 async fn select(db: &Db, tail: &str, parameters: &[Param<'_>]) -> Result<Vec<Run>> {
     let sql = format!(
         "-- paceline: runs\nSELECT id, table_id, column_id, scope, status, reason, total, \
-         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at \
+         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at, cost_micros \
          FROM paceline._ht_runs {tail}"
     );
     db.query(&sql, parameters).await?.iter().map(read_run).collect()
@@ -204,7 +206,7 @@ fn read_run(row: &Found) -> Result<Run> {
             calls: count(11)?,
             throttled: count(12)?,
             retries: count(13)?,
-            cost_micros: 0,
+            cost_micros: count(16)?,
         },
         created_at: row.time(14)?,
         updated_at: row.time(15)?,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use paceline_model::{ColumnId, ColumnType, Error, NewColumn, TableId, check_name};
+use paceline_model::{ColumnId, ColumnType, Error, NewColumn, SmartKind, TableId, check_name};
 
 use super::db::Db;
 use super::error::failed;
@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub(super) id: ColumnId,
     pub(super) name: String,
     pub(super) kind: ColumnType,
+    /// What makes its values, if not people alone.
+    pub(super) smart: Option<SmartKind>,
 }
 
 impl Place {
@@ -187,7 +189,7 @@ pub(super) async fn places(db: &Db, table: TableId, columns: &[ColumnId]) -> Res
     let ids: Vec<i64> = columns.iter().map(|column| column.0).collect();
     let found = db
         .query(
-            "-- paceline: places\nSELECT id, name, kind FROM paceline._ht_columns \
+            "-- paceline: places\nSELECT id, name, kind, smart_kind FROM paceline._ht_columns \
              WHERE table_id = $1 AND id = ANY ($2)",
             params![table.0, ids],
         )
@@ -196,7 +198,8 @@ pub(super) async fn places(db: &Db, table: TableId, columns: &[ColumnId]) -> Res
     for row in found {
         let kind = rules::parse_column_type(&row.text(2)?)?;
         let id = ColumnId(row.int(0)?);
-        known.insert(id, Place { id, name: row.text(1)?, kind });
+        let smart = row.opt_text(3)?.as_deref().map(rules::parse_smart_kind).transpose()?;
+        known.insert(id, Place { id, name: row.text(1)?, kind, smart });
     }
     let place = |id: &ColumnId| {
         let missing = || Error::Missing(format!("table {table} has no column {id}")).into();

@@ -3,11 +3,12 @@
 
 use paceline_model::{ChangeKind, ColumnId, RowId, TableId, Upserted, Value};
 
-use super::changes;
 use super::db::Db;
 use super::param::Param;
 use super::rows::{EncodedRow, Parts, check_distinct, encode_row, insert, values};
 use super::schema::{self, Place, places, select_list, table_ref};
+use super::{changes, locks};
+use crate::edit::Touched;
 use crate::error::Result;
 use crate::key::Keyed;
 use crate::rules;
@@ -20,6 +21,7 @@ pub(super) async fn upsert_rows(
     rows: &[Vec<Value>],
 ) -> Result<Upserted> {
     rules::check_insert(rows.len())?;
+    locks::hold(db, table, columns).await?;
     let name = schema::hold(db, table, "SHARE ROW EXCLUSIVE").await?;
     let places = places(db, table, columns).await?;
     check_distinct(&places)?;
@@ -107,22 +109,24 @@ async fn update(
     places: &[Place],
     rows: Vec<(i64, EncodedRow<'_>)>,
 ) -> Result<u64> {
-    let ids: Vec<RowId> = rows.iter().map(|(id, _)| RowId(*id)).collect();
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let count = ids.len() as u64;
+    let mut touched = Touched::default();
     let mut parts = Parts::default();
     for (id, row) in rows {
+        touched.add(RowId(id));
         parts.add(id, row);
     }
     let sql = update_sql(name, places);
     for part in parts.all {
-        let mut parameters = vec![Param::from(db.now), Param::from(part.ids)];
+        let mut parameters = vec![Param::from(db.now), Param::from(part.ids.clone())];
         parameters.extend(part.columns.into_iter().map(Param::from));
         db.execute(&sql, &parameters).await?;
+        locks::updated(db, places, &part.ids).await?;
     }
-    changes::write(db, table, &ChangeKind::RowsUpdated { rows: ids }).await?;
+    locks::tell(db, table, places, &touched).await?;
+    let count = touched.count();
+    if let Some(kind) = touched.change(|rows| ChangeKind::RowsUpdated { rows }) {
+        changes::write(db, table, &kind).await?;
+    }
     Ok(count)
 }
 

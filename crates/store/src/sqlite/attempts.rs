@@ -5,11 +5,13 @@ use paceline_model::{Attempt, ColumnId, RowId, RunId, SentRecord, limits};
 use rusqlite::{CachedStatement, ErrorCode, params};
 
 use super::connection::Db;
+use super::spent;
 use crate::calls::{CALLS_KEPT, NewestCalls};
-use crate::codec::{decode_error, encode_error};
+use crate::codec::{decode_error, encode_error, signed, unsigned};
 use crate::error::Result;
 use crate::packed::{pack_calls, unpack_calls};
 use crate::rules;
+use crate::spent::SpentByDay;
 
 /// Keeps the attempts of one batch.
 pub(super) struct Keeper<'c> {
@@ -19,6 +21,7 @@ pub(super) struct Keeper<'c> {
     /// Whether cells may have attempts of an earlier run, which count towards those that are kept.
     seen_before: bool,
     sent: Vec<SentRecord>,
+    spent: SpentByDay,
 }
 
 impl<'c> Keeper<'c> {
@@ -32,16 +35,25 @@ impl<'c> Keeper<'c> {
             .query_row(params![column.0, run.0], |row| row.get(0))?;
         let insert = db.conn.prepare_cached(
             "-- paceline: keep_attempts\nINSERT INTO _ht_attempts (column_id, row_id, run_id, \
-             number, twin, sent_at, seen_at, status, class, error_code, error_message) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             number, twin, sent_at, seen_at, status, class, error_code, error_message, request, \
+             source, cost_micros) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?;
-        Ok(Self { insert, column, run, seen_before, sent: Vec::new() })
+        Ok(Self {
+            insert,
+            column,
+            run,
+            seen_before,
+            sent: Vec::new(),
+            spent: SpentByDay::default(),
+        })
     }
 
     pub(super) fn keep(&mut self, db: &Db<'_>, row: RowId, attempt: &Attempt) -> Result<()> {
         if let Some(sent_at) = attempt.sent_at {
             self.sent.push(SentRecord { sent_at, seen_at: attempt.seen_at });
         }
+        self.spent.add(attempt);
         let twin = match self.insert(row, attempt, 0) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 // Another attempt of this number is there: the late one of an earlier holder, or this one is it.
@@ -61,7 +73,7 @@ impl<'c> Keeper<'c> {
         Ok(())
     }
 
-    /// Writes down when the batch's calls were sent and seen, and forgets very old ones.
+    /// Writes down what the batch's calls came to and when they were sent and seen, and forgets very old ones.
     pub(super) fn finish(mut self, db: &Db<'_>) -> Result<()> {
         self.sent.sort_unstable_by_key(|call| (call.seen_at, call.sent_at));
         let Some(newest) = self.sent.last() else { return Ok(()) };
@@ -75,7 +87,7 @@ impl<'c> Keeper<'c> {
                 "-- paceline: keep_calls\nDELETE FROM _ht_calls WHERE column_id = ?1 AND seen_until < ?2",
             )?
             .execute(params![self.column.0, db.now.before(CALLS_KEPT).as_micros()])?;
-        Ok(())
+        spent::add(db, self.column, &self.spent)
     }
 
     fn insert(&mut self, row: RowId, attempt: &Attempt, twin: i64) -> rusqlite::Result<usize> {
@@ -92,6 +104,9 @@ impl<'c> Keeper<'c> {
             attempt.class.as_str(),
             code,
             message,
+            attempt.request,
+            attempt.source,
+            signed(attempt.cost_micros),
         ])
     }
 
@@ -130,7 +145,8 @@ impl<'c> Keeper<'c> {
 pub(super) fn attempts(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {
     let mut statement = db.conn.prepare_cached(
         "-- paceline: attempts\n\
-         SELECT number, sent_at, seen_at, status, class, error_code, error_message \
+         SELECT number, sent_at, seen_at, status, class, error_code, error_message, request, source, \
+         cost_micros \
          FROM _ht_attempts WHERE column_id = ?1 AND row_id = ?2 \
          ORDER BY seen_at, run_id, number, twin",
     )?;
@@ -145,9 +161,9 @@ pub(super) fn attempts(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Vec<
             status: row.get(3)?,
             class: rules::parse_class(&class)?,
             error: decode_error(row, 5)?,
-            request: None,
-            source: None,
-            cost_micros: 0,
+            request: row.get(7)?,
+            source: row.get(8)?,
+            cost_micros: unsigned(row.get(9)?),
         });
     }
     Ok(attempts)

@@ -102,6 +102,7 @@ pub(super) fn forget(db: &Db<'_>, column: ColumnId) -> Result<()> {
         "DELETE FROM _ht_attempts WHERE column_id = ?1",
         "DELETE FROM _ht_notes WHERE column_id = ?1",
         "DELETE FROM _ht_calls WHERE column_id = ?1",
+        "DELETE FROM _ht_spent WHERE column_id = ?1",
         "DELETE FROM _ht_budgets WHERE key = 'column:' || ?1 OR key GLOB 'column:' || ?1 || ':*'",
         "DELETE FROM _ht_runs WHERE column_id = ?1",
         "DELETE FROM _ht_columns WHERE id = ?1",

@@ -5,6 +5,7 @@ use paceline_model::{ChangeKind, ColumnId, Filter, RowId, TableId, Value};
 use rusqlite::{CachedStatement, params, params_from_iter};
 
 use super::connection::Db;
+use super::locks::Locker;
 use super::schema::{Place, places, quote, table_name};
 use super::{changes, filter, rows};
 use crate::codec::signed;
@@ -28,12 +29,19 @@ pub(super) fn update_rows(
     check_columns(places.len())?;
     let mut update = db.conn.prepare_cached(&update_sql(&name, &places))?;
     rows::bind(&mut update, db, &places, values)?;
+    let mut locker = Locker::of(db, &places)?;
     let touched = each(db, table, &name, filter, |row| {
         update.raw_bind_parameter(1, row)?;
         update.raw_execute()?;
-        Ok(())
+        if let Some(locker) = &mut locker {
+            locker.updated(db, row)?;
+        }
+        Ok(true)
     })?;
     let count = touched.count();
+    if let Some(locker) = &locker {
+        locker.tell(db, table, &touched)?;
+    }
     if let Some(kind) = touched.change(|rows| ChangeKind::RowsUpdated { rows }) {
         changes::write(db, table, &kind)?;
     }
@@ -49,7 +57,8 @@ pub(super) fn delete_rows(db: &Db<'_>, table: TableId, filter: &Filter) -> Resul
     let mut records = Records::of(db, table)?;
     let touched = each(db, table, &name, filter, |id| {
         row.execute([id])?;
-        records.delete(id)
+        records.delete(id)?;
+        Ok(true)
     })?;
     let count = touched.count();
     if let Some(kind) = touched.change(|rows| ChangeKind::RowsDeleted { rows }) {
@@ -58,14 +67,14 @@ pub(super) fn delete_rows(db: &Db<'_>, table: TableId, filter: &Filter) -> Resul
     Ok(count)
 }
 
-/// Does something to every row that passes the filter, in the order of their ids. What it does must not let a row behind
-/// it pass or fail.
-fn each(
+/// Does something to every row that passes the filter, in the order of their ids, and notes for which it answers true.
+/// What it does must not let a row behind it pass or fail.
+pub(super) fn each(
     db: &Db<'_>,
     table: TableId,
     name: &str,
     filter: &Filter,
-    mut touch: impl FnMut(i64) -> Result<()>,
+    mut touch: impl FnMut(i64) -> Result<bool>,
 ) -> Result<Touched> {
     let mut writer = filter::writer(db, table, Some(filter), &[])?;
     let cursor = writer.dialect.push(0);
@@ -84,8 +93,9 @@ fn each(
         let found = statement.query_map(params_from_iter(&parameters), |row| row.get(0))?;
         let ids = found.collect::<rusqlite::Result<Vec<i64>>>()?;
         for id in &ids {
-            touch(*id)?;
-            touched.add(RowId(*id));
+            if touch(*id)? {
+                touched.add(RowId(*id));
+            }
         }
         match ids.last() {
             Some(last) if ids.len() == STRETCH_ROWS => parameters[0] = (*last).into(),

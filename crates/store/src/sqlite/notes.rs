@@ -2,14 +2,16 @@
 //! nobody knows.
 
 use paceline_model::{
-    CellError, CellState, ChangeKind, ColumnId, Error, NotedCall, RowId, RunId, TableId,
+    CellError, CellState, CellWord, ChangeKind, ColumnId, Error, NotedCall, RowId, RunId, TableId,
+    Value,
 };
 use rusqlite::{OptionalExtension, params};
 
 use super::attempts::Keeper;
 use super::connection::Db;
 use super::records::Target;
-use super::{changes, columns, runs};
+use super::schema::{places, table_name};
+use super::{changes, columns, edit, rows, runs};
 use crate::codec::encode_error;
 use crate::error::Result;
 use crate::rules;
@@ -24,7 +26,7 @@ pub(super) fn save_note(
 ) -> Result<bool> {
     let target = Target::of(db, run)?;
     if !target.noted {
-        let problem = "only cells of columns of kind integration have notes";
+        let problem = "only cells of columns of kind integration or waterfall have notes";
         return Err(Error::invalid(problem).into());
     }
     let held = mark_task(db, run, token, row, call)?;
@@ -65,29 +67,63 @@ pub(super) fn put_note(
     }
 }
 
-pub(super) fn fail_unknown(
+pub(super) fn settle_unknown(
     db: &Db<'_>,
     column: ColumnId,
     row: RowId,
-    error: &CellError,
+    word: &CellWord,
 ) -> Result<()> {
     let table = check_settleable(db, column, row)?;
-    let (code, message) = encode_error(Some(error));
-    db.conn
-        .prepare_cached(
-            "-- paceline: fail_unknown\nUPDATE _ht_cells SET state = ?3, error_code = ?4, \
-             error_message = ?5, updated_at = ?6 WHERE column_id = ?1 AND row_id = ?2",
-        )?
-        .execute(params![
-            column.0,
-            row.0,
-            CellState::Failed.as_str(),
-            code,
-            message,
-            db.now.as_micros()
-        ])?;
+    match word {
+        CellWord::Done(value) => {
+            if let Some(value) = value {
+                write_value(db, table, column, row, value)?;
+            }
+            write_state(db, column, row, CellState::Completed, None)?;
+        }
+        CellWord::Failed(error) => write_state(db, column, row, CellState::Failed, Some(error))?,
+        CellWord::NotSent => {
+            let sql = "-- paceline: settle\n\
+                       DELETE FROM _ht_cells WHERE column_id = ?1 AND row_id = ?2";
+            db.conn.prepare_cached(sql)?.execute(params![column.0, row.0])?;
+        }
+    }
     remove(db, column, row)?;
     changes::write(db, table, &ChangeKind::Cells { column, rows: vec![row] })
+}
+
+fn write_value(
+    db: &Db<'_>,
+    table: TableId,
+    column: ColumnId,
+    row: RowId,
+    value: &Value,
+) -> Result<()> {
+    let places = places(db, table, &[column])?;
+    let sql = edit::update_sql(&table_name(db, table)?, &places);
+    let mut statement = db.conn.prepare_cached(&sql)?;
+    statement.raw_bind_parameter(1, row.0)?;
+    rows::bind(&mut statement, db, &places, std::slice::from_ref(value))?;
+    statement.raw_execute()?;
+    Ok(())
+}
+
+/// What the cell was made from is not known of a person's word.
+fn write_state(
+    db: &Db<'_>,
+    column: ColumnId,
+    row: RowId,
+    state: CellState,
+    error: Option<&CellError>,
+) -> Result<()> {
+    let (code, message) = encode_error(error);
+    db.conn
+        .prepare_cached(
+            "-- paceline: settle\nUPDATE _ht_cells SET state = ?3, error_code = ?4, error_message = ?5, \
+             updated_at = ?6, fingerprint = NULL, parts = NULL WHERE column_id = ?1 AND row_id = ?2",
+        )?
+        .execute(params![column.0, row.0, state.as_str(), code, message, db.now.as_micros()])?;
+    Ok(())
 }
 
 /// The note of a cell goes.
@@ -133,7 +169,7 @@ fn mark_task(db: &Db<'_>, run: RunId, token: i64, row: RowId, call: &NotedCall) 
 /// Only a cell that is unknown, and that no run is at work on, is a person's to settle. Answers its table.
 fn check_settleable(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<TableId> {
     let found = columns::column_by_id(db, column)?;
-    let found = found.ok_or_else(|| Error::Missing(format!("there is no column {column}")))?;
+    let found = found.ok_or_else(|| rules::missing_column(column))?;
     let state: Option<String> = db
         .conn
         .prepare_cached(

@@ -3,8 +3,8 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    CellError, CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId,
-    SmartKind, TableId, TaskReport, TaskStep, Value,
+    CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId, SmartKind,
+    TableId, TaskReport, TaskStep,
 };
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
@@ -13,8 +13,9 @@ use super::connection::Db;
 use super::schema::{Place, places, quote};
 use super::{changes, notes, runs};
 use crate::codec::{encode, encode_error};
+use crate::end::End;
 use crate::error::Result;
-use crate::rules;
+use crate::{fingerprint, rules};
 
 pub(super) fn record(
     db: &Db<'_>,
@@ -55,22 +56,23 @@ impl Target {
             .conn
             .prepare_cached(
                 "-- paceline: record\n\
-                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind = ?2, t.name \
+                 SELECT r.table_id, r.column_id, coalesce(c.version, 1), c.smart_kind, t.name \
                  FROM _ht_runs AS r JOIN _ht_columns AS c ON c.id = r.column_id \
                  JOIN _ht_tables AS t ON t.id = r.table_id WHERE r.id = ?1",
             )?
-            .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
+            .query_row([run.0], |row| {
                 Ok((
                     TableId(row.get(0)?),
                     ColumnId(row.get(1)?),
                     row.get(2)?,
-                    row.get(3)?,
+                    row.get::<_, Option<String>>(3)?,
                     row.get(4)?,
                 ))
             })
             .optional()?;
-        let (table, column, version, noted, table_name) =
+        let (table, column, version, kind, table_name) =
             found.ok_or_else(|| rules::missing_run(run))?;
+        let noted = kind.as_deref().and_then(SmartKind::parse).is_some_and(SmartKind::has_notes);
         let place = places(db, table, &[column])?.pop().ok_or_else(|| rules::missing_run(run))?;
         Ok(Self { run, table, column, place, table_name, version, noted })
     }
@@ -93,41 +95,57 @@ impl<'c> CellWriter<'c> {
         ))?;
         let record = db.conn.prepare_cached(
             "-- paceline: record\nINSERT INTO _ht_cells (column_id, row_id, state, error_code, \
-             error_message, version, run_id, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+             error_message, version, run_id, updated_at, fingerprint, parts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
              ON CONFLICT (column_id, row_id) DO UPDATE SET state = excluded.state, \
              error_code = excluded.error_code, error_message = excluded.error_message, \
-             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at",
+             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at, \
+             fingerprint = excluded.fingerprint, parts = excluded.parts WHERE locked = 0",
         )?;
         Ok(Self { value, record, counts: Counts::default(), rows: Vec::new() })
     }
 
+    /// Writes the end of a cell, or counts it as skipped if a person has locked it meanwhile.
     pub(super) fn finish_cell(
         &mut self,
         db: &Db<'_>,
         target: &Target,
-        row: RowId,
-        (state, value, error): (CellState, Option<&Value>, Option<&CellError>),
+        end: &End<'_>,
     ) -> Result<()> {
-        if let Some(value) = value {
-            let encoded = encode(target.place.kind, value).map_err(|error| {
-                Error::invalid(format!("row {row}, column {:?}: {error}", target.place.name))
-            })?;
+        let row = end.row;
+        let encoded = end.value.map(|value| encode(target.place.kind, value)).transpose();
+        let encoded = encoded.map_err(|error| {
+            Error::invalid(format!("row {row}, column {:?}: {error}", target.place.name))
+        })?;
+        if !self.write_record(db, target, end)? {
+            rules::count_end(&mut self.counts, CellState::Skipped);
+            return Ok(());
+        }
+        if let Some(encoded) = encoded {
             self.value.execute(params![row.0, encoded, db.now.as_micros()])?;
         }
-        let (code, message) = encode_error(error);
-        self.record.execute(params![
+        rules::count_end(&mut self.counts, end.state);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// False if the cell is locked: then it stays as it is.
+    fn write_record(&mut self, db: &Db<'_>, target: &Target, end: &End<'_>) -> Result<bool> {
+        let (code, message) = encode_error(end.error);
+        let (key, parts) = fingerprint::to_columns(end.fingerprint);
+        let written = self.record.execute(params![
             target.column.0,
-            row.0,
-            state.as_str(),
+            end.row.0,
+            end.state.as_str(),
             code,
             message,
             target.version,
             target.run.0,
             db.now.as_micros(),
+            key,
+            parts,
         ])?;
-        rules::count_end(&mut self.counts, state);
-        self.rows.push(row);
-        Ok(())
+        Ok(written == 1)
     }
 
     /// Writes the counts and the change.
@@ -187,15 +205,10 @@ impl<'c, 't> Batch<'c, 't> {
             return Ok(());
         }
         if let Some(attempt) = &report.attempt {
-            let more = rules::counts_of(attempt);
-            let counts = &mut self.cells.counts;
-            counts.calls += more.calls;
-            counts.throttled += more.throttled;
-            counts.retries += more.retries;
+            rules::count_attempt(&mut self.cells.counts, attempt);
         }
-        if let TaskStep::Finish { state, value, error } = &report.step {
-            let cell = (*state, value.as_ref(), error.as_ref());
-            self.cells.finish_cell(self.db, self.target, report.row, cell)?;
+        if let Some(end) = End::of(report) {
+            self.cells.finish_cell(self.db, self.target, &end)?;
         }
         if self.target.noted {
             self.note(report)?;

@@ -1,12 +1,13 @@
 //! What a dead process left in its hands.
 
 use paceline_clock::Timestamp;
-use paceline_model::{CellState, Recovery, RowId, RunId};
+use paceline_model::{Recovery, RowId, RunId};
 use rusqlite::params;
 
 use super::attempts::Keeper;
 use super::connection::Db;
 use super::records::{CellWriter, Target};
+use crate::end::End;
 use crate::error::Result;
 use crate::interrupted::Ambiguous;
 
@@ -23,8 +24,8 @@ pub(super) fn recover_run(db: &Db<'_>, run: RunId, recovery: Recovery) -> Result
         cells.counts.retries += u64::from(attempt.number > 1);
         settle(db, run, task.row, attempt.number, fate)?;
         if fate == Recovery::Once {
-            let cell = (CellState::Unknown, None, attempt.error.as_ref());
-            cells.finish_cell(db, &target, task.row, cell)?;
+            let end = End::unknown(task.row, attempt.error.as_ref());
+            cells.finish_cell(db, &target, &end)?;
         }
     }
     keeper.finish(db)?;

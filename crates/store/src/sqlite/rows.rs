@@ -6,6 +6,7 @@ use rusqlite::types::{ToSqlOutput, Value as Owned};
 use rusqlite::{CachedStatement, Statement, params, params_from_iter};
 
 use super::connection::Db;
+use super::locks::Locker;
 use super::schema::{Place, places, quote, select_list, table_name};
 use super::{changes, filter};
 use crate::codec::{decode, encode, signed, unsigned};
@@ -43,6 +44,11 @@ pub(super) fn insert(
     for (index, (id, row)) in (first..=last).zip(rows).enumerate() {
         insert_row(db, &mut statement, id, places, row)
             .map_err(|fault| rules::in_row(index + 1, fault))?;
+    }
+    if let Some(mut locker) = Locker::of(db, places)? {
+        for (id, row) in (first..=last).zip(rows) {
+            locker.inserted(db, id, row)?;
+        }
     }
     set_last_row(db, table, last)?;
     let (first, last) = (RowId(first), RowId(last));

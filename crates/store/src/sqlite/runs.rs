@@ -92,7 +92,8 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
         .prepare_cached(
             "-- paceline: add_counts\nUPDATE _ht_runs SET completed = completed + ?2, \
              failed = failed + ?3, skipped = skipped + ?4, unknown = unknown + ?5, \
-             calls = calls + ?6, throttled = throttled + ?7, retries = retries + ?8 WHERE id = ?1",
+             calls = calls + ?6, throttled = throttled + ?7, retries = retries + ?8, \
+             cost_micros = cost_micros + ?9 WHERE id = ?1",
         )?
         .execute(params![
             run.0,
@@ -103,6 +104,7 @@ pub(super) fn add_counts(db: &Db<'_>, run: RunId, more: &Counts) -> Result<()> {
             signed(more.calls),
             signed(more.throttled),
             signed(more.retries),
+            signed(more.cost_micros),
         ])?;
     Ok(())
 }
@@ -160,7 +162,7 @@ fn total(db: &Db<'_>, new: &NewRun) -> Result<u64> {
 fn select(db: &Db<'_>, tail: &str, parameters: &[&dyn ToSql]) -> Result<Vec<Run>> {
     let mut statement = db.conn.prepare_cached(&format!(
         "-- paceline: runs\nSELECT id, table_id, column_id, scope, status, reason, total, \
-         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at \
+         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at, cost_micros \
          FROM _ht_runs {tail}"
     ))?;
     let mut rows = statement.query(parameters)?;
@@ -190,7 +192,7 @@ fn read_run(row: &Row<'_>) -> Result<Run> {
             calls: count(11)?,
             throttled: count(12)?,
             retries: count(13)?,
-            cost_micros: 0,
+            cost_micros: count(16)?,
         },
         created_at: Timestamp::from_micros(row.get(14)?),
         updated_at: Timestamp::from_micros(row.get(15)?),

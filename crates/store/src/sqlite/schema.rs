@@ -1,6 +1,6 @@
 //! The user's tables as SQL tables: their definitions, and what their parts are called in a statement.
 
-use paceline_model::{ColumnId, ColumnType, Error, NewColumn, TableId, check_name};
+use paceline_model::{ColumnId, ColumnType, Error, NewColumn, SmartKind, TableId, check_name};
 use rusqlite::{OptionalExtension, params};
 
 use super::connection::Db;
@@ -14,6 +14,8 @@ pub(super) struct Place {
     pub(super) id: ColumnId,
     pub(super) name: String,
     pub(super) kind: ColumnType,
+    /// What makes its values, if not people alone.
+    pub(super) smart: Option<SmartKind>,
 }
 
 /// A name as an SQL identifier, whatever is in it.
@@ -123,19 +125,22 @@ pub(super) fn table_name(db: &Db<'_>, table: TableId) -> Result<String> {
 /// Fails with `Missing` if one is not a column of that table.
 pub(super) fn places(db: &Db<'_>, table: TableId, columns: &[ColumnId]) -> Result<Vec<Place>> {
     let mut statement = db.conn.prepare_cached(
-        "-- paceline: places\nSELECT name, kind FROM _ht_columns WHERE id = ?1 AND table_id = ?2",
+        "-- paceline: places\nSELECT name, kind, smart_kind FROM _ht_columns WHERE id = ?1 AND table_id = ?2",
     )?;
     let mut places = Vec::with_capacity(columns.len());
     for &id in columns {
         let found = statement
             .query_row(params![id.0, table.0], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+                let smart: Option<String> = row.get(2)?;
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, smart))
             })
             .optional()?;
-        let Some((name, kind)) = found else {
+        let Some((name, kind, smart)) = found else {
             return Err(Error::Missing(format!("table {table} has no column {id}")).into());
         };
-        places.push(Place { id, name, kind: rules::parse_column_type(&kind)? });
+        let kind = rules::parse_column_type(&kind)?;
+        let smart = smart.as_deref().map(rules::parse_smart_kind).transpose()?;
+        places.push(Place { id, name, kind, smart });
     }
     Ok(places)
 }

@@ -3,8 +3,10 @@
 use paceline_model::{ChangeKind, ColumnId, RowId, TableId, Upserted, Value};
 
 use super::connection::Db;
+use super::locks::Locker;
 use super::schema::{Place, places, quote, select_list, table_name};
 use super::{changes, edit, rows};
+use crate::edit::Touched;
 use crate::error::Result;
 use crate::key::Keyed;
 use crate::rules;
@@ -70,17 +72,26 @@ fn update(
     there: &[Option<i64>],
 ) -> Result<u64> {
     let mut statement = db.conn.prepare_cached(&edit::update_sql(name, places))?;
+    let mut locker = Locker::of(db, places)?;
     let there = there.iter().zip(&keyed.rows).filter_map(|(id, row)| Some(((*id)?, *row)));
     let mut there: Vec<(i64, &[Value])> = there.collect();
     there.sort_unstable_by_key(|(id, _)| *id);
+    let mut touched = Touched::default();
     for (id, row) in &there {
         statement.raw_bind_parameter(1, *id)?;
         rows::bind(&mut statement, db, places, row)?;
         statement.raw_execute()?;
+        if let Some(locker) = &mut locker {
+            locker.updated(db, *id)?;
+        }
+        touched.add(RowId(*id));
     }
-    if !there.is_empty() {
-        let rows = there.iter().map(|(id, _)| RowId(*id)).collect();
-        changes::write(db, table, &ChangeKind::RowsUpdated { rows })?;
+    if let Some(locker) = &locker {
+        locker.tell(db, table, &touched)?;
     }
-    Ok(there.len() as u64)
+    let count = touched.count();
+    if let Some(kind) = touched.change(|rows| ChangeKind::RowsUpdated { rows }) {
+        changes::write(db, table, &kind)?;
+    }
+    Ok(count)
 }

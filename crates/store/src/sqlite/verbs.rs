@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, Cell, CellError, CellState, Change, Claim, Column, ColumnChange, ColumnId,
+    Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
     DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
-    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Store, Table,
+    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store, Table,
     TableChange, TableId, TaskReport, Upserted, Value, limits,
 };
 
 use super::{
-    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, notes, records,
-    recovery, registry, rows, runs, tables, upsert,
+    SqliteStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, locks, notes,
+    records, recovery, registry, rows, runs, spent, tables, upsert,
 };
 use crate::rules;
 
@@ -225,8 +225,26 @@ impl Store for SqliteStore {
         self.send_write(true, move |db| notes::put_note(db, column, row, note.as_deref())).await
     }
 
-    async fn fail_unknown(&self, column: ColumnId, row: RowId, error: CellError) -> Result<()> {
-        self.write(move |db| notes::fail_unknown(db, column, row, &error)).await
+    async fn settle_unknown(&self, column: ColumnId, row: RowId, word: CellWord) -> Result<()> {
+        self.write(move |db| notes::settle_unknown(db, column, row, &word)).await
+    }
+
+    async fn lock_cells(&self, column: ColumnId, filter: Filter, locked: bool) -> Result<u64> {
+        self.write(move |db| locks::lock_cells(db, column, &filter, locked)).await
+    }
+
+    async fn reusable_values(
+        &self,
+        column: ColumnId,
+        keys: &[[u8; 16]],
+    ) -> Result<Vec<Option<Value>>> {
+        rules::check_keys(keys.len())?;
+        let keys = keys.to_vec();
+        self.read(move |db| cells::reusable_values(db, column, &keys)).await
+    }
+
+    async fn spent(&self, column: ColumnId, at: Timestamp) -> Result<Spent> {
+        self.read(move |db| spent::spent(db, column, at)).await
     }
 
     async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Attempt, AttemptClass, CellError, CellState, ChangeKind, Column, Counts, NoteStep, NotedCall,
-    Recovery, RowId, Run, RunStatus, Scope, Task, TaskReport, TaskStep,
+    Attempt, AttemptClass, CellError, CellState, CellWord, ChangeKind, Column, Counts, NoteStep,
+    NotedCall, Recovery, RowId, RowQuery, Run, RunStatus, Scope, Task, TaskReport, TaskStep, Value,
 };
+use serde_json::json;
 
 use crate::support::{Scene, attempt, claimed, each, finish, give_back, integration, numbers};
 
@@ -246,6 +247,44 @@ fn a_person_settles_an_unknown_cell_as_failed() {
         assert_eq!(told, Some(vec![ROW.0]));
         let retry = scene.start(&column, Scope::Failed).await;
         assert_eq!(claimed(&scene.claim(&retry, 1, 9).await), [ROW.0]);
+    });
+}
+
+#[test]
+fn a_person_settles_an_unknown_cell_as_done_or_as_never_sent() {
+    each(|scene| async move {
+        let (column, before) = scene.unknown(3, "sending").await;
+        let settle = async |word| scene.store.settle_unknown(column.id, ROW, word).await;
+        let wrong = settle(CellWord::Done(Some(Value::Int(1)))).await.unwrap_err();
+        assert_eq!(wrong.code(), "VALIDATION_ERROR");
+        assert_eq!(scene.note_of(&column).await.as_deref(), Some("sending"));
+        let value = Value::Json(json!({"city": "Bonn"}));
+        settle(CellWord::Done(Some(value.clone()))).await.unwrap();
+        let cell = scene.store.cells(column.id, ROW, ROW).await.unwrap().remove(0);
+        assert_eq!((cell.state, cell.error, cell.locked), (CellState::Completed, None, false));
+        assert_eq!(scene.note_of(&column).await, None);
+        let query = RowQuery { columns: vec![column.id], ..RowQuery::of(column.table) };
+        let values = async || {
+            let rows = scene.store.rows(query.clone()).await.unwrap();
+            rows.into_iter().map(|row| row.values[0].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(values().await, [Value::Null, value.clone(), Value::Null]);
+        assert_eq!(scene.store.run(before.id).await.unwrap().unwrap().counts, before.counts);
+        assert_eq!(settle(CellWord::NotSent).await.unwrap_err().code(), "CONFLICT");
+        // Unknown again, and then without a word on its value.
+        for word in [CellWord::Done(None), CellWord::NotSent] {
+            let run = scene.start(&column, Scope::All).await;
+            scene.claim(&run, 1, 9).await;
+            scene.report(&run, None, finished(CellState::Unknown)).await;
+            // The run goes on, but the cell's task has ended.
+            settle(word.clone()).await.unwrap();
+            assert_eq!(values().await[1], value);
+            let there = scene.store.cells(column.id, ROW, ROW).await.unwrap();
+            assert_eq!(there.is_empty(), word == CellWord::NotSent);
+            scene.store.set_run_status(run.id, RunStatus::Cancelled, None).await.unwrap();
+        }
+        let idle = scene.start(&column, Scope::Empty).await;
+        assert_eq!(claimed(&scene.claim(&idle, 1, 9).await), [ROW.0]);
     });
 }
 

@@ -8,7 +8,7 @@ use paceline_model::{ColumnType, Table};
 use serde_json::{Map, Value as Json, json};
 
 use super::super::fields::Fields;
-use super::super::{Bound, KindSpec, Rename};
+use super::super::{Bound, Called, KindSpec, Rename, host_of};
 use super::{SlackCall, Way};
 use crate::secret::{MASK, open_field, seal_field};
 use crate::{Error, HttpColumn, HttpSpec, OutboundGuard, Result, Sealer};
@@ -208,6 +208,11 @@ impl KindSpec for SlackSpec {
             MASK.clone_into(secret);
         }
         self
+    }
+
+    fn calls(&self) -> Option<Called> {
+        let secret = self.webhook_url.as_ref().or(self.token.as_ref()).cloned();
+        Some(Called { host: host_of(&self.call().url)?, secret })
     }
 
     fn boxed(&self) -> Box<dyn KindSpec> {

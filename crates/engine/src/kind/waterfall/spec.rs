@@ -190,6 +190,10 @@ impl KindSpec for WaterfallSpec {
             json => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
         };
         HttpColumn::check_rate(&rate)?;
+        if rate.budget.is_some() {
+            let problem = "the sources of a waterfall have budgets of their own; leave the field out";
+            return Err(Error::config("rate_limit.budget", problem));
+        }
         for (at, source) in self.sources.iter().enumerate() {
             source_rate(at, source.rate_limit.as_ref(), &rate, ceilings)?;
         }

@@ -7,8 +7,9 @@ use paceline_governor::{
 use paceline_model::{AttemptClass, CellError, Column, Value};
 
 use super::events::Heard;
-use super::{HttpWork, cell_error};
+use super::HttpWork;
 use crate::kind::Refusal;
+use crate::task::cell_error;
 use crate::{CallError, Reply};
 
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.

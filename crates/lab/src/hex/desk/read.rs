@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Desk, Error, HexProject, Reply, Told};
+use crate::date::iso;
 use crate::hex::config::HexVersionForm;
-use crate::hex::date::iso;
 use crate::hex::project;
 use crate::hex::query::Query;
 use crate::hex::run::{HexStatus, Run, Trigger};

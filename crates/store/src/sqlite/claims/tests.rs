@@ -15,7 +15,12 @@ fn source(scope: Scope) -> Source {
         cursor: 0,
         last: 0,
         table_name: "leads".into(),
-        inputs: vec![Place { id: ColumnId(2), name: "email".into(), kind: ColumnType::Email }],
+        inputs: vec![Place {
+            id: ColumnId(2),
+            name: "email".into(),
+            kind: ColumnType::Email,
+            smart: None,
+        }],
         noted: false,
     }
 }

@@ -1,11 +1,11 @@
-//! Moments as Hex writes them: ISO 8601 in UTC with milliseconds.
+//! Moments as JSON APIs write them: ISO 8601 in UTC with milliseconds.
 
 use paceline_clock::Timestamp;
 
 const DAY_MS: i64 = 86_400_000;
 
 /// `2026-01-01T00:00:00.000Z`.
-pub(super) fn iso(at: Timestamp) -> String {
+pub(crate) fn iso(at: Timestamp) -> String {
     let ms = at.as_micros().div_euclid(1000);
     let (year, month, day) = civil(ms.div_euclid(DAY_MS));
     let of_day = ms.rem_euclid(DAY_MS);
