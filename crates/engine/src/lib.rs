@@ -33,9 +33,7 @@ mod tally;
 mod task;
 
 pub use config::EngineConfig;
-pub use engine::{
-    BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec,
-};
+pub use engine::{BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec};
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};
 pub use http_column::{HttpColumn, HttpSpec};

@@ -87,8 +87,7 @@ impl Engine {
             return Err(Error::config("name", problem));
         }
         self.read_budget(name, spec)?;
-        let new =
-            NewItem { kind: KIND, table: None, name: name.to_owned(), body: spec.to_json() };
+        let new = NewItem { kind: KIND, table: None, name: name.to_owned(), body: spec.to_json() };
         Ok(self.inner.store.create_item(new).await?)
     }
 
@@ -102,7 +101,8 @@ impl Engine {
         let named = self.read_budget(name, spec)?;
         let item = self.budget_item(name).await?;
         for (table, column) in self.columns_of_budget(name).await? {
-            let smart = table.column(&column).and_then(|found| Some((found, found.smart.as_ref()?)));
+            let smart =
+                table.column(&column).and_then(|found| Some((found, found.smart.as_ref()?)));
             let opened = smart.map(|(found, smart)| self.opened(&table, found, smart));
             let Some(Ok(opened)) = opened else { continue };
             named.check_host(&opened).map_err(|error| {

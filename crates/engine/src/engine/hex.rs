@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use paceline_governor::{Budget, Limit, Rate};
 use paceline_hex::{Books, Budgets, Note, Options, Session, TokenSource};
-use paceline_model::{
-    Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, Table,
-};
+use paceline_model::{Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, Table};
 
+use super::Engine;
 use super::launch::Prepared;
 use super::spec::Spec;
-use super::Engine;
 use crate::common::Common;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{

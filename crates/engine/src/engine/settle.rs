@@ -2,8 +2,8 @@
 
 use paceline_hex::{Note, RunId as HexRunId};
 use paceline_model::{
-    CellError, CellWord, ColumnId, Filter, NewRun, Operator, RowId, Run, Scope, Subject, Table, Test,
-    Value,
+    CellError, CellWord, ColumnId, Filter, NewRun, Operator, RowId, Run, Scope, Subject, Table,
+    Test, Value,
 };
 
 use super::{Engine, smart_column};
@@ -54,7 +54,8 @@ impl Engine {
             }
             Settle::Resend => CellWord::NotSent,
             Settle::Attach(_) if !smart.is_job() => {
-                let problem = "is for jobs of Hex; say that the call is done, failed or to be sent again";
+                let problem =
+                    "is for jobs of Hex; say that the call is done, failed or to be sent again";
                 return Err(Error::config("run", problem));
             }
             Settle::Attach(run) if !HexRunId(run.clone()).is_valid() => {
@@ -86,7 +87,8 @@ impl Engine {
     }
 
     async fn note_word(&self, column: ColumnId, row: RowId, note: &Note) -> Result<()> {
-        let note = serde_json::to_string(note).map_err(|error| Error::Internal(error.to_string()))?;
+        let note =
+            serde_json::to_string(note).map_err(|error| Error::Internal(error.to_string()))?;
         Ok(self.inner.store.put_note(column, row, Some(note)).await?)
     }
 }

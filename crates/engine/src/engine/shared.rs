@@ -263,8 +263,7 @@ impl Engine {
 fn together(rates: &[&Rate]) -> BudgetConfig {
     let mut limits: Vec<Limit> = Vec::new();
     for limit in rates.iter().flat_map(|rate| &rate.limits) {
-        let same =
-            |other: &Limit| (other.window(), other.unit()) == (limit.window(), limit.unit());
+        let same = |other: &Limit| (other.window(), other.unit()) == (limit.window(), limit.unit());
         match limits.iter().position(same) {
             Some(at) if limits[at].count() < limit.count() => limits[at] = *limit,
             Some(_) => {}

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
-use paceline_governor::{
-    Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory, Trip,
-};
+use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHistory, Trip};
 use paceline_model::{Attempt, CellError, CellState, ColumnId, Task, Value};
 
 use super::{
@@ -242,6 +240,6 @@ pub(super) fn then(ctx: &RunContext, http: &HttpWork, past: Past, verdict: Verdi
             PastDeadline::GiveBack => Then::GivenBack,
             PastDeadline::Again(not_before) => Then::Again { errors, not_before, throttled_since },
             PastDeadline::Failed(error) => Then::Failed(Some(error)),
-        }
+        },
     }
 }

@@ -113,7 +113,10 @@ fn restarts_at_random_moments_overshoot_a_cap_by_nothing() {
                 assert_eq!(ended.unwrap().status, RunStatus::Paused);
                 most = most.max(vendor.calls());
                 assert!(vendor.calls() <= 500, "{} of 500 calls", vendor.calls());
-                assert!(vendor.calls() + 3 * concurrent_max as usize >= 500, "and little is wasted");
+                assert!(
+                    vendor.calls() + 3 * concurrent_max as usize >= 500,
+                    "and little is wasted"
+                );
             }
             println!("{concurrent_max} at once, posts {posts}: at most {most} of 500 calls");
         }
@@ -154,11 +157,8 @@ fn a_day_of_a_named_budget_is_spent_by_all_its_columns() {
     SimClock::new().run(|clock| async move {
         let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
         let engine = engine(&store, &clock, &vendor);
-        let mut spec = BudgetSpec {
-            rate: json!({"limits": ["100/s"]}),
-            host: None,
-            daily_caps: calls(150),
-        };
+        let mut spec =
+            BudgetSpec { rate: json!({"limits": ["100/s"]}), host: None, daily_caps: calls(150) };
         engine.create_budget("money", &spec).await.unwrap();
         let mut made = table(&engine, "one", 100).await;
         let named = rate_with(&[], 6, &json!({"budget": "money"}));

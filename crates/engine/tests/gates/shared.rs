@@ -70,7 +70,11 @@ fn eight_columns_on_one_key_are_never_refused_use_the_rate_and_share_it_fairly()
     let used = (seen.len() - 10) as f64 / took / 10.0;
     let total: usize = by_first_end.values().sum();
     let least = *by_first_end.values().min().unwrap() as f64 / (total as f64 / 8.0);
-    println!("refused 0, {:.1} % of the allowed rate, least share {:.1} %", used * 100.0, least * 100.0);
+    println!(
+        "refused 0, {:.1} % of the allowed rate, least share {:.1} %",
+        used * 100.0,
+        least * 100.0
+    );
     assert!(used >= 0.95, "{used}");
     assert!(by_first_end.len() == 8 && least >= 0.8, "{by_first_end:?}");
 }
@@ -124,7 +128,10 @@ fn restarts_in_the_middle_refuse_nothing() {
         assert!(end.1, "the last life ends every run");
         assert_eq!(vendor.refused(), 0, "{limits:?}");
         let took = (end.0 - Tick::SYSTEM_START).as_secs_f64();
-        println!("{limits:?}: {} calls of 8 x {rows} cells in {took:.0} s, 4 restarts", vendor.calls());
+        println!(
+            "{limits:?}: {} calls of 8 x {rows} cells in {took:.0} s, 4 restarts",
+            vendor.calls()
+        );
     }
 }
 

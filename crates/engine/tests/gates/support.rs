@@ -126,7 +126,9 @@ impl Provider for Way {
         self.vendor.state.lock().unwrap().seen[number].status = status;
         self.clock.sleep(Duration::from_millis(45 + number_ms * 13 % 60)).await;
         let headers: HeaderMap =
-            [(http::header::CONTENT_TYPE, "application/json".parse().unwrap())].into_iter().collect();
+            [(http::header::CONTENT_TYPE, "application/json".parse().unwrap())]
+                .into_iter()
+                .collect();
         events.head(status, &headers);
         Ok(Reply { status, headers, body: "\"ok\"".into() })
     }

@@ -191,7 +191,8 @@ impl KindSpec for WaterfallSpec {
         };
         HttpColumn::check_rate(&rate)?;
         if rate.budget.is_some() {
-            let problem = "the sources of a waterfall have budgets of their own; leave the field out";
+            let problem =
+                "the sources of a waterfall have budgets of their own; leave the field out";
             return Err(Error::config("rate_limit.budget", problem));
         }
         for (at, source) in self.sources.iter().enumerate() {

@@ -6,8 +6,8 @@ use paceline_governor::{
 };
 use paceline_model::{AttemptClass, CellError, Column, Value};
 
-use super::events::Heard;
 use super::HttpWork;
+use super::events::Heard;
 use crate::kind::Refusal;
 use crate::task::cell_error;
 use crate::{CallError, Reply};
