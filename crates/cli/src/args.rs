@@ -43,6 +43,9 @@ pub(crate) enum Command {
     Mcp(McpArgs),
     /// Run Hex (hex.tech) projects: by hundreds, each once, inside the limits
     Hex(hex::HexArgs),
+    /// Run functions for the server that started this process: calls come on stdin, answers go to stdout
+    #[command(hide = true)]
+    SandboxWorker,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ mod hex;
 mod lab;
 mod mcp;
 mod plan;
+pub(crate) mod sandbox_worker;
 mod serve;
 
 use crate::args::Command;
@@ -24,5 +25,6 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(args).await,
         Command::Mcp(args) => mcp::run(args).await,
         Command::Hex(args) => hex::run(args.command).await,
+        Command::SandboxWorker => Ok(sandbox_worker::run()),
     }
 }

@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return args::refusal(&error),
     };
+    // A child for functions needs no runtime, no TLS and no log.
+    if matches!(args.command, args::Command::SandboxWorker) {
+        return commands::sandbox_worker::run().into();
+    }
     paceline_engine::install_tls();
     output::start_log(env::log_filter().as_deref());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

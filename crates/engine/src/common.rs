@@ -1,7 +1,7 @@
 //! What any smart column may say in its configuration, whatever its kind: what it depends on, when a row is due, whether
 //! equal rows share a call, what a call costs and how much it may spend.
 
-use paceline_model::Caps;
+use paceline_model::{Caps, ColumnId, Filter, FilterError, Subject, Table, Test, suggest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -14,10 +14,10 @@ const FIELDS: [&str; 6] = ["run_if", "depends_on", "reuse", "price", "auto_run",
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Common {
-    /// A row whose condition does not hold is skipped.
+    /// A filter, as searches take it; a row that does not pass it is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) run_if: Option<String>,
-    /// Columns that must be done with a row first, beside those whose values are used.
+    pub(crate) run_if: Option<Json>,
+    /// Columns that must be done with a row first, beside those whose values are used; by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) depends_on: Vec<String>,
     /// Whether rows with equal inputs share one call; if not given, where a call may be made again.
@@ -51,6 +51,21 @@ impl AutoRun {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_never(&self) -> bool {
         *self == Self::Never
+    }
+}
+
+/// What a column asks of others beside the values that its work takes: [`Common`], bound to a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Terms {
+    pub(crate) run_if: Option<Filter>,
+    pub(crate) depends_on: Vec<ColumnId>,
+}
+
+impl Terms {
+    /// Every column that must be done with a row first.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = ColumnId> {
+        let (values, states) = self.run_if.as_ref().map(Filter::columns).unwrap_or_default();
+        values.into_iter().chain(states).chain(self.depends_on.iter().copied())
     }
 }
 
@@ -89,5 +104,110 @@ impl Common {
         };
         all.extend(ours);
         Json::Object(all)
+    }
+
+    /// What is wrong with the fields of a kind; where one that is not known was meant to be one of these, it says so.
+    pub(crate) fn meant(error: Error) -> Error {
+        match error {
+            Error::Config { field, problem, did_you_mean: None } => {
+                let name = field.strip_prefix("config.").unwrap_or_default();
+                let did_you_mean = suggest(name, FIELDS).map(str::to_owned);
+                Error::Config { field, problem, did_you_mean }
+            }
+            other => other,
+        }
+    }
+
+    /// Checks it against a table (`own` is the column's own name, which it may not refer to).
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field and what was probably meant.
+    pub(crate) fn bind(&self, table: &Table, own: &str) -> Result<Terms> {
+        let others = others(table, own);
+        let run_if = self.run_if.as_ref().map(|json| condition(&others, json)).transpose()?;
+        let mut depends_on = Vec::with_capacity(self.depends_on.len());
+        for (index, name) in self.depends_on.iter().enumerate() {
+            let column = others.column(name).ok_or_else(|| missing(&others, own, index, name))?;
+            if !depends_on.contains(&column.id) {
+                depends_on.push(column.id);
+            }
+        }
+        Ok(Terms { run_if, depends_on })
+    }
+
+    /// With every reference to `column` under its `new` name.
+    ///
+    /// # Errors
+    /// As [`Common::bind`].
+    pub(crate) fn renamed(
+        mut self,
+        table: &Table,
+        own: &str,
+        column: ColumnId,
+        new: &str,
+    ) -> Result<Self> {
+        let before = others(table, own);
+        for name in &mut self.depends_on {
+            if before.column(name).is_some_and(|known| known.id == column) {
+                new.clone_into(name);
+            }
+        }
+        let Some(json) = &self.run_if else { return Ok(self) };
+        let filter = condition(&before, json)?;
+        let (values, states) = filter.columns();
+        if values.contains(&column) || states.contains(&column) {
+            let mut after = before;
+            for known in after.columns.iter_mut().filter(|known| known.id == column) {
+                new.clone_into(&mut known.name);
+            }
+            self.run_if = Some(filter.to_json(&after));
+        }
+        Ok(self)
+    }
+}
+
+/// The table as a column sees it: without itself.
+fn others(table: &Table, own: &str) -> Table {
+    let mut others = table.clone();
+    others.columns.retain(|column| column.name != own);
+    others
+}
+
+fn condition(table: &Table, json: &Json) -> Result<Filter> {
+    let filter = Filter::parse(table, json).map_err(|error| {
+        let FilterError { field, problem, did_you_mean } = error;
+        let field = if field.is_empty() { field } else { format!(".{field}") };
+        Error::Config { field: format!("config.run_if{field}"), problem, did_you_mean }
+    })?;
+    if asks_for_moments(&filter) {
+        let problem =
+            "when a row was made or changed cannot be asked here; ask for columns or _ht_id";
+        return Err(Error::config("config.run_if", problem));
+    }
+    Ok(filter)
+}
+
+/// No deeper than a filter may be nested.
+fn asks_for_moments(filter: &Filter) -> bool {
+    match filter {
+        Filter::All(filters) | Filter::Any(filters) => filters.iter().any(asks_for_moments),
+        Filter::Test(Test { subject, .. }) => {
+            matches!(subject, Subject::CreatedAt | Subject::UpdatedAt)
+        }
+        Filter::Cell { .. } => false,
+    }
+}
+
+fn missing(others: &Table, own: &str, index: usize, name: &str) -> Error {
+    let field = format!("config.depends_on[{index}]");
+    if name == own {
+        return Error::config(field, "a column cannot depend on itself");
+    }
+    let shown: String = name.chars().take(60).collect();
+    let names = others.columns.iter().map(|column| column.name.as_str());
+    Error::Config {
+        field,
+        problem: format!("the table has no column {shown:?}"),
+        did_you_mean: suggest(name, names).map(str::to_owned),
     }
 }

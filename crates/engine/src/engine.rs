@@ -3,6 +3,7 @@
 mod budgets;
 mod caps;
 mod columns;
+mod graph;
 mod hex;
 mod launch;
 mod past;
@@ -10,6 +11,8 @@ mod schema;
 mod settle;
 mod shared;
 mod spec;
+mod stale;
+mod start;
 mod status;
 mod waterfall;
 
@@ -19,13 +22,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use paceline_clock::{Clock, Random};
 use paceline_governor::{Budget, Rate};
 use paceline_model::{
-    Column, ColumnId, NewRun, Run, RunId, RunStatus, Scope, SmartColumn, Store, Table, suggest,
+    Column, ColumnId, Run, RunId, RunStatus, SmartColumn, Store, Table, TableId, suggest,
 };
 use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
 use crate::ledger::Account;
-use crate::runner::{RunContext, Stop};
+use crate::runner::{Reported, RunContext, Stop};
 use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use budgets::BudgetSpec;
@@ -70,6 +73,8 @@ struct State {
     /// By the address of a Hex.
     books: HashMap<String, paceline_hex::Books>,
     active: HashMap<RunId, Active>,
+    /// By table: told whenever a run of it has come further.
+    reported: HashMap<TableId, Reported>,
     /// Runs that are being put together: nobody else may.
     launching: HashSet<RunId>,
 }
@@ -124,29 +129,6 @@ impl Engine {
 
     pub(crate) fn fetcher(&self) -> &Fetcher {
         &self.inner.fetcher
-    }
-
-    /// Makes a run and sets it to work.
-    ///
-    /// # Errors
-    /// No such smart column; a conflict while another run of the column is not at its end.
-    pub async fn start_run(&self, table: &Table, column: &str, scope: Scope) -> Result<Run> {
-        let (column, _) = smart_column(table, column)?;
-        self.begin(table, NewRun::new(table.id, column.id, scope)).await
-    }
-
-    /// Makes a run as described and sets it to work.
-    async fn begin(&self, table: &Table, new: NewRun) -> Result<Run> {
-        let run = self.inner.store.create_run(new).await?;
-        match self.launch(table, &run).await {
-            Ok(run) => Ok(run),
-            Err(error) => {
-                // A run that cannot begin must not stand in the way of the next one.
-                let reason = Some(format!("it could not begin: {error}"));
-                self.inner.store.set_run_status(run.id, RunStatus::Cancelled, reason).await?;
-                Err(error)
-            }
-        }
     }
 
     /// Sets a paused run, or one that an earlier process left behind, to work again. The breaker starts afresh.
@@ -213,7 +195,11 @@ impl Engine {
         self.known_run(run).await?;
         let reason = Some("cancelled by a person".to_owned());
         match self.inner.store.set_run_status(run, RunStatus::Cancelled, reason).await {
-            Ok(run) => Ok(run),
+            Ok(run) => {
+                // Those that wait for it go on with what is there.
+                self.reported(run.table).send_replace(());
+                Ok(run)
+            }
             Err(error) => match self.known_run(run).await? {
                 known if known.status == RunStatus::Cancelled => Ok(known),
                 _ => Err(error.into()),
@@ -273,6 +259,11 @@ impl Engine {
         found.ok_or_else(|| {
             Error::Missing(format!("there is no run {run}; list the runs of its table"))
         })
+    }
+
+    /// What tells the runs of a table that one of them has come further.
+    fn reported(&self, table: TableId) -> Reported {
+        self.lock().reported.entry(table).or_default().clone()
     }
 
     fn active(&self, run: RunId) -> Option<Active> {

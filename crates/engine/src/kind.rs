@@ -115,7 +115,6 @@ pub(crate) enum Bound {
     /// A job of Hex, and what its session is made from.
     Job(Box<IntegrationSpec>, Box<IntegrationColumn>),
     /// No call.
-    #[expect(dead_code, reason = "formula, function, lookup and extract are about to be")]
     Local(Arc<dyn Local>),
 }
 
@@ -126,6 +125,15 @@ impl Bound {
             Self::Call(call) => call.inputs(),
             Self::Job(_, column) => &column.inputs,
             Self::Local(local) => local.inputs(),
+        }
+    }
+
+    /// See [`Call::identity`].
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Call(call) => call.identity(),
+            Self::Job(spec, _) => spec.identity(),
+            Self::Local(local) => local.identity(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod error;
 mod extract;
 mod fetch;
 mod gate;
+mod graph;
 mod http_column;
 mod integration;
 mod kind;
@@ -31,6 +32,7 @@ mod secret;
 mod signature;
 mod tally;
 mod task;
+mod triage;
 
 pub use config::EngineConfig;
 pub use engine::{BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec};
@@ -49,6 +51,7 @@ pub use runner::Stop;
 pub use secret::Sealer;
 pub use signature::{SIGNATURE, signed};
 pub use tally::CallCount;
+pub use triage::Moved;
 
 /// Makes `ring` the process's TLS provider. Call this first thing in `main`: connections over TLS need it.
 pub fn install_tls() {

@@ -22,6 +22,8 @@ pub struct Progress {
     pub in_flight: usize,
     /// Nothing more is sent before this long has passed, in ms, and why.
     pub waiting_ms: Option<(f64, String)>,
+    /// The run whose rows it waits for, for people.
+    pub waits_for: Option<String>,
     /// Cells ended per second since the run went on.
     pub rate_per_second: f64,
     /// When it will end if nothing changes, in ms from now.
@@ -49,6 +51,7 @@ pub(crate) struct ProgressState {
 #[derive(Debug)]
 struct Inner {
     counts: Counts,
+    waits_for: Option<String>,
     ended_before: u64,
     began: Tick,
     ended: Option<Tick>,
@@ -66,6 +69,7 @@ impl ProgressState {
     ) -> Self {
         let inner = Inner {
             counts: run.counts,
+            waits_for: None,
             ended_before: run.counts.ended(),
             began: clock.now(),
             ended: None,
@@ -76,7 +80,16 @@ impl ProgressState {
     }
 
     pub(crate) fn counted(&self, counts: Counts) {
-        self.lock().counts = counts;
+        let mut inner = self.lock();
+        // Of two that were written at once, the later one.
+        if counts.ended() >= inner.counts.ended() {
+            inner.counts = counts;
+        }
+    }
+
+    /// It waits for another run, or for none.
+    pub(crate) fn waits_for(&self, run: Option<String>) {
+        self.lock().waits_for = run;
     }
 
     pub(crate) fn called(&self, took: Duration) {
@@ -102,6 +115,7 @@ impl ProgressState {
             .checked_div(u32::try_from(inner.calls).unwrap_or(u32::MAX))
             .unwrap_or_default();
         let counts = inner.counts;
+        let waits_for = inner.waits_for.clone();
         let ended_here = counts.ended() - inner.ended_before.min(counts.ended());
         let rate_per_second = ended_here as f64 / elapsed.as_secs_f64().max(1e-3);
         let ended = inner.ended.is_some();
@@ -127,6 +141,7 @@ impl ProgressState {
             counts,
             in_flight: own.in_flight,
             waiting_ms: waiting.map(|(wait, reason)| (millis(wait), reason)),
+            waits_for,
             rate_per_second,
             eta_ms: (!ended && is_known)
                 .then(|| self.eta(remaining, call, wait, rate_per_second, limits))

@@ -5,10 +5,14 @@
 //! tasks claimed ahead are at most [`RunContext::open_max`]. So after a kill, what may have been sent and is not on disk
 //! is at most what may be in flight (spec R4).
 
+mod claim;
 mod context;
+mod flights;
+mod local;
 mod queue;
 mod reporter;
 mod storm;
+mod upstream;
 
 use std::sync::Arc;
 
@@ -17,15 +21,24 @@ use paceline_model::{Run, RunStatus, Task, TaskReport, limits};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::task::{self, Ended};
+use crate::kind::Local;
+use crate::task::{self, Ended, Work};
+use claim::claim;
 pub use context::Stop;
 pub(crate) use context::{Control, RunContext};
+pub(crate) use flights::Flights;
 use reporter::report;
 pub(crate) use reporter::until_recovered;
 pub(crate) use storm::Weather;
+pub(crate) use upstream::{Reported, Upstream};
 
 /// Works on a run to its end, or until it is stopped. Answers the run as it then stands.
 pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
+    if let Work::Local(local) = &ctx.work
+        && ctx.after.is_empty()
+    {
+        return work_locally(&ctx, local.as_ref()).await;
+    }
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
     let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox).in_current_span());
     let workers: Vec<_> = (0..ctx.concurrent_max)
@@ -52,13 +65,26 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     ctx.work.close(&ctx).await;
     let ended = end(&ctx).await;
     ctx.progress.end();
+    ctx.reported.send_replace(());
+    ended
+}
+
+/// Fills the cells of a column that calls nobody. Where rows come one by one from other runs, the workers do it.
+async fn work_locally(ctx: &RunContext, local: &dyn Local) -> paceline_model::Result<Run> {
+    if let Err(error) = local::fill(ctx, local).await {
+        ctx.stop(Stop::Store(error.to_string()));
+    }
+    let ended = end(ctx).await;
+    ctx.progress.end();
+    ctx.reported.send_replace(());
     ended
 }
 
 /// Gives back what is still held, and writes how the run ended.
 async fn end(ctx: &RunContext) -> paceline_model::Result<Run> {
-    let held: Vec<TaskReport> =
-        ctx.control.queue.drain().iter().map(|task| task::give_back(task).report).collect();
+    let mut held = ctx.control.queue.drain();
+    held.extend(ctx.flights.drain());
+    let held: Vec<TaskReport> = held.iter().map(|task| task::give_back(task).report).collect();
     let mut run = None;
     for chunk in held.chunks(limits::COMMIT_REPORTS_MAX) {
         run = Some(ctx.store.record(ctx.run, ctx.lease.token, chunk.to_vec()).await?);
@@ -85,6 +111,7 @@ async fn end(ctx: &RunContext) -> paceline_model::Result<Run> {
 /// Keeps the queue filled and the leases alive until every task has ended.
 async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
     let mut all_claimed = false;
+    let mut upstream = Upstream::new(&ctx.reported, ctx.clock.now());
     let mut renew_at = ctx.clock.now() + limits::LEASE_RENEWAL;
     while !ctx.is_stopped() {
         let now = ctx.clock.now();
@@ -99,29 +126,38 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
             return Ok(());
         }
         let room = ctx.open_max().saturating_sub(open);
-        if !all_claimed && ready < ctx.claim_max() / 2 && room >= ctx.claim_max() {
-            all_claimed = claim(ctx).await?;
+        let has_room = ready < ctx.claim_max() / 2 && room >= ctx.claim_max();
+        if !all_claimed && has_room && upstream.may_look(now) {
+            let claimed = claim(ctx).await?;
+            all_claimed = claimed.all;
+            let in_vain = claimed.none && !ctx.after.is_empty();
+            upstream.looked(ctx.clock.now(), in_vain);
+            ctx.progress.waits_for(if in_vain { waited_for(ctx).await? } else { None });
             continue;
         }
         tokio::select! {
             () = ctx.control.queue.feeder_woken() => {}
             () = ctx.clock.sleep_until(due_at.min(renew_at).min(ctx.storm_due_at())) => {}
+            () = upstream.woken(&ctx.clock), if !all_claimed && has_room => {}
         }
     }
     Ok(())
 }
 
-/// Claims once; true if nothing is left to claim.
-async fn claim(ctx: &RunContext) -> paceline_model::Result<bool> {
-    let max = ctx.claim_max();
-    let claim = ctx.store.claim_tasks(ctx.run, ctx.work.inputs(), ctx.lease, max).await?;
-    let all_claimed = claim.exhausted && claim.tasks.len() < max;
-    let mut tasks = claim.tasks;
-    // Jobs that were started already go first: somebody has to watch them.
-    tasks.sort_by_key(|task| task.note.is_none());
-    ctx.work.claimed(ctx, &tasks).await?;
-    ctx.control.queue.add(tasks, &ctx.clock);
-    Ok(all_claimed)
+/// The run that this one waits for, for people.
+async fn waited_for(ctx: &RunContext) -> paceline_model::Result<Option<String>> {
+    for run in &ctx.after {
+        let Some(run) = ctx.store.run(*run).await?.filter(|run| !run.status.is_final()) else {
+            continue;
+        };
+        let column = ctx.triage.name_of(run.column);
+        let mut text = format!("run {} of column {column}", run.id);
+        if run.status == RunStatus::Paused {
+            text.push_str(", which is paused");
+        }
+        return Ok(Some(text));
+    }
+    Ok(None)
 }
 
 async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
@@ -134,6 +170,7 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
         if let Ok(slot) = ctx.control.unrecorded.acquire().await {
             slot.forget();
         }
+        let row = task.row;
         match task::work(&ctx, task).await {
             Some(ended) => {
                 if reports.send(ended).await.is_err() {
@@ -141,6 +178,8 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
                 }
             }
             None => {
+                let next = ctx.flights.lost(row);
+                ctx.control.queue.again(next.into_iter().collect(), &ctx.clock);
                 ctx.control.unrecorded.add_permits(1);
                 ctx.control.queue.ended(1);
             }

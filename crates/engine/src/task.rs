@@ -3,15 +3,15 @@
 mod http;
 mod waterfall;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_clock::{Clock, Tick, Timestamp};
 use paceline_hex::Session;
-use paceline_model::{
-    Attempt, CellError, CellState, ColumnId, Task, TaskReport, TaskStep, Value, limits,
-};
+use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value, limits};
 
 use crate::integration::{self, HexWork};
+use crate::kind::Local;
 use crate::runner::{RunContext, Weather};
 pub(crate) use http::HttpWork;
 pub(crate) use waterfall::{SourceWork, WaterfallWork};
@@ -24,22 +24,15 @@ pub(crate) enum Work {
     Waterfall(WaterfallWork),
     /// A job of Hex.
     Hex(HexWork),
+    /// No call.
+    Local(Arc<dyn Local>),
 }
 
 impl Work {
-    /// The columns whose values the work needs, in the order in which a task has them.
-    pub(crate) fn inputs(&self) -> &[ColumnId] {
-        match self {
-            Self::Http(http) => http.call.inputs(),
-            Self::Waterfall(waterfall) => &waterfall.inputs,
-            Self::Hex(hex) => &hex.column.inputs,
-        }
-    }
-
     /// What the jobs of a run pass through, if it has jobs.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
-            Self::Http(_) | Self::Waterfall(_) => None,
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => None,
             Self::Hex(hex) => Some(&hex.session),
         }
     }
@@ -51,7 +44,7 @@ impl Work {
         tasks: &[Task],
     ) -> paceline_model::Result<()> {
         match self {
-            Self::Http(_) | Self::Waterfall(_) => Ok(()),
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => Ok(()),
             Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
         }
     }
@@ -59,7 +52,7 @@ impl Work {
     /// Keeps on record, for ever, what the work's budgets spend beside the attempts.
     pub(crate) async fn keep(&self, ctx: &RunContext) {
         match self {
-            Self::Http(_) => std::future::pending().await,
+            Self::Http(_) | Self::Local(_) => std::future::pending().await,
             Self::Waterfall(all) => all.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
             Self::Hex(hex) => hex.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
         }
@@ -68,7 +61,7 @@ impl Work {
     /// The run has stopped, and no call is under way.
     pub(crate) async fn close(&self, ctx: &RunContext) {
         let memories = match self {
-            Self::Http(_) => return,
+            Self::Http(_) | Self::Local(_) => return,
             Self::Waterfall(all) => &all.memories,
             Self::Hex(hex) => &hex.memories,
         };
@@ -88,7 +81,26 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
         Work::Http(http) => http::work(ctx, http, task).await,
         Work::Waterfall(all) => waterfall::work(ctx, all, task).await,
         Work::Hex(hex) => integration::work(ctx, hex, task).await,
+        Work::Local(local) => Some(fill(ctx, local.as_ref(), &task).await),
     }
+}
+
+/// One cell without a call. A run that is stopped meanwhile does not wait for it.
+async fn fill(ctx: &RunContext, local: &dyn Local, task: &Task) -> Ended {
+    let values = tokio::select! {
+        values = local.fill(&ctx.column, std::slice::from_ref(task)) => values,
+        () = ctx.stopped() => return give_back(task),
+    };
+    match values.into_iter().next() {
+        Some(Ok(value)) => finish(task, None, CellState::Completed, Some(value), None),
+        Some(Err(error)) => finish(task, None, CellState::Failed, None, Some(error)),
+        None => finish(task, None, CellState::Failed, None, Some(no_value())),
+    }
+}
+
+/// What a cell says for which a column that calls nobody gave no answer at all.
+pub(crate) fn no_value() -> CellError {
+    cell_error("INTERNAL", "nothing came of this row; report it, then run it again")
 }
 
 /// The wall time of a moment of the recent past.

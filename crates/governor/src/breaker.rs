@@ -260,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_fails_counts_unless_it_is_said_not_to() {
+        let row = Outcome::of(OutcomeClass::RowCaused);
+        let mut breaker = Breaker::new(BreakerConfig::default());
+        assert!((0..10).any(|_| breaker.record(at(1), &row)));
+        let config = BreakerConfig { counts_row_caused: false, ..BreakerConfig::default() };
+        let mut breaker = Breaker::new(config);
+        assert!(!(0..500).any(|_| breaker.record(at(1), &row)));
+        // They were calls that the vendor answered.
+        assert!(!(0..500).any(|_| breaker.record(at(1), &FAILED)));
+        assert!(breaker.record(at(1), &FAILED));
+    }
+
+    #[test]
     fn failures_leave_the_window() {
         let mut breaker = Breaker::new(BreakerConfig::default());
         for _ in 0..9 {

@@ -104,3 +104,16 @@ pub struct Filled {
     /// What it was made from.
     pub fingerprint: Option<Fingerprint>,
 }
+
+/// Cells that were filled without a call, from one row of their run to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilledCells {
+    /// Where the run's cursor stands before: the rows after this one were looked at.
+    pub after: RowId,
+    /// Where it stands then: [`NextCells::cursor`](crate::NextCells::cursor).
+    pub cursor: RowId,
+    /// The cells, ascending by row; at most `limits::FILL_CELLS_MAX`.
+    pub cells: Vec<Filled>,
+    /// How many of those that were due stay as they are: the run's total is so much less.
+    pub left: u64,
+}

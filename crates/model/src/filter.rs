@@ -2,6 +2,7 @@
 //! What stands here is the same on every store: text is compared by code points, numbers as numbers (3 is 3.0), false
 //! comes before true, a JSON value is compared as the text it was written as.
 
+mod eval;
 mod moment;
 mod operator;
 mod parse;
@@ -17,6 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{CellState, ColumnId, Value};
+pub use eval::FilterRow;
 
 /// Which rows are meant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -24,11 +24,11 @@ mod template;
 mod value;
 
 pub use budget::SavedBudget;
-pub use cell::{Cell, CellError, CellState, CellWord, Filled, Fingerprint};
+pub use cell::{Cell, CellError, CellState, CellWord, Filled, FilledCells, Fingerprint};
 pub use change::{Change, ChangeKind};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
-pub use filter::{Filter, FilterError, Operator, PathStep, Sort, Subject, Test};
+pub use filter::{Filter, FilterError, FilterRow, Operator, PathStep, Sort, Subject, Test};
 pub use id::{ColumnId, RowId, RunId, TableId};
 pub use name::{Nearest, check_name, nearest, suggest};
 pub use note::{NoteStep, NotedCall, Recovery};
@@ -39,7 +39,8 @@ pub use table::{
     ColumnChange, DeletedTable, NewTable, Row, RowQuery, Table, TableChange, Upserted,
 };
 pub use task::{
-    Attempt, AttemptClass, CellBefore, Claim, Lease, SentRecord, Task, TaskReport, TaskStep,
+    Attempt, AttemptClass, CellBefore, Claim, Lease, NextCells, SentRecord, Task, TaskReport,
+    TaskStep,
 };
 pub use template::{BoundTemplate, Place, RenderError, Template, TemplateError};
 pub use value::Value;

@@ -146,6 +146,8 @@ fixed! {
     CLAIM_TASKS_MAX: usize = 1_000, "tasks", OURS;
     /// Reports written in one group commit at the most.
     COMMIT_REPORTS_MAX: usize = 1_000, "reports", OURS;
+    /// Cells filled without a call that one commit writes at the most.
+    FILL_CELLS_MAX: usize = 10_000, "cells", OURS;
     /// Attempts kept per cell; older ones are dropped.
     ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
     /// Bytes of the line that is kept of what an attempt sent.
@@ -269,6 +271,7 @@ fixed! {
 const _: () = {
     assert!(PAGE_ROWS_DEFAULT <= MCP_PAGE_ROWS_MAX && MCP_PAGE_ROWS_MAX <= PAGE_ROWS_MAX);
     assert!(PAGE_ROWS_MAX <= FILTER_VALUES_MAX, "the rows of a page can be named in a filter");
+    assert!(FILL_CELLS_MAX <= CHANGE_ROWS_MAX, "what one commit fills is told cell by cell");
     assert!(INSERT_ROWS_MAX <= CHANGE_ROWS_MAX, "what one call writes is told row by row");
     assert!(POSTGRES_TABLE_COLUMNS_MAX <= TABLE_COLUMNS_MAX);
     assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);

@@ -6,9 +6,9 @@ use paceline_clock::Timestamp;
 
 use crate::{
     Attempt, Cell, CellError, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, DueQuery, Filled, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall,
-    Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
-    SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
+    DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
+    Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
+    SavedBudget, SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -48,7 +48,7 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     async fn update_column(&self, column: ColumnId, change: ColumnChange) -> Result<Column>;
 
     /// Deletes a column with its values, cells, attempts and runs; writes a `Schema` change. Fails with `Conflict` while
-    /// a run of the column is not final, and for the last column of a table.
+    /// a run of the column is not final, or one whose filter looks at it, and for the last column of a table.
     async fn delete_column(&self, column: ColumnId) -> Result<()>;
 
     /// Replaces what makes a column smart and raises its version; writes a `Schema` change. `config` and `rate_limit`
@@ -130,10 +130,13 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// How many cells of a column are in each state; states that no cell is in are left out.
     async fn count_cells(&self, column: ColumnId) -> Result<Vec<(CellState, u64)>>;
 
-    /// Makes a run (status `Queued`), with its total counted now; writes a `Run` change.
+    /// Makes a run (status `Queued`), with its total counted now; writes a `Run` change. Of the scope `following` the total
+    /// is a bound, and of a run with a filter or after others it may become one; it is exact once the run is completed.
     ///
-    /// Fails with `Conflict` while another run of the same column is not final, and with `Invalid` for
-    /// [`Scope::Unknown`](crate::Scope::Unknown) of a column whose unknown cells nobody can look up.
+    /// Fails with `Conflict` while another run of the same column is not final, with `Invalid` for
+    /// [`Scope::Unknown`](crate::Scope::Unknown) of a column whose unknown cells nobody can look up, for
+    /// [`Scope::Following`](crate::Scope::Following) after no run, and for a filter that [`Store::rows`] refuses; with
+    /// `Missing` for a run of another table in `after`.
     async fn create_run(&self, run: NewRun) -> Result<Run>;
 
     /// The run of that id.
@@ -153,8 +156,14 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
 
     /// Claims up to `max` tasks of a run: first those nobody holds (given back, or the lease of another holder has run
     /// out), then due rows not claimed before, in the order of their ids, up to the last row there was when the run was
-    /// made. `inputs` are the columns whose values the tasks carry; the notes of their cells come with them. Never the caller's own tasks: a machine that slept
-    /// must not call twice. Never a task with a standing intent: only a report or [`Store::recover_run`] settles that.
+    /// made. `inputs` are the columns whose values the tasks carry; the notes of their cells come with them. Never the
+    /// caller's own tasks: a machine that slept must not call twice. Never a task with a standing intent: only a report or
+    /// [`Store::recover_run`] settles that.
+    ///
+    /// Of a run after others ([`RunOptions::after`](crate::RunOptions::after)) never a row that one of them is at or has
+    /// yet to come to, unless that run is final; whether the row is due is asked when it has come to its turn. So a claim
+    /// may bring nothing and not be exhausted: more may come with the next report for a run before it, or its end. The
+    /// same where the first so many are all in hand: one may turn out not to be due ([`TaskStep::Leave`](crate::TaskStep)).
     async fn claim_tasks(
         &self,
         run: RunId,
@@ -234,27 +243,34 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         keys: &[[u8; 16]],
     ) -> Result<Vec<Option<Value>>>;
 
-    /// The cells that a run would take up, as tasks that nobody holds, ascending by row, with the values of `inputs`; fewer
-    /// than `max` are the last.
-    async fn due_cells(&self, query: &DueQuery, inputs: &[ColumnId]) -> Result<Vec<Task>> {
-        let _ = (query, inputs);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// The cells that a run would take up now, as tasks that nobody holds, ascending by row, with the values of `inputs`;
+    /// fewer than `max` are the last. Those of [`RunOptions::first`](crate::RunOptions::first) are counted from the first
+    /// row on, whatever row the query goes on after; whether the runs in `after` are done with a row is not asked.
+    ///
+    /// Fails as [`Store::create_run`] does, but not for another run of the column, and with `Invalid` for more than
+    /// `limits::PAGE_ROWS_MAX`.
+    async fn due_cells(&self, query: &DueQuery, inputs: &[ColumnId]) -> Result<Vec<Task>>;
 
     /// The next cells of a run whose column is local, as [`Store::claim_tasks`] would give them, but without a record of
-    /// each: nobody else may work on the run, and nothing is done for them that may not be done again. Given back are none.
-    async fn next_cells(&self, run: RunId, inputs: &[ColumnId], max: usize) -> Result<Claim> {
-        let _ = (run, inputs, max);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// each and without moving the run's cursor: nothing is done for them that may not be done again. They are those after
+    /// `after`, or after the cursor if there is none; so the next ones can be read while the last are being written. At most
+    /// [`limits::FILL_CELLS_MAX`](crate::limits::FILL_CELLS_MAX). Not for a run that comes after others, nor one that has
+    /// tasks.
+    async fn next_cells(
+        &self,
+        run: RunId,
+        inputs: &[ColumnId],
+        after: Option<RowId>,
+        max: usize,
+    ) -> Result<NextCells>;
 
-    /// Writes cells that were filled without a call, ascending by row, and moves the cursor of their run to `cursor`, in one
-    /// transaction with one `Cells` change; answers the run as it now stands. Cells that `next_cells` gave and `filled` leaves
-    /// out stay as they are, and the run's total is as much less.
-    async fn fill_cells(&self, run: RunId, filled: Vec<Filled>, cursor: RowId) -> Result<Run> {
-        let _ = (run, filled, cursor);
-        Err(crate::Error::invalid("not built yet"))
-    }
+    /// Writes cells that were filled without a call and moves the cursor of their run, in one transaction with one `Cells`
+    /// change; answers the run as it now stands. Cells that a person has locked meanwhile and rows that are gone are left as
+    /// they are, and the run's total is as much less.
+    ///
+    /// Fails with `Conflict` if the run is at its end, or if its cursor is not at [`FilledCells::after`]: so what was
+    /// cancelled stays so, and what was written once, though nobody heard of it, is not counted again.
+    async fn fill_cells(&self, run: RunId, filled: FilledCells) -> Result<Run>;
 
     /// What the calls of a column have come to on the UTC day of `at`, those of late reports too; a call is of the day on
     /// which its outcome was seen.

@@ -60,7 +60,20 @@ pub struct Claim {
     /// The tasks, ascending by row.
     pub tasks: Vec<Task>,
     /// True when every due cell of the run has been claimed at least once: nothing more will come of later claims
-    /// but tasks given back.
+    /// but tasks given back. Never while a run before it is not final.
+    pub exhausted: bool,
+}
+
+/// Cells of a run whose column is filled without calls.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NextCells {
+    /// They are those after this row.
+    pub after: RowId,
+    /// The due ones as tasks that nobody holds, ascending by row.
+    pub tasks: Vec<Task>,
+    /// All due rows up to this one were looked at.
+    pub cursor: RowId,
+    /// Nothing is due after that.
     pub exhausted: bool,
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod providers;
 pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod shared_budgets;
 pub(crate) mod smart;
 pub(crate) mod sources;
 pub(crate) mod system;

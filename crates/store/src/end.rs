@@ -1,6 +1,8 @@
 //! How a cell ends, as both backends write it.
 
-use paceline_model::{CellError, CellState, Fingerprint, RowId, TaskReport, TaskStep, Value};
+use paceline_model::{
+    CellError, CellState, Filled, Fingerprint, RowId, TaskReport, TaskStep, Value,
+};
 
 /// The end of one cell.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,17 @@ impl<'v> End<'v> {
             error: error.as_ref(),
             fingerprint: report.fingerprint.as_ref(),
         })
+    }
+
+    /// What was filled without a call.
+    pub(crate) fn filled(filled: &'v Filled) -> Self {
+        Self {
+            row: filled.row,
+            state: filled.state,
+            value: filled.value.as_ref(),
+            error: filled.error.as_ref(),
+            fingerprint: filled.fingerprint.as_ref(),
+        }
     }
 
     /// Nobody knows what became of it.

@@ -18,6 +18,7 @@
 mod calls;
 mod change;
 mod codec;
+mod due;
 mod edit;
 mod end;
 mod error;

@@ -2,15 +2,17 @@
 
 mod columns;
 mod items;
+mod runs;
 
 use paceline_model::{
-    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, NewRun, Note, RowId, Run,
-    RunId, RunStatus, Scope, SmartKind, TableId, limits,
+    Attempt, AttemptClass, CellState, Column, ColumnType, Counts, Error, FilledCells, Note, RowId,
+    Run, RunId, RunStatus, Scope, SmartKind, TableId, limits,
 };
 use serde_json::Value as Json;
 
 pub(crate) use columns::*;
 pub(crate) use items::*;
+pub(crate) use runs::*;
 
 use crate::error::{Fault, Result, unreadable};
 
@@ -67,6 +69,43 @@ pub(crate) fn check_reports(count: usize) -> paceline_model::Result<()> {
     Ok(())
 }
 
+/// Refuses filled cells that are too many for one commit, or out of order.
+pub(crate) fn check_filled(filled: &FilledCells) -> paceline_model::Result<()> {
+    let count = filled.cells.len();
+    if count > limits::FILL_CELLS_MAX {
+        return Err(Error::invalid(format!(
+            "{count} filled cells in one commit; at most {} are allowed",
+            limits::FILL_CELLS_MAX
+        )));
+    }
+    let mut before = filled.after;
+    for cell in &filled.cells {
+        if cell.row <= before || cell.row > filled.cursor {
+            return Err(Error::invalid(format!(
+                "the filled cells must ascend by row between {} and {}, and row {} does not",
+                filled.after, filled.cursor, cell.row
+            )));
+        }
+        before = cell.row;
+    }
+    if filled.cursor < filled.after {
+        return Err(Error::invalid("the cursor of a run does not go back"));
+    }
+    Ok(())
+}
+
+/// Refuses to fill cells that were not the run's next ones.
+pub(crate) fn check_cursor(run: RunId, cursor: i64, filled: &FilledCells) -> Result<()> {
+    if cursor != filled.after.0 {
+        return Err(Error::Conflict(format!(
+            "run {run} stands at row {cursor}, not at {}: somebody else has filled its cells; read its next cells again",
+            filled.after
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// Refuses a row that has not one value for each of the columns.
 pub(crate) fn check_width(values: usize, columns: usize) -> Result<()> {
     if values != columns {
@@ -108,27 +147,6 @@ pub(crate) fn check_budget(key: &str, snapshot: &str) -> Result<()> {
 
 pub(crate) fn check_note(note: &str) -> Result<()> {
     check_length("note of a cell", note.len(), limits::VALUE_BYTES_MAX)
-}
-
-/// Refuses a run of a column that cannot be run this way.
-pub(crate) fn check_runnable(column: &Column, new: &NewRun) -> Result<()> {
-    let Some(smart) = &column.smart else {
-        return Err(Error::invalid(format!(
-            "column {:?} is not a smart column, so there is nothing to run",
-            column.name
-        ))
-        .into());
-    };
-    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
-        return Err(Error::invalid(format!(
-            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
-             then run the scope all",
-            column.name,
-            smart.kind.as_str()
-        ))
-        .into());
-    }
-    Ok(())
 }
 
 pub(crate) fn table_exists(name: &str) -> Fault {

@@ -2,16 +2,19 @@
 
 mod attempts;
 mod budgets;
+mod cell_writer;
 mod cells;
 mod changes;
 mod claims;
 mod columns;
 mod connection;
 mod deleted;
+mod due;
 mod edit;
 mod filter;
 mod ids;
 mod job;
+mod local;
 mod locks;
 mod notes;
 mod reader;

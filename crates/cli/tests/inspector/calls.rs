@@ -55,6 +55,10 @@ fn system(url: &str) -> Vec<(&'static str, Json)> {
     vec![
         ("hypertab_list_errors", json!({"table": "leads"})),
         ("hypertab_list_budgets", json!({})),
+        ("hypertab_create_budget", json!({"name": "maps", "rate": {"limits": ["60/min"]}})),
+        ("hypertab_update_budget", json!({"budget": "maps", "daily_caps": {"calls": 1000}})),
+        ("hypertab_list_shared_budgets", json!({})),
+        ("hypertab_delete_budget", json!({"budget": "maps", "confirm": true})),
         ("hypertab_get_limits", json!({})),
         ("hypertab_get_stats", json!({})),
         ("hypertab_http_request", json!({"method": "GET", "url": format!("{url}/healthz")})),

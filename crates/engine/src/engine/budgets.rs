@@ -215,7 +215,7 @@ impl Engine {
         ]);
         whole.extend(given.clone());
         let ceilings = paceline_governor::Ceilings { rate_optional: true, ..ceilings };
-        let rate = Rate::from_json(&Json::Object(whole), ceilings).map_err(Error::Rate)?;
+        let rate = Rate::from_json(&Json::Object(whole), ceilings).map_err(first_of)?;
         let is_capped = given.contains_key("max_concurrent");
         if rate.limits.is_empty() && !is_capped {
             let problem = "is required: a budget needs a limit, or max_concurrent".to_owned();
@@ -251,5 +251,17 @@ impl NamedBudget {
 
 fn fault(field: &str, problem: String) -> Error {
     let field = if field.is_empty() { "rate".to_owned() } else { format!("rate.{field}") };
-    Error::Rate(vec![RateError { field, problem, did_you_mean: None }])
+    Error::config(field, problem)
+}
+
+/// The first of the faults, as one of the budget's.
+fn first_of(faults: Vec<RateError>) -> Error {
+    let first = faults.into_iter().next();
+    first.map_or_else(
+        || fault("", "cannot be read".to_owned()),
+        |RateError { field, problem, did_you_mean }| match fault(&field, problem) {
+            Error::Config { field, problem, .. } => Error::Config { field, problem, did_you_mean },
+            other => other,
+        },
+    )
 }

@@ -34,7 +34,9 @@ impl Engine {
     /// The field and the remedy.
     pub async fn add_smart_column(&self, table: &Table, spec: SmartSpec) -> Result<Column> {
         let _held = self.inner.schema.lock().await;
-        let column = self.new_smart_column(&self.fresh(table.id).await?, spec).await?;
+        let table = &self.fresh(table.id).await?;
+        self.check_graph(table, &spec.name, &Spec::from_json(spec.smart, &spec.config)?)?;
+        let column = self.new_smart_column(table, spec).await?;
         Ok(self.inner.store.add_column(table.id, column).await?)
     }
 
@@ -65,6 +67,7 @@ impl Engine {
             None => smart.config.clone(),
             Some(_) => {
                 spec.check_type(column.kind)?;
+                self.check_graph(table, &column.name, &spec)?;
                 self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
             }
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_governor::{Budget, Guard, Limit, Rate};
-use paceline_model::{Column, ColumnId, Lease, Run, RunId, RunStatus, Table, limits};
+use paceline_model::{Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, Table, limits};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -13,10 +13,10 @@ use super::shared::Group;
 use super::spec::Spec;
 use super::{Active, Engine, smart_column};
 use crate::gate::{Gate, GateSwitch, SharedBudget};
-use crate::kind::{Bound, Call};
+use crate::kind::{Bound, Call, Local};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
-use crate::runner::{self, Control, RunContext};
+use crate::runner::{self, Control, Flights, RunContext};
 use crate::task::{HttpWork, Work};
 use crate::{Error, Result, memory};
 
@@ -24,6 +24,9 @@ use crate::{Error, Result, memory};
 const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 /// Random bytes that make a directory's idempotency keys its own.
 const KEY_SEED: &str = "idempotency_seed";
+
+/// Rows of a column that calls nobody which are at work at once, where they come one by one from other runs.
+const LOCAL_CONCURRENT: u32 = 16;
 
 /// A run's place among those at work, from before the first wait until it is there or has failed.
 pub(super) struct Reservation<'a> {
@@ -55,8 +58,7 @@ impl Engine {
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
-        let spec = self.opened(table, column, smart)?;
-        let bound = spec.bind(table, &column.name, &inner.config.outbound)?;
+        let (spec, bound, triage) = self.bound(table, column, smart, run.scope)?;
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
@@ -66,7 +68,7 @@ impl Engine {
             Bound::Job(job_spec, job) => {
                 self.prepare_hex(column, &spec, &job_spec, *job, rate, run.id).await?
             }
-            Bound::Local(_) => return Err(Error::config("kind", "is not available yet")),
+            Bound::Local(local) => self.prepare_local(column, local, rate, run.id).await?,
         };
         let Prepared { work, gate, rate, deadline } = prepared;
         let ledger = self.ledger(column, &spec, run).await?;
@@ -84,7 +86,11 @@ impl Engine {
             clock: inner.clock.clone(),
             run: run.id,
             column: column.clone(),
+            after: run.options.after.clone(),
+            triage,
             work,
+            flights: Flights::default(),
+            reported: self.reported(table.id),
             gate,
             ledger,
             throttle_deadline: deadline,
@@ -143,6 +149,24 @@ impl Engine {
         });
         let deadline = rate.retry_policy().throttle_deadline;
         Ok(Prepared { work, gate, rate, deadline })
+    }
+
+    /// What a run of a column works with that calls nobody. What an earlier process left in its hands is given back.
+    async fn prepare_local(
+        &self,
+        column: &Column,
+        local: Arc<dyn Local>,
+        mut rate: Rate,
+        run: RunId,
+    ) -> Result<Prepared> {
+        // Nobody is called, so nothing is held back but by how much is done at once where rows come one by one.
+        rate.limits = Vec::new();
+        rate.concurrent_max = LOCAL_CONCURRENT;
+        self.inner.store.recover_run(run, Recovery::Repeatable).await?;
+        let gate = Gate::new(column.id, self.budget(column.id, &rate).await?, None);
+        let deadline = rate.retry_policy().throttle_deadline;
+        let gate = Arc::new(GateSwitch::new(gate));
+        Ok(Prepared { work: Work::Local(local), gate, rate, deadline })
     }
 
     /// A place for a run; `None` if it is at work, or about to be.

@@ -61,6 +61,7 @@ impl Engine {
             };
             made.push(column);
         }
+        self.check_depths(&draft)?;
         let table = NewTable { name: draft.name, description: draft.description, columns: made };
         Ok(self.inner.store.create_table(table).await?)
     }
@@ -99,11 +100,11 @@ impl Engine {
         spec: Spec,
         place: &str,
     ) -> Result<Json> {
-        spec.inputs(table, name, &self.inner.config.outbound)?;
+        spec.needs(table, name, &self.inner.config.outbound)?;
         Ok(spec.sealed(self.inner.config.sealer.as_ref(), place)?.to_json())
     }
 
-    /// The smart columns of a table that need the values of a column.
+    /// The smart columns of a table that need a column: its values, or that it is done first.
     ///
     /// # Errors
     /// A conflict if one of them cannot be read.
@@ -111,10 +112,10 @@ impl Engine {
         let mut users = Vec::new();
         for other in table.columns.iter().filter(|other| other.id != column) {
             let Some(smart) = &other.smart else { continue };
-            let inputs = self
+            let needs = self
                 .opened(table, other, smart)
-                .and_then(|spec| spec.inputs(table, &other.name, &self.inner.config.outbound));
-            if inputs.map_err(|error| unusable(other, &error))?.contains(&column) {
+                .and_then(|spec| spec.needs(table, &other.name, &self.inner.config.outbound));
+            if needs.map_err(|error| unusable(other, &error))?.contains(&column) {
                 users.push(other);
             }
         }
@@ -159,16 +160,15 @@ impl Engine {
             let Some(smart) = &other.smart else { continue };
             let opened =
                 self.opened(table, other, smart).map_err(|error| unusable(other, &error))?;
-            let before = opened
-                .inputs(table, &other.name, guard)
-                .map_err(|error| unusable(other, &error))?;
+            let before =
+                opened.needs(table, &other.name, guard).map_err(|error| unusable(other, &error))?;
             let is_own = other.id == column.id;
             let (spec, own_name) = if is_own {
                 (opened, name)
             } else {
                 (opened.renamed(table, &other.name, column.id, name)?, other.name.as_str())
             };
-            if spec.inputs(&after, own_name, guard).ok() != Some(before.clone()) {
+            if spec.needs(&after, own_name, guard).ok() != Some(before.clone()) {
                 let message = format!(
                     "with that name, a template of the smart column {} would mean another column",
                     other.name

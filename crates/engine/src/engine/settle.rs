@@ -2,7 +2,7 @@
 
 use paceline_hex::{Note, RunId as HexRunId};
 use paceline_model::{
-    CellError, CellWord, ColumnId, Filter, NewRun, Operator, RowId, Run, Scope, Subject, Table,
+    CellError, CellWord, ColumnId, Filter, Operator, RowId, Run, RunOptions, Scope, Subject, Table,
     Test, Value,
 };
 
@@ -76,14 +76,11 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start_run`].
     pub async fn send_again(&self, table: &Table, column: &str, row: RowId) -> Result<Run> {
-        let (column, _) = smart_column(table, column)?;
-        let mut new = NewRun::new(table.id, column.id, Scope::Empty);
-        new.options.filter = Some(Filter::Test(Test {
-            subject: Subject::Id,
-            path: Vec::new(),
-            operator: Operator::Eq(Value::Int(row.0)),
-        }));
-        self.begin(table, new).await
+        let operator = Operator::Eq(Value::Int(row.0));
+        let only = Filter::Test(Test { subject: Subject::Id, path: Vec::new(), operator });
+        let options = RunOptions { filter: Some(only), ..RunOptions::default() };
+        let runs = self.start_runs(table, &[column], Scope::Empty, options).await?;
+        runs.into_iter().next().ok_or_else(|| Error::Internal("no run was made".to_owned()))
     }
 
     async fn note_word(&self, column: ColumnId, row: RowId, note: &Note) -> Result<()> {

@@ -33,7 +33,7 @@ impl Clone for Spec {
 impl Spec {
     pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
         let (common, config) = Common::split(config)?;
-        Ok(Self { common, kind: kind::read(kind, &config)? })
+        Ok(Self { common, kind: kind::read(kind, &config).map_err(Common::meant)? })
     }
 
     /// Reads the column's rate.
@@ -76,17 +76,41 @@ impl Spec {
         (self.common.price.unwrap_or_default() * 1e6).round() as u64
     }
 
-    /// Checks it against a table; answers the columns whose values it needs, ascending.
-    pub(super) fn inputs(
+    /// Checks it against a table; answers the columns that must be done with a row before it, ascending.
+    pub(super) fn needs(
         &self,
         table: &Table,
         own: &str,
         guard: &OutboundGuard,
     ) -> Result<Vec<ColumnId>> {
-        let mut inputs = self.bind(table, own, guard)?.inputs().to_vec();
-        inputs.sort_unstable();
-        inputs.dedup();
-        Ok(inputs)
+        let mut needs = self.bind(table, own, guard)?.inputs().to_vec();
+        needs.extend(self.common.bind(table, own)?.columns());
+        needs.sort_unstable();
+        needs.dedup();
+        Ok(needs)
+    }
+
+    /// Its own work's configuration as text, whatever its columns are called: a column's new name moves nothing. `bound`
+    /// is what it binds to.
+    pub(super) fn identity(
+        &self,
+        table: &Table,
+        own: &str,
+        guard: &OutboundGuard,
+        bound: &Bound,
+    ) -> String {
+        // Begins as no name of a user's does.
+        let lasting = |column: ColumnId| format!("_ht_column_{column}");
+        let renamed = bound.inputs().iter().try_fold(self.kind.boxed(), |kind, column| {
+            renamed(kind, table, own, *column, &lasting(*column))
+        });
+        let mut lastingly = table.clone();
+        for column in lastingly.columns.iter_mut().filter(|column| column.name != own) {
+            column.name = lasting(column.id);
+            column.title = None;
+        }
+        let as_text = renamed.and_then(|kind| kind.bind(&lastingly, own, guard));
+        as_text.map_or_else(|_| bound.identity(), |bound| bound.identity())
     }
 
     /// With every reference to `column` under its `new` name; secrets must be open.
@@ -97,14 +121,8 @@ impl Spec {
         column: ColumnId,
         new: &str,
     ) -> Result<Self> {
-        let labels = Labels::of(table, own);
-        let its: Vec<usize> =
-            (0..labels.columns.len()).filter(|at| labels.columns[*at] == column).collect();
-        let rename = |text: &str| {
-            Template::renamed(text, &labels.names, &its, new)
-                .map_err(|error| template_error("config", &error))
-        };
-        Ok(Self { kind: self.kind.renamed(&rename)?, ..self })
+        let common = self.common.renamed(table, own, column, new)?;
+        Ok(Self { common, kind: renamed(self.kind, table, own, column, new)? })
     }
 
     pub(super) fn sealed(self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
@@ -118,6 +136,24 @@ impl Spec {
     pub(super) fn masked(self) -> Self {
         Self { kind: self.kind.masked(), ..self }
     }
+}
+
+/// With every reference to `column` under its `new` name.
+fn renamed(
+    kind: Box<dyn KindSpec>,
+    table: &Table,
+    own: &str,
+    column: ColumnId,
+    new: &str,
+) -> Result<Box<dyn KindSpec>> {
+    let labels = Labels::of(table, own);
+    let its: Vec<usize> =
+        (0..labels.columns.len()).filter(|at| labels.columns[*at] == column).collect();
+    let rename = |text: &str| {
+        Template::renamed(text, &labels.names, &its, new)
+            .map_err(|error| template_error("config", &error))
+    };
+    kind.renamed(&rename)
 }
 
 impl Engine {

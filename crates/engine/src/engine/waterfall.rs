@@ -53,8 +53,7 @@ impl Engine {
         let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
         let rate =
             Rate { concurrent_max, ..rates.first().cloned().unwrap_or_else(|| rate.clone()) };
-        let inputs = waterfall.inputs().to_vec();
-        let work = WaterfallWork { inputs, sources, until: waterfall.until, memories };
+        let work = WaterfallWork { sources, until: waterfall.until, memories };
         let deadlines = rates.iter().map(|rate| rate.retry_policy().throttle_deadline);
         let deadline = deadlines.max().unwrap_or_default();
         let gate = Arc::new(GateSwitch::new(Gate::new(column.id, first, None)));

@@ -24,6 +24,8 @@ pub(super) struct StoreHost<'a> {
     recorded: AtomicBool,
     /// Somebody else has the task.
     lost: AtomicBool,
+    /// A trigger is reserved in the run's ledger, and not known yet to have left.
+    reserved: AtomicBool,
 }
 
 impl<'a> StoreHost<'a> {
@@ -35,6 +37,7 @@ impl<'a> StoreHost<'a> {
             started: Mutex::default(),
             recorded: AtomicBool::new(matches!(note, Some(Note::Sending { .. }))),
             lost: AtomicBool::new(false),
+            reserved: AtomicBool::new(false),
         }
     }
 
@@ -56,6 +59,14 @@ impl<'a> StoreHost<'a> {
     /// When the job's run was started, if that was done here.
     pub(super) fn started_at(&self) -> Option<Tick> {
         *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The trigger that was reserved, if one was, came to this: what never left is not charged.
+    pub(super) fn settle(&self, post: Option<&PostRecord>) {
+        let is_reserved = self.reserved.swap(false, Ordering::Relaxed);
+        if is_reserved && post.is_none_or(|post| post.sent_at.is_none()) {
+            self.ctx.ledger.release();
+        }
     }
 
     async fn save(&self, note: &Note, call: NotedCall) -> Result<(), HostError> {
@@ -81,6 +92,12 @@ impl<'a> StoreHost<'a> {
 #[async_trait]
 impl Host for StoreHost<'_> {
     async fn sending(&self, note: &Note) -> Result<(), HostError> {
+        if let Err(reached) = self.ctx.ledger.reserve() {
+            let error = HostError(reached.to_string());
+            self.ctx.stop(Stop::Cap(reached));
+            return Err(error);
+        }
+        self.reserved.store(true, Ordering::Relaxed);
         self.save(note, NotedCall::Intended).await
     }
 
@@ -88,6 +105,7 @@ impl Host for StoreHost<'_> {
         let call = if self.takes_recorded() {
             NotedCall::None
         } else {
+            self.settle(Some(post));
             let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
             NotedCall::Made(attempt(self.ctx, number, post, None))
         };
@@ -116,6 +134,7 @@ pub(super) fn attempt(
         sent_at: post.sent_at.map(|sent| wall_at(&ctx.clock, sent)),
         status: post.status,
         error,
+        cost_micros: post.sent_at.map_or(0, |_| ctx.ledger.price_micros()),
         ..Attempt::new(number, class, wall_at(&ctx.clock, post.seen_at))
     }
 }

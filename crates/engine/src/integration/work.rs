@@ -69,11 +69,13 @@ pub(crate) async fn work(ctx: &RunContext, hex: &HexWork, task: Task) -> Option<
     let host = StoreHost::new(ctx, &task, note.as_ref());
     let mut end = hex.session.perform(&job, note, &host).await;
     if host.is_lost() {
+        host.settle(end.post.as_ref());
         return None;
     }
     if host.takes_recorded() {
         end.post = None;
     }
+    host.settle(end.post.as_ref());
     if let Some(started) = host.started_at() {
         ctx.progress.called(ctx.clock.now() - started);
     }

@@ -10,12 +10,14 @@ use tokio::sync::{Semaphore, watch};
 
 use super::queue::TaskQueue;
 use super::storm::Storm;
+use super::{Flights, Reported};
 use crate::CapReached;
 use crate::gate::GateSwitch;
 use crate::ledger::Ledger;
 use crate::progress::ProgressState;
 use crate::tally::Tally;
 use crate::task::Work;
+use crate::triage::Triage;
 
 /// Tasks claimed at once at the least: a claim costs a transaction.
 const CLAIM_TASKS_MIN: usize = 256;
@@ -52,8 +54,15 @@ pub(crate) struct RunContext {
     pub(crate) clock: Clock,
     pub(crate) run: RunId,
     pub(crate) column: Column,
+    /// Runs that a row must be done with first.
+    pub(crate) after: Vec<RunId>,
+    /// Says whether anything is done for a task.
+    pub(crate) triage: Triage,
     /// What is done for a task.
     pub(crate) work: Work,
+    pub(crate) flights: Flights,
+    /// Tells the other runs of the table that this one has come further.
+    pub(crate) reported: Reported,
     /// What its calls pass.
     pub(crate) gate: Arc<GateSwitch>,
     /// What its calls are charged to.

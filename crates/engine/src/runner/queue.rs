@@ -45,6 +45,11 @@ impl TaskQueue {
         self.again(tasks, clock);
     }
 
+    /// So many tasks are open that the workers do not get.
+    pub(super) fn hold(&self, count: usize) {
+        self.lock().open += count;
+    }
+
     /// Takes back tasks that are to be tried again.
     pub(super) fn again(&self, tasks: Vec<Task>, clock: &Clock) {
         if tasks.is_empty() {

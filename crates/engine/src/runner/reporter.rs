@@ -1,15 +1,16 @@
 //! Writes what became of tasks, in groups, and now and then what their calls taught.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_clock::Clock;
-use paceline_model::{Run, TaskReport, TaskStep, limits};
+use paceline_model::{CellState, RowId, Run, TaskReport, TaskStep, limits};
 use tokio::sync::mpsc;
 
 use super::{RunContext, Stop};
 use crate::memory::Memory;
-use crate::task::Ended;
+use crate::task::{Ended, cell_error};
 
 /// How often a store that may recover is asked again before the run stops, and the first wait in between.
 const STORE_RETRIES: u32 = 5;
@@ -26,15 +27,15 @@ pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended
         let mut reports = Vec::with_capacity(written);
         let mut ended = 0;
         for one in group.drain(..) {
-            ended += usize::from(!matches!(one.report.step, TaskStep::Retry { .. }));
+            ended += usize::from(matches!(one.report.step, TaskStep::GiveBack));
             again.extend(one.again);
             reports.push(one.report);
         }
         if let Some(smart) = &ctx.column.smart {
             ctx.tally.add(smart.kind, reports.iter().filter_map(|report| report.attempt.as_ref()));
         }
-        match record(&ctx, reports).await {
-            Ok(run) => ctx.progress.counted(run.counts),
+        match write(&ctx, reports).await {
+            Ok(with_them) => ended += with_them,
             // What was not written stays leased and is taken up again by whoever resumes.
             Err(error) => ctx.stop(Stop::Store(error.to_string())),
         }
@@ -44,6 +45,66 @@ pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended
         memory.save_if_due(&ctx).await;
     }
     memory.save(&ctx).await;
+}
+
+/// Writes reports, with what the cells were made from; then, for calls that came to an end, the cells of the rows that
+/// waited for them. Answers how many tasks have ended.
+pub(super) async fn write(
+    ctx: &RunContext,
+    reports: Vec<TaskReport>,
+) -> paceline_model::Result<usize> {
+    let mut ended = 0;
+    let mut waiting = VecDeque::from(reports);
+    while !waiting.is_empty() {
+        let group = waiting.drain(..waiting.len().min(limits::COMMIT_REPORTS_MAX));
+        let group: Vec<TaskReport> = group.map(|report| printed(ctx, report)).collect();
+        let ends: Vec<TaskReport> = group.iter().filter(|report| is_end(report)).cloned().collect();
+        let run = record(ctx, group).await?;
+        ctx.progress.counted(run.counts);
+        ended += ends.len();
+        for end in ends {
+            let parked = ctx.flights.ended(end.row);
+            waiting.extend(parked.into_iter().map(|task| shared(task.row, &end)));
+        }
+    }
+    ctx.reported.send_replace(());
+    Ok(ended)
+}
+
+fn is_end(report: &TaskReport) -> bool {
+    matches!(report.step, TaskStep::Finish { .. } | TaskStep::Leave)
+}
+
+/// With what its cell was made from, if it ends with something made from it.
+fn printed(ctx: &RunContext, mut report: TaskReport) -> TaskReport {
+    if let TaskStep::Finish { state, .. } = &report.step
+        && *state != CellState::Skipped
+        && report.fingerprint.is_none()
+    {
+        report.fingerprint = ctx.flights.print(report.row);
+    }
+    report
+}
+
+/// What the call of another row comes to for a row that waited for it.
+fn shared(row: RowId, end: &TaskReport) -> TaskReport {
+    let step = match &end.step {
+        // It may have taken effect, but not for this row.
+        TaskStep::Finish { state: CellState::Unknown, .. } => TaskStep::Finish {
+            state: CellState::Failed,
+            value: None,
+            error: Some(cell_error(
+                "OUTCOME_UNKNOWN",
+                format!(
+                    "the same call was made for row {}, and nobody knows what became of it; settle that cell, then retry \
+                     failed cells",
+                    end.row
+                ),
+            )),
+        },
+        step => step.clone(),
+    };
+    TaskReport::new(row, None, step)
 }
 
 async fn record(ctx: &RunContext, reports: Vec<TaskReport>) -> paceline_model::Result<Run> {

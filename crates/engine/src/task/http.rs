@@ -165,6 +165,12 @@ pub(super) async fn attempt(ctx: &RunContext, http: &HttpWork, task: &Task) -> T
             }
         }
     }
+    if ctx.is_stopped() {
+        // Somebody stopped the run while the intent was written down: nothing leaves any more.
+        ctx.ledger.release();
+        permit.not_sent(None);
+        return Try::Stopped;
+    }
     Try::Called(Box::new(call(ctx, http, task, request, permit).await))
 }
 

@@ -3,9 +3,7 @@
 //! One step is one attempt at one source, reported like any other. The report that ends a source carries the note of the
 //! next one in the same transaction, so that after a crash no source is asked again that has given its answer.
 
-use paceline_model::{
-    Attempt, CellError, CellState, ColumnId, NoteStep, Task, TaskStep, Value, limits,
-};
+use paceline_model::{Attempt, CellError, CellState, NoteStep, Task, TaskStep, Value, limits};
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, HttpWork, Past, Then, Try};
@@ -16,7 +14,6 @@ use crate::runner::{RunContext, Stop};
 
 /// What a run of a waterfall works with.
 pub(crate) struct WaterfallWork {
-    pub(crate) inputs: Vec<ColumnId>,
     pub(crate) sources: Vec<SourceWork>,
     pub(crate) until: Until,
     /// What each source's budget spent.

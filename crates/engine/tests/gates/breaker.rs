@@ -5,16 +5,20 @@ use std::sync::Arc;
 use paceline_clock::SimClock;
 use paceline_model::{Run, RunStatus, Scope};
 use paceline_store::SqliteStore;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::support::{Vendor, add, call, engine, rate, table};
 
 fn run(vendor: &Arc<Vendor>, rows: usize, concurrent_max: u32) -> Run {
+    run_with(vendor, rows, concurrent_max, &json!({}))
+}
+
+fn run_with(vendor: &Arc<Vendor>, rows: usize, concurrent_max: u32, more: &Json) -> Run {
     SimClock::new().run(|clock| async move {
         let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
         let engine = engine(&store, &clock, vendor);
         let made = table(&engine, "one", rows).await;
-        let config = call("a", Some("key"), &json!({}));
+        let config = call("a", Some("key"), more);
         let made = add(&engine, &made, "a", config, rate(&["100/s"], concurrent_max)).await;
         let run = engine.start_run(&made, "a", Scope::All).await.unwrap();
         engine.wait(run.id).await.unwrap()
@@ -58,4 +62,12 @@ fn a_vendor_that_fails_every_call_trips_it_within_twenty() {
         assert!(reason.contains("failed") && reason.contains(&status.to_string()), "{reason}");
         assert!(reason.contains("retry failed"), "{reason}");
     }
+}
+
+#[test]
+fn an_extract_that_finds_nothing_in_good_replies_trips_it_before_the_table_is_spent() {
+    let vendor = Vendor::unlimited();
+    let ended = run_with(&vendor, 500, 6, &json!({"extract": "$.nothing"}));
+    assert_eq!(ended.status, RunStatus::Paused);
+    assert!(vendor.calls() <= 20, "{} calls", vendor.calls());
 }

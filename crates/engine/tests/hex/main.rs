@@ -11,3 +11,4 @@ mod outcomes;
 mod settle;
 mod shared;
 mod support;
+mod token;

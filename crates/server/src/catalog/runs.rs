@@ -85,10 +85,18 @@ const OPERATIONS: &[Operation] = &[
         name: "resume_run",
         verb: Verb::Post,
         path: "/api/runs/{run}/resume",
-        summary: "Let a paused run go on where it stood",
+        summary: "Let a paused run go on where it stood, with other caps if it has reached one",
         scope: Write,
         default_tool: false,
-        fields: &[RUN],
+        fields: &[
+            RUN,
+            Field::body(
+                "caps",
+                Kind::Object,
+                "in place of the old ones, as in {\"calls\": 1000, \"cost_micros\": 500000}",
+            )
+            .optional(),
+        ],
         run: |ask| ask.of(runs::resume),
     },
     Operation {

@@ -1,16 +1,25 @@
 //! The chapter of the system: its limits, its sizes, what failed, and how fast it may go.
 
+use paceline_model::limits;
+
 use super::field::{LABEL, NAME, TABLE};
 use super::{Chapter, Field, Kind, Operation, Verb};
-use crate::KeyScope::Read;
+use crate::KeyScope::{Read, Write};
 use crate::ops::failures::ERRORS_MAX;
-use crate::ops::{budgets, failures, system};
+use crate::ops::{budgets, failures, shared_budgets, system};
 
 pub(super) const CHAPTER: Chapter = Chapter {
     name: "system",
     about: "The system: its limits, its sizes, what failed, and how fast it may go",
     operations: OPERATIONS,
 };
+
+const BUDGET: Field = Field::path("budget", NAME, "the budget's name");
+const BUDGET_RATE: &str =
+    "limits, requests_per_second, max_concurrent, min_spacing_ms, shape, guard, cool_down_on_429";
+const HOST: Kind = Kind::Text { bytes_max: limits::URL_BYTES_MAX };
+const DAILY_CAPS: &str =
+    "what its columns may do on one UTC day, as in {\"calls\": 1000, \"cost_micros\": 500000}";
 
 const OPERATIONS: &[Operation] = &[
     Operation {
@@ -61,5 +70,55 @@ const OPERATIONS: &[Operation] = &[
         default_tool: false,
         fields: &[Field::query("table", NAME, "only of this table; of all if not given")],
         run: |ask| ask.of(budgets::list),
+    },
+    Operation {
+        name: "list_shared_budgets",
+        verb: Verb::Get,
+        path: "/api/budgets/shared",
+        summary: "Show the budgets that columns share: limits, what is in flight, who waits and why, what was learnt",
+        scope: Read,
+        default_tool: false,
+        fields: &[],
+        run: |ask| ask.of(shared_budgets::list),
+    },
+    Operation {
+        name: "create_budget",
+        verb: Verb::Post,
+        path: "/api/budgets",
+        summary: "Make a budget that columns can share by its name, as rate_limit.budget",
+        scope: Write,
+        default_tool: false,
+        fields: &[
+            Field::body("name", NAME, "letters, digits, dashes, dots and underscores"),
+            Field::body("rate", Kind::Object, BUDGET_RATE),
+            Field::body("host", HOST, "the only host that its columns may call").optional(),
+            Field::body("daily_caps", Kind::Object, DAILY_CAPS).optional(),
+        ],
+        run: |ask| ask.of(shared_budgets::create),
+    },
+    Operation {
+        name: "update_budget",
+        verb: Verb::Patch,
+        path: "/api/budgets/{budget}",
+        summary: "Change a named budget; runs at work keep to it at once",
+        scope: Write,
+        default_tool: false,
+        fields: &[
+            BUDGET,
+            Field::body("rate", Kind::Object, BUDGET_RATE).optional(),
+            Field::body("host", HOST, "the only host that its columns may call").optional(),
+            Field::body("daily_caps", Kind::Object, DAILY_CAPS).optional(),
+        ],
+        run: |ask| ask.of(shared_budgets::update),
+    },
+    Operation {
+        name: "delete_budget",
+        verb: Verb::Delete,
+        path: "/api/budgets/{budget}",
+        summary: "Delete a named budget that no column names",
+        scope: Write,
+        default_tool: false,
+        fields: &[BUDGET, Field::query("confirm", Kind::Flag, "must be true")],
+        run: |ask| ask.of(shared_budgets::delete),
     },
 ];

@@ -53,7 +53,7 @@ struct BudgetView {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct LimitView {
+pub(super) struct LimitView {
     /// As in `20/min`.
     limit: String,
     /// Slots that are held now.
@@ -125,7 +125,7 @@ impl BudgetView {
 }
 
 impl LimitView {
-    fn of(status: &LimitStatus) -> Self {
+    pub(super) fn of(status: &LimitStatus) -> Self {
         let learnt = status.learnt;
         Self {
             limit: status.limit.to_string(),

@@ -73,9 +73,11 @@ pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<Cell
     let row = row(&app, &table, column, input.row).await?;
     let value = row.values.first().unwrap_or(&Value::Null);
     let store = app.engine.store();
-    let (mut cell, mut attempts, mut newest) = (None, Vec::new(), None);
+    let (mut cell, mut attempts, mut newest, mut moved) = (None, Vec::new(), None, Vec::new());
     if column.smart.is_some() {
         cell = store.cells(column.id, input.row, input.row).await?.into_iter().next();
+        // A configuration that cannot be read any more is told by whoever runs it.
+        moved = app.engine.staleness(&table, &column.name, input.row).await.unwrap_or_default();
         attempts = store.attempts(column.id, input.row).await?;
         let runs = store.runs(table.id, RUNS_MAX as usize).await?;
         newest = runs.into_iter().find(|run| run.column == column.id);
@@ -92,6 +94,7 @@ pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<Cell
         cell: cell.as_ref(),
         last: attempts.last(),
         newest: newest.as_ref(),
+        moved: &moved,
     };
     let (because, hint) = (seen.sentence(), seen.hint());
     let story = story(input.row, column, value.to_json(), because, cell, attempts);

@@ -4,8 +4,9 @@ use paceline_engine::Progress;
 use paceline_model::{ColumnId, Counts, Run, RunId, RunStatus, Scope, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use super::{iso, smart_column, table};
+use super::{iso, shared_budgets, smart_column, table};
 use crate::App;
 use crate::app::{RUNS_DEFAULT, RUNS_MAX};
 use crate::envelope::{Hint, Outcome};
@@ -31,6 +32,12 @@ pub(crate) struct ListRuns {
 }
 
 #[derive(Debug, Deserialize)]
+pub(crate) struct ResumeRun {
+    run: RunId,
+    caps: Option<Json>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct OneRun {
     run: RunId,
 }
@@ -45,6 +52,12 @@ pub(crate) struct RunView {
     status: RunStatus,
     reason: Option<String>,
     counts: Counts,
+    /// Runs of columns that this one needs: a row comes to its turn when they are done with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    after: Vec<RunId>,
+    /// Runs of columns that need this one, made with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    followed_by: Vec<RunId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressView>,
     created_at: Option<String>,
@@ -56,6 +69,9 @@ pub(crate) struct RunView {
 struct ProgressView {
     in_flight: usize,
     waiting: Option<Waiting>,
+    /// The run whose rows it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
     rate_per_second: f64,
     eta_ms: Option<f64>,
     elapsed_ms: f64,
@@ -96,6 +112,8 @@ impl RunView {
             status: run.status,
             reason: run.reason,
             counts: live.as_ref().map_or(run.counts, |live| live.counts),
+            after: run.options.after,
+            followed_by: Vec::new(),
             progress: live.map(ProgressView::from),
             created_at: iso(run.created_at),
             updated_at: iso(run.updated_at),
@@ -108,6 +126,7 @@ impl From<Progress> for ProgressView {
         Self {
             in_flight: live.in_flight,
             waiting: live.waiting_ms.map(|(ms, reason)| Waiting { ms, reason }),
+            waits_for: live.waits_for,
             rate_per_second: live.rate_per_second,
             eta_ms: live.eta_ms,
             elapsed_ms: live.elapsed_ms,
@@ -138,7 +157,7 @@ pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunVie
     // Only the newest run of a column can be short of its end.
     let newest = runs.into_iter().find(|run| run.column == column.id);
     let Some(paused) = newest.filter(|run| run.status == RunStatus::Paused) else {
-        return launch(&app, &table, &column.name, Scope::Failed).await;
+        return retry_failed(&app, &table, &column.name).await;
     };
     let run = app.engine.resume_run(paused.id).await?;
     let why = format!(
@@ -157,22 +176,37 @@ pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunVie
     Ok(outcome.meta("resumed", true).hint(watch).hint(again))
 }
 
+/// The failed cells of the column, and what was computed from them.
+async fn retry_failed(app: &App, table: &Table, column: &str) -> Result<Outcome<RunView>> {
+    let runs = app.engine.retry_failed(table, column).await;
+    let mut runs = runs.map_err(|error| in_the_way(table, error))?.into_iter();
+    let first = runs.next().ok_or_else(|| ApiError::internal("a run was made and is not there"))?;
+    let mut outcome = begun(app, table, first);
+    outcome.data.followed_by = runs.map(|run| run.id).collect();
+    Ok(outcome)
+}
+
 async fn launch(app: &App, table: &Table, column: &str, scope: Scope) -> Result<Outcome<RunView>> {
     let (column, _) = smart_column(table, column)?;
-    let run = app.engine.start_run(table, &column.name, scope).await.map_err(|error| {
-        let error = ApiError::from(error);
-        if error.0.code != Code::Conflict {
-            return error;
-        }
-        error.fix("wait for that run to end, or pause or cancel it").hint(
-            Hint::new("list_runs", "find the run that is in the way")
-                .with("table", table.name.as_str()),
-        )
-    })?;
+    let run = app.engine.start_run(table, &column.name, scope).await;
+    Ok(begun(app, table, run.map_err(|error| in_the_way(table, error))?))
+}
+
+/// What to do about another run that is not at its end.
+fn in_the_way(table: &Table, error: paceline_engine::Error) -> ApiError {
+    let error = ApiError::from(error);
+    if error.0.code != Code::Conflict {
+        return error;
+    }
+    error.fix("wait for that run to end, or pause or cancel it").hint(
+        Hint::new("list_runs", "find the run that is in the way")
+            .with("table", table.name.as_str()),
+    )
+}
+
+fn begun(app: &App, table: &Table, run: Run) -> Outcome<RunView> {
     let watch = Hint::new("get_run", "watch it until it ends").with("run", run.id.0);
-    let outcome =
-        Outcome::new(RunView::of(app, Some(table), run)).meta("table", table.name.as_str());
-    Ok(outcome.hint(watch))
+    Outcome::new(RunView::of(app, Some(table), run)).meta("table", table.name.as_str()).hint(watch)
 }
 
 pub(crate) async fn list(app: App, input: ListRuns) -> Result<Outcome<Vec<RunView>>> {
@@ -201,9 +235,12 @@ pub(crate) async fn pause(app: App, input: OneRun) -> Result<Outcome<RunView>> {
     Ok(outcome)
 }
 
-pub(crate) async fn resume(app: App, input: OneRun) -> Result<Outcome<RunView>> {
+pub(crate) async fn resume(app: App, input: ResumeRun) -> Result<Outcome<RunView>> {
     find(&app, input.run).await?;
-    let run = app.engine.resume_run(input.run).await?;
+    let run = match shared_budgets::caps("caps", input.caps)? {
+        Some(caps) => app.engine.resume_run_within(input.run, caps).await?,
+        None => app.engine.resume_run(input.run).await?,
+    };
     shown(&app, run).await
 }
 

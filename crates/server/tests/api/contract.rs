@@ -108,6 +108,8 @@ fn every_field_reaches_its_operation() {
                 "search_rows" => &["COLUMN_NOT_FOUND"],
                 "count_rows" | "update_rows" | "delete_rows" => &["INVALID_FILTER"],
                 // The table "nowhere" has one smart column of that name, and so there is a run.
+                // The object is no caps.
+                "resume_run" => &["VALIDATION_ERROR"],
                 name if name.ends_with("_run") => &["none", "CONFLICT"],
                 "update_smart_column" | "run_column" => &["none"],
                 "retry_failed_cells" => &["none", "CONFLICT"],
@@ -119,7 +121,8 @@ fn every_field_reaches_its_operation() {
                 }
                 "get_row" => &["COLUMN_NOT_FOUND"],
                 "get_table_schema" | "list_runs" => &["none"],
-                "get_limits" | "get_stats" | "list_budgets" => &["none"],
+                "get_limits" | "get_stats" | "list_budgets" | "list_shared_budgets" => &["none"],
+                "delete_budget" => &["NOT_FOUND"],
                 "list_api_keys" | "list_audit" | "list_ai_providers" => &["none"],
                 "revoke_api_key" => &["NOT_FOUND"],
                 // Nobody made the source or the webhook 1.

@@ -84,6 +84,20 @@ impl<'r> Ended<'r> {
         Ok(Self { locked, ..Self::default() })
     }
 
+    /// Whether a person has locked a cell meanwhile.
+    pub(super) fn is_locked(&self, row: RowId) -> bool {
+        self.locked.contains(&row.0)
+    }
+
+    /// Takes on the counts and the rows of cells that are written, to be told together with others.
+    pub(super) fn add_written(&mut self, written: &Ended<'_>) {
+        self.rows.extend_from_slice(&written.rows);
+        self.counts.completed += written.counts.completed;
+        self.counts.failed += written.counts.failed;
+        self.counts.skipped += written.counts.skipped;
+        self.counts.unknown += written.counts.unknown;
+    }
+
     /// Adds a cell; each at most once. A locked one stays as it is and is counted as skipped.
     pub(super) fn add(&mut self, end: &End<'r>) {
         let row = end.row.0;

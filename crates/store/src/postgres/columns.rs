@@ -109,6 +109,7 @@ pub(super) async fn delete_column(db: &Db, column: ColumnId) -> Result<()> {
     runs::hold_all(db, &[column]).await?;
     let table = schema::hold(db, found.table, "ACCESS EXCLUSIVE").await?;
     let found = existing(db, column).await?;
+    runs::check_none_looks_at(db, found.table, column, &found.name).await?;
     rules::check_not_last(&found, columns(db, found.table).await?.len())?;
     schema::drop_column(db, &table, &found.name).await?;
     forget(db, &[column]).await?;

@@ -12,7 +12,7 @@ use super::cells::Ended;
 use super::db::Db;
 use super::param::params;
 use super::schema::Place;
-use super::{attempts, notes};
+use super::{attempts, notes, runs};
 use crate::end::End;
 use crate::error::Result;
 use crate::rules;
@@ -101,6 +101,8 @@ enum Fate {
     Kept,
     GivenBack,
     Ended,
+    /// Ended without a word on the cell, which was not due after all.
+    Left,
 }
 
 /// One batch of reports.
@@ -173,7 +175,7 @@ impl<'r> Batch<'r> {
                 task.not_before = Some(not_before.as_micros());
                 task.throttled_since = throttled_since.map(Timestamp::as_micros);
             }
-            TaskStep::Leave => task.fate = Fate::Ended,
+            TaskStep::Leave => task.fate = Fate::Left,
             TaskStep::GiveBack => task.fate = Fate::GivenBack,
         }
         if self.noted {
@@ -216,7 +218,8 @@ impl<'r> Batch<'r> {
     }
 
     async fn end_tasks(&self, db: &Db, run: RunId) -> Result<()> {
-        let ended = self.held.iter().filter(|(_, task)| task.fate == Fate::Ended);
+        let ended = |task: &Held| matches!(task.fate, Fate::Ended | Fate::Left);
+        let ended = self.held.iter().filter(|(_, task)| ended(task));
         let ended: Vec<i64> = ended.map(|(row, _)| row.0).collect();
         if !ended.is_empty() {
             db.execute(
@@ -225,6 +228,10 @@ impl<'r> Batch<'r> {
                 params![run.0, ended],
             )
             .await?;
+        }
+        let left = self.held.values().filter(|task| task.fate == Fate::Left).count();
+        if left > 0 {
+            runs::lower_total(db, run, left as u64).await?;
         }
         Ok(())
     }

@@ -1,16 +1,16 @@
 //! Runs: made, moved from status to status, counted.
 
 use paceline_model::{
-    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunOptions, RunStatus, Scope, TableId,
-    limits,
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
 };
 
 use super::db::Db;
+use super::due::Source;
 use super::param::{Found, Param, params};
 use super::{changes, columns, lock, rows, schema};
 use crate::codec::{signed, unsigned};
 use crate::error::Result;
-use crate::rules;
+use crate::{due, rules};
 
 /// Runs of a deleted table are there when it is restored, and nowhere before.
 const LIVE: &str = "table_id IN (SELECT id FROM paceline._ht_tables WHERE deleted_at IS NULL)";
@@ -24,14 +24,15 @@ pub(super) async fn create_run(db: &Db, new: NewRun) -> Result<Run> {
         .ok_or_else(|| Error::Missing(format!("table {table:?} has no column {}", new.column)))?;
     rules::check_runnable(&column, &new)?;
     check_none_active(db, new.column, &column.name).await?;
+    let options = rules::run_options_text(&new.options)?;
     // Nobody inserts from here on, so that what is counted is what there is up to the last row.
     let last_row = rows::last_row(db, new.table, &table).await?;
-    let total = total(db, &new).await?;
+    let total = total(db, &new, &table, last_row).await?;
     let made = db
         .one(
             "-- paceline: create_run\nINSERT INTO paceline._ht_runs \
-             (table_id, column_id, scope, status, last_row, total, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id",
+             (table_id, column_id, scope, status, last_row, total, options, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) RETURNING id",
             params![
                 new.table.0,
                 new.column.0,
@@ -39,6 +40,7 @@ pub(super) async fn create_run(db: &Db, new: NewRun) -> Result<Run> {
                 RunStatus::Queued.as_str(),
                 last_row,
                 signed(total),
+                options.as_deref(),
                 db.now,
             ],
         )
@@ -81,10 +83,13 @@ pub(super) async fn set_run_status(
 ) -> Result<Run> {
     let before = held(db, id).await?;
     rules::check_not_final(&before)?;
+    let mut counts = before.counts;
+    let total = rules::settled_total(&before, status);
+    counts.total = total.unwrap_or(counts.total);
     db.execute(
-        "-- paceline: set_run_status\nUPDATE paceline._ht_runs \
-         SET status = $2, reason = $3, updated_at = $4 WHERE id = $1",
-        params![id.0, status.as_str(), reason, db.now],
+        "-- paceline: set_run_status\nUPDATE paceline._ht_runs SET status = $2, reason = $3, \
+         updated_at = $4, total = coalesce($5, total) WHERE id = $1",
+        params![id.0, status.as_str(), reason, db.now, total.map(signed)],
     )
     .await?;
     if status.is_final() {
@@ -93,7 +98,8 @@ pub(super) async fn set_run_status(
         db.execute(sql, params![id.0]).await?;
     }
     changes::write(db, before.table, &ChangeKind::Run { run: id }).await?;
-    Ok(Run { status, reason: reason.map(str::to_owned), updated_at: db.now, ..before })
+    let reason = reason.map(str::to_owned);
+    Ok(Run { status, reason, counts, updated_at: db.now, ..before })
 }
 
 /// Adds to the counts of a run; `total` stays.
@@ -159,8 +165,18 @@ pub(super) async fn hold_all(db: &Db, columns: &[ColumnId]) -> Result<()> {
     Ok(())
 }
 
-/// How many cells are due now.
-async fn total(db: &Db, new: &NewRun) -> Result<u64> {
+/// How many cells are due now, however few of them the run may take; of scope `following`, how many may become due.
+async fn total(db: &Db, new: &NewRun, table: &str, last: i64) -> Result<u64> {
+    let before = before(db, new, table).await?;
+    let filter = new.options.filter.as_ref();
+    if new.scope == Scope::Following {
+        let rows = rows::count_rows(db, new.table, filter).await?;
+        return Ok(due::following_max(rows, before.iter().map(|run| run.counts.total)));
+    }
+    if filter.is_some() {
+        let source = Source::new(db, new.clone(), table.to_owned(), &[], &[], false).await?;
+        return source.count(db, last).await;
+    }
     let records = async |condition: &str| -> Result<u64> {
         let sql = format!(
             "-- paceline: create_run\n\
@@ -168,37 +184,73 @@ async fn total(db: &Db, new: &NewRun) -> Result<u64> {
         );
         Ok(unsigned(db.one(&sql, params![new.column.0]).await?.int(0)?))
     };
+    let rows = async || rows::count_rows(db, new.table, None).await;
     match new.scope {
-        Scope::All | Scope::Stale | Scope::Following => rows::count_rows(db, new.table, None).await,
-        Scope::Empty => {
-            Ok(rows::count_rows(db, new.table, None).await?.saturating_sub(records("").await?))
+        Scope::All | Scope::Following => {
+            Ok(rows().await?.saturating_sub(records(" AND locked").await?))
         }
-        Scope::Failed => records(" AND state = 'failed'").await,
-        Scope::Unknown => records(" AND state = 'unknown'").await,
+        Scope::Empty => Ok(rows().await?.saturating_sub(records("").await?)),
+        Scope::Failed => records(" AND state = 'failed' AND NOT locked").await,
+        Scope::Unknown => records(" AND state = 'unknown' AND NOT locked").await,
+        Scope::Stale => records(" AND state = 'completed' AND NOT locked").await,
     }
+}
+
+/// The runs that a new one is to come after.
+async fn before(db: &Db, new: &NewRun, table: &str) -> Result<Vec<Run>> {
+    let mut before = Vec::with_capacity(new.options.after.len());
+    for run in &new.options.after {
+        let of_table = "WHERE id = $1 AND table_id = $2";
+        let found = select(db, of_table, params![run.0, new.table.0]).await?.pop();
+        before.push(found.ok_or_else(|| rules::missing_upstream(table, *run))?);
+    }
+    Ok(before)
+}
+
+/// Refuses to take a column away while a run goes by it.
+pub(super) async fn check_none_looks_at(
+    db: &Db,
+    table: TableId,
+    column: ColumnId,
+    name: &str,
+) -> Result<()> {
+    let active = "WHERE table_id = $1 AND options IS NOT NULL \
+                  AND status IN ('queued', 'running', 'paused')";
+    for run in select(db, active, params![table.0]).await? {
+        rules::check_not_looked_at(run.id, &run.options, column, name)?;
+    }
+    Ok(())
+}
+
+/// So many cells of a run were not due after all.
+pub(super) async fn lower_total(db: &Db, run: RunId, left: u64) -> Result<()> {
+    let sql = "-- paceline: lower_total\n\
+               UPDATE paceline._ht_runs SET total = greatest(total - $2, 0) WHERE id = $1";
+    db.execute(sql, params![run.0, signed(left)]).await?;
+    Ok(())
 }
 
 async fn select(db: &Db, tail: &str, parameters: &[Param<'_>]) -> Result<Vec<Run>> {
     let sql = format!(
         "-- paceline: runs\nSELECT id, table_id, column_id, scope, status, reason, total, \
-         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at, cost_micros \
-         FROM paceline._ht_runs {tail}"
+         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at, cost_micros, \
+         options FROM paceline._ht_runs {tail}"
     );
     db.query(&sql, parameters).await?.iter().map(read_run).collect()
 }
 
 fn read_run(row: &Found) -> Result<Run> {
     let count = |index: usize| row.int(index).map(unsigned);
+    let options = rules::parse_run_options(row.opt_text(17)?.as_deref())?;
     Ok(Run {
         id: RunId(row.int(0)?),
         table: TableId(row.int(1)?),
         column: ColumnId(row.int(2)?),
         scope: rules::parse_scope(&row.text(3)?)?,
-        options: RunOptions::default(),
         status: rules::parse_status(&row.text(4)?)?,
         reason: row.opt_text(5)?,
         counts: Counts {
-            total: count(6)?,
+            total: rules::total_of(count(6)?, &options),
             completed: count(7)?,
             failed: count(8)?,
             skipped: count(9)?,
@@ -210,5 +262,6 @@ fn read_run(row: &Found) -> Result<Run> {
         },
         created_at: row.time(14)?,
         updated_at: row.time(15)?,
+        options,
     })
 }

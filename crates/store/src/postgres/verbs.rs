@@ -4,15 +4,17 @@ use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
     Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Filter, Lease, NewColumn, NewRun, NewTable, Note, NotedCall, Recovery, Result,
-    Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store, Table,
-    TableChange, TableId, TaskReport, Upserted, Value, limits,
+    DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
+    Note, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
+    SentRecord, Spent, Store, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
+    limits,
 };
 
 use super::{
-    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, edit, locks, notes,
-    records, recovery, registry, rows, runs, spent, tables, upsert,
+    PostgresStore, attempts, budgets, cells, changes, claims, columns, deleted, due, edit, local,
+    locks, notes, records, recovery, registry, rows, runs, spent, tables, upsert,
 };
+use crate::due::Walk;
 use crate::rules;
 
 #[async_trait]
@@ -199,15 +201,28 @@ impl Store for PostgresStore {
             // One step looks at a bounded stretch of the table, so that a run over a million filled cells lets other
             // writers through between the steps.
             let inputs = inputs.to_vec();
-            let claim =
+            let step =
                 self.write(move |db| async move {
                     claims::claim_tasks(&db, run, &inputs, lease, max).await
                 })
                 .await?;
-            if !claim.tasks.is_empty() || claim.exhausted || max == 0 {
-                return Ok(claim);
+            if !step.again {
+                return Ok(step.claim);
             }
         }
+    }
+
+    async fn due_cells(&self, query: &DueQuery, inputs: &[ColumnId]) -> Result<Vec<Task>> {
+        rules::check_due(query.max)?;
+        let mut walk = Walk::new(query);
+        while let Some(max) = walk.next() {
+            let (new, cursor, inputs) = (walk.new.clone(), walk.cursor, inputs.to_vec());
+            let stretch = self
+                .read(move |db| async move { due::due_cells(&db, new, &inputs, cursor, max).await })
+                .await?;
+            walk.take(stretch);
+        }
+        Ok(walk.found())
     }
 
     async fn renew_leases(&self, lease: Lease) -> Result<u64> {
@@ -273,6 +288,34 @@ impl Store for PostgresStore {
         rules::check_keys(keys.len())?;
         let keys = keys.to_vec();
         self.read(move |db| async move { cells::reusable_values(&db, column, &keys).await }).await
+    }
+
+    async fn next_cells(
+        &self,
+        run: RunId,
+        inputs: &[ColumnId],
+        after: Option<RowId>,
+        max: usize,
+    ) -> Result<NextCells> {
+        let max = max.clamp(1, limits::FILL_CELLS_MAX);
+        let (mut from, mut after) = (None, after);
+        loop {
+            let inputs = inputs.to_vec();
+            let next = self.write(move |db| async move {
+                local::next_cells(&db, run, &inputs, after, max).await
+            });
+            let next = next.await?;
+            let first = *from.get_or_insert(next.after);
+            if !next.tasks.is_empty() || next.exhausted {
+                return Ok(NextCells { after: first, ..next });
+            }
+            after = Some(next.cursor);
+        }
+    }
+
+    async fn fill_cells(&self, run: RunId, filled: FilledCells) -> Result<Run> {
+        rules::check_filled(&filled)?;
+        self.write(move |db| async move { local::fill_cells(&db, run, &filled).await }).await
     }
 
     async fn spent(&self, column: ColumnId, at: Timestamp) -> Result<Spent> {

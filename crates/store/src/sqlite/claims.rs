@@ -1,35 +1,42 @@
 //! Tasks: claimed, renewed, about to be sent.
 //!
 //! A run does not write a task per row. It keeps a cursor: rows up to it have been claimed at least once, and only tasks
-//! in somebody's hands, or given back, have a record. So a claim costs the same at the first row as at the millionth.
+//! in somebody's hands, or given back, or waiting for a run before this one, have a record. So a claim costs the same at
+//! the first row as at the millionth.
 
-use paceline_clock::Timestamp;
-use paceline_model::{Claim, ColumnId, Lease, RowId, RunId, Scope, SmartKind, Task};
-use rusqlite::{OptionalExtension, params};
+use paceline_model::{Claim, ColumnId, Lease, NewRun, RowId, RunId, SmartKind, TableId, Task};
+use rusqlite::params;
 
 use super::connection::Db;
-use super::schema::{Place, places, quote, select_list, table_name};
-use super::{notes, rows};
-use crate::codec::signed;
+use super::due::{Source, upstream};
+use crate::codec::unsigned;
+use crate::due::{Gate, Step, room, take};
 use crate::error::Result;
-use crate::rules::{self, SCAN_ROWS_MAX};
+use crate::rules;
 
 /// What a claim needs to know of its run.
-struct Source {
+pub(super) struct Target {
     run: RunId,
-    column: ColumnId,
-    scope: Scope,
     /// Rows up to here have been claimed at least once.
-    cursor: i64,
+    pub(super) cursor: i64,
     /// The run ends here.
-    last: i64,
-    table_name: String,
-    inputs: Vec<Place>,
-    /// Whether its cells may have notes.
-    noted: bool,
+    pub(super) last: i64,
+    /// At most so many cells are claimed in all.
+    pub(super) first: Option<u64>,
+    /// Cells that came to an end.
+    pub(super) ended: u64,
+    gate: Gate,
+    pub(super) source: Source,
 }
 
-/// One step of a claim. It may bring nothing and not be exhausted: then the next step looks further on.
+/// Who claims.
+#[derive(Clone, Copy)]
+struct Holder {
+    token: i64,
+    until: i64,
+}
+
+/// One step of a claim.
 ///
 /// What the caller itself holds is not given to it again, even if it was late to renew (a laptop that slept): it is
 /// there, so it holds it. And a task whose intent stands is not given to anybody by the clock alone, because it may
@@ -40,29 +47,21 @@ pub(super) fn claim_tasks(
     inputs: &[ColumnId],
     lease: Lease,
     max: usize,
-) -> Result<Claim> {
-    let Some(source) = source(db, run, inputs)? else {
-        return Ok(Claim { tasks: Vec::new(), exhausted: true });
+) -> Result<Step> {
+    let Some(target) = Target::of(db, run, inputs)? else {
+        return Ok(Step { claim: Claim { tasks: Vec::new(), exhausted: true }, again: false });
     };
-    let until = (db.now + lease.lease).as_micros();
-    let mut tasks = unheld(db, &source, lease.token, max)?;
-    take_over(db, &source, lease.token, until, &tasks)?;
-    let mut cursor = source.cursor;
-    if tasks.len() < max && cursor < source.last {
-        let wanted = max - tasks.len();
-        let (fresh, next) = due(db, &source, wanted)?;
-        cursor = next;
-        insert(db, &source, lease.token, until, &fresh)?;
-        move_cursor(db, run, cursor)?;
+    let holder = Holder { token: lease.token, until: (db.now + lease.lease).as_micros() };
+    let (mut tasks, ended_waiting) = target.unheld(db, holder, max)?;
+    let (fresh, cursor) = target.fresh(db, holder, max - tasks.len())?;
+    if !fresh.is_empty() {
         tasks.extend(fresh);
         tasks.sort_unstable_by_key(|task| task.row);
     }
-    if source.noted {
-        for task in &mut tasks {
-            task.note = notes::note(db, source.column, task.row)?;
-        }
-    }
-    Ok(Claim { tasks, exhausted: cursor >= source.last })
+    target.source.add_notes(db, &mut tasks)?;
+    let exhausted = target.is_exhausted(db, cursor)?;
+    let again = tasks.is_empty() && !exhausted && (ended_waiting || cursor > target.cursor);
+    Ok(Step { claim: Claim { tasks, exhausted }, again })
 }
 
 pub(super) fn renew_leases(db: &Db<'_>, lease: Lease) -> Result<u64> {
@@ -95,168 +94,121 @@ pub(super) fn record_intents(
     Ok(held)
 }
 
-/// What the claim works on; `None` if the run is over.
-fn source(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Source>> {
-    let found = db
-        .conn
-        .prepare_cached(
-            "-- paceline: claim_tasks\nSELECT r.table_id, r.column_id, r.scope, r.status, r.cursor_row, \
-             r.last_row, coalesce(c.smart_kind = ?2, 0) \
+impl Target {
+    /// `None` if the run is over.
+    pub(super) fn of(db: &Db<'_>, run: RunId, inputs: &[ColumnId]) -> Result<Option<Self>> {
+        let mut statement = db.conn.prepare_cached(
+            "-- paceline: claim_tasks\nSELECT r.table_id, r.column_id, r.scope, r.status, r.options, \
+             r.cursor_row, r.last_row, r.completed + r.failed + r.skipped + r.unknown, c.smart_kind \
              FROM _ht_runs AS r LEFT JOIN _ht_columns AS c ON c.id = r.column_id WHERE r.id = ?1",
-        )?
-        .query_row(params![run.0, SmartKind::Integration.as_str()], |row| {
-            Ok((
-                paceline_model::TableId(row.get(0)?),
-                ColumnId(row.get(1)?),
-                row.get::<_, String>(2)?,
-                row.get::<_, String>(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-            ))
-        })
-        .optional()?;
-    let Some((table, column, scope, status, cursor, last, noted)) = found else {
-        return Err(rules::missing_run(run));
-    };
-    if rules::parse_status(&status)?.is_final() {
-        return Ok(None);
-    }
-    Ok(Some(Source {
-        run,
-        column,
-        scope: rules::parse_scope(&scope)?,
-        cursor,
-        last,
-        table_name: table_name(db, table)?,
-        inputs: places(db, table, inputs)?,
-        noted,
-    }))
-}
-
-/// Tasks that were claimed before and that nobody holds. The search is over what is in flight, not over the table.
-fn unheld(db: &Db<'_>, source: &Source, token: i64, max: usize) -> Result<Vec<Task>> {
-    let mut statement = db.conn.prepare_cached(&unheld_sql(source))?;
-    let mut found =
-        statement.query(params![source.run.0, db.now.as_micros(), token, signed(max)])?;
-    let mut tasks = Vec::new();
-    while let Some(row) = found.next()? {
-        tasks.push(Task {
-            row: RowId(row.get(0)?),
-            errors: row.get(1)?,
-            attempts: row.get(2)?,
-            throttled_since: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_micros),
-            not_before: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_micros),
-            inputs: rows::values(row, 5, &source.inputs)?,
-            note: None,
-            cell: None,
-            states: Vec::new(),
-        });
-    }
-    Ok(tasks)
-}
-
-fn take_over(db: &Db<'_>, source: &Source, token: i64, until: i64, tasks: &[Task]) -> Result<()> {
-    let mut statement = db.conn.prepare_cached(
-        "-- paceline: claim_tasks\nUPDATE _ht_tasks SET owner = ?3, lease_until = ?4 \
-         WHERE run_id = ?1 AND row_id = ?2",
-    )?;
-    for task in tasks {
-        statement.execute(params![source.run.0, task.row.0, token, until])?;
-    }
-    Ok(())
-}
-
-/// Due rows after the cursor, and where the cursor stands then.
-fn due(db: &Db<'_>, source: &Source, max: usize) -> Result<(Vec<Task>, i64)> {
-    // Failed and unknown ones come from an index that has nothing else in it, so they need no bound on what is looked at.
-    let end = match source.scope {
-        Scope::Failed | Scope::Unknown => source.last,
-        Scope::All | Scope::Empty | Scope::Stale | Scope::Following => {
-            source.last.min(source.cursor.saturating_add(SCAN_ROWS_MAX))
+        )?;
+        let mut found = statement.query([run.0])?;
+        let Some(row) = found.next()? else { return Err(rules::missing_run(run)) };
+        let text = |index: usize| {
+            Ok::<_, crate::error::Fault>(row.get_ref(index)?.as_str_or_null().ok().flatten())
+        };
+        if rules::parse_status(text(3)?.unwrap_or_default())?.is_final() {
+            return Ok(None);
         }
-    };
-    let mut statement = db.conn.prepare_cached(&due_sql(source))?;
-    let mut found = statement.query(params![source.cursor, end, source.column.0, signed(max)])?;
-    let mut tasks = Vec::new();
-    while let Some(row) = found.next()? {
-        tasks.push(Task {
-            row: RowId(row.get(0)?),
-            inputs: rows::values(row, 1, &source.inputs)?,
-            errors: 0,
-            attempts: 0,
-            throttled_since: None,
-            not_before: None,
-            note: None,
-            cell: None,
-            states: Vec::new(),
-        });
+        let new = NewRun {
+            table: TableId(row.get(0)?),
+            column: ColumnId(row.get(1)?),
+            scope: rules::parse_scope(text(2)?.unwrap_or_default())?,
+            options: rules::parse_run_options(text(4)?)?,
+        };
+        let noted = text(8)?.and_then(SmartKind::parse).is_some_and(SmartKind::has_notes);
+        let upstream = upstream(db, &new.options)?;
+        Ok(Some(Self {
+            run,
+            cursor: row.get(5)?,
+            last: row.get(6)?,
+            first: new.options.first,
+            ended: unsigned(row.get(7)?),
+            gate: Gate::new(&new.options, &upstream),
+            source: Source::new(db, new, &upstream, inputs, noted)?,
+        }))
     }
-    let cursor = match tasks.last() {
-        Some(task) if tasks.len() == max => task.row.0,
-        _ => end,
-    };
-    Ok((tasks, cursor))
-}
 
-fn insert(db: &Db<'_>, source: &Source, token: i64, until: i64, tasks: &[Task]) -> Result<()> {
-    let mut statement = db.conn.prepare_cached(
-        "-- paceline: claim_tasks\n\
-         INSERT INTO _ht_tasks (run_id, row_id, owner, lease_until) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for task in tasks {
-        statement.execute(params![source.run.0, task.row.0, token, until])?;
+    /// Takes over tasks that were claimed before and that nobody holds, and those that waited and are ready. The search
+    /// is over what is in flight, not over the table. True if some ended, because they were not due after all.
+    fn unheld(&self, db: &Db<'_>, holder: Holder, max: usize) -> Result<(Vec<Task>, bool)> {
+        let found = self.source.unheld(db, self.run, &self.gate, (holder.token, max))?;
+        let mut tasks = Vec::with_capacity(found.len());
+        let mut ended = false;
+        let mut take_over = db.conn.prepare_cached(
+            "-- paceline: claim_tasks\nUPDATE _ht_tasks SET owner = ?3, lease_until = ?4, waits = 0 \
+             WHERE run_id = ?1 AND row_id = ?2",
+        )?;
+        for (task, due) in found {
+            if due {
+                take_over.execute(params![self.run.0, task.row.0, holder.token, holder.until])?;
+                tasks.push(task);
+            } else {
+                self.end(db, task.row)?;
+                ended = true;
+            }
+        }
+        Ok((tasks, ended))
     }
-    Ok(())
-}
 
-fn move_cursor(db: &Db<'_>, run: RunId, cursor: i64) -> Result<()> {
-    db.conn
-        .prepare_cached(
-            "-- paceline: claim_tasks\nUPDATE _ht_runs SET cursor_row = ?2 WHERE id = ?1",
-        )?
-        .execute(params![run.0, cursor])?;
-    Ok(())
-}
+    /// Ends a task that waited, and whose cell is not due.
+    fn end(&self, db: &Db<'_>, row: RowId) -> Result<()> {
+        let sql =
+            "-- paceline: claim_tasks\nDELETE FROM _ht_tasks WHERE run_id = ?1 AND row_id = ?2";
+        db.conn.prepare_cached(sql)?.execute(params![self.run.0, row.0])?;
+        Ok(())
+    }
 
-fn unheld_sql(source: &Source) -> String {
-    format!(
-        "-- paceline: claim_tasks\n\
-         SELECT k.row_id, k.errors, k.attempts, k.throttled_since, k.not_before{} \
-         FROM _ht_tasks AS k CROSS JOIN {} AS t ON t._ht_id = k.row_id \
-         WHERE k.run_id = ?1 AND (k.owner IS NULL \
-         OR (k.lease_until <= ?2 AND k.owner <> ?3 AND k.intent_at IS NULL)) \
-         ORDER BY k.row_id LIMIT ?4",
-        select_list("t", &source.inputs),
-        quote(&source.table_name)
-    )
-}
+    /// Claims due rows after the cursor, and lets wait those that a run before is at; with where the cursor stands then.
+    fn fresh(&self, db: &Db<'_>, holder: Holder, max: usize) -> Result<(Vec<Task>, i64)> {
+        let max = max.min(self.room(db)?);
+        let bound = self.last.min(self.gate.bound);
+        if max == 0 || self.cursor >= bound {
+            return Ok((Vec::new(), self.cursor));
+        }
+        let end = self.source.end(self.cursor, bound);
+        let busy = self.source.busy(db, &self.gate, (self.cursor, end))?;
+        let due = self.source.due(db, (self.cursor, end), max)?;
+        let taken = take(due, &busy, end, max);
+        let mut insert = db.conn.prepare_cached(
+            "-- paceline: claim_tasks\nINSERT INTO _ht_tasks (run_id, row_id, owner, lease_until, waits) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for task in &taken.tasks {
+            insert.execute(params![self.run.0, task.row.0, holder.token, holder.until, false])?;
+        }
+        for row in &taken.waiting {
+            insert.execute(params![self.run.0, row, None::<i64>, 0, true])?;
+        }
+        let sql = "-- paceline: claim_tasks\nUPDATE _ht_runs SET cursor_row = ?2 WHERE id = ?1";
+        db.conn.prepare_cached(sql)?.execute(params![self.run.0, taken.cursor])?;
+        Ok((taken.tasks, taken.cursor))
+    }
 
-/// Parameters of every scope: the cursor, the end, the column (which `All` has no use for), how many. CROSS JOIN says
-/// which table leads.
-fn due_sql(source: &Source) -> String {
-    let inputs = select_list("t", &source.inputs);
-    let table = quote(&source.table_name);
-    match source.scope {
-        Scope::All | Scope::Stale | Scope::Following => format!(
-            "-- paceline: claim_tasks\nSELECT t._ht_id{inputs} FROM {table} AS t \
-             WHERE t._ht_id > ?1 AND t._ht_id <= ?2 AND ?3 IS NOT NULL ORDER BY t._ht_id LIMIT ?4"
-        ),
-        Scope::Empty => format!(
-            "-- paceline: claim_tasks\nSELECT t._ht_id{inputs} FROM {table} AS t \
-             WHERE t._ht_id > ?1 AND t._ht_id <= ?2 AND NOT EXISTS \
-             (SELECT 1 FROM _ht_cells AS c WHERE c.column_id = ?3 AND c.row_id = t._ht_id) \
-             ORDER BY t._ht_id LIMIT ?4"
-        ),
-        // The name of the scope is that of the state, and of its index.
-        Scope::Failed | Scope::Unknown => format!(
-            "-- paceline: claim_tasks\nSELECT t._ht_id{inputs} \
-             FROM _ht_cells AS c INDEXED BY _ht_cells_{state} \
-             CROSS JOIN {table} AS t ON t._ht_id = c.row_id \
-             WHERE c.column_id = ?3 AND c.state = '{state}' AND c.row_id > ?1 AND c.row_id <= ?2 \
-             ORDER BY c.row_id LIMIT ?4",
-            state = source.scope.as_str()
-        ),
+    /// How many more cells may be claimed.
+    fn room(&self, db: &Db<'_>) -> Result<usize> {
+        if self.first.is_none() {
+            return Ok(usize::MAX);
+        }
+        let sql = "-- paceline: claim_tasks\nSELECT count(*) FROM _ht_tasks WHERE run_id = ?1";
+        let tasks = db.conn.prepare_cached(sql)?.query_row([self.run.0], |row| row.get(0))?;
+        Ok(room(self.first, self.ended, unsigned(tasks)))
+    }
+
+    /// Whether nothing more will come of later claims but tasks given back.
+    fn is_exhausted(&self, db: &Db<'_>, cursor: i64) -> Result<bool> {
+        if self.first.is_some_and(|first| self.ended >= first) {
+            return Ok(true);
+        }
+        if cursor < self.last || !self.gate.unfinished.is_empty() {
+            return Ok(false);
+        }
+        if !self.gate.gated {
+            return Ok(true);
+        }
+        let mut statement = db.conn.prepare_cached(&self.source.statements.waiting())?;
+        let waiting: bool = statement.query_row([self.run.0], |row| row.get(0))?;
+        Ok(!waiting)
     }
 }
 

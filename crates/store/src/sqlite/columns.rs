@@ -87,6 +87,7 @@ pub(super) fn update_column(
 pub(super) fn delete_column(db: &Db<'_>, column: ColumnId) -> Result<()> {
     let found = existing(db, column)?;
     runs::check_none_active(db, column, &found.name)?;
+    runs::check_none_looks_at(db, found.table, column, &found.name)?;
     rules::check_not_last(&found, columns(db, found.table)?.len())?;
     let table = schema::table_name(db, found.table)?;
     schema::drop_column(db, &table, &found.name)?;

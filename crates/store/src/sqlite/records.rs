@@ -3,19 +3,18 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    CellState, ChangeKind, ColumnId, Counts, Error, NoteStep, RowId, Run, RunId, SmartKind,
-    TableId, TaskReport, TaskStep,
+    CellState, ColumnId, NoteStep, Run, RunId, SmartKind, TableId, TaskReport, TaskStep,
 };
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
 use super::attempts::Keeper;
+use super::cell_writer::CellWriter;
 use super::connection::Db;
-use super::schema::{Place, places, quote};
-use super::{changes, notes, runs};
-use crate::codec::{encode, encode_error};
+use super::schema::{Place, places};
+use super::{notes, runs};
 use crate::end::End;
 use crate::error::Result;
-use crate::{fingerprint, rules};
+use crate::rules;
 
 pub(super) fn record(
     db: &Db<'_>,
@@ -39,10 +38,10 @@ pub(super) struct Target {
     pub(super) run: RunId,
     pub(super) table: TableId,
     pub(super) column: ColumnId,
-    place: Place,
-    table_name: String,
+    pub(super) place: Place,
+    pub(super) table_name: String,
     /// Of the column's config, now.
-    version: i64,
+    pub(super) version: i64,
     /// Whether its cells may have notes.
     pub(super) noted: bool,
 }
@@ -78,89 +77,6 @@ impl Target {
     }
 }
 
-/// Finishes cells of one column: value, record, count, and at the end one change.
-pub(super) struct CellWriter<'c> {
-    value: CachedStatement<'c>,
-    record: CachedStatement<'c>,
-    pub(super) counts: Counts,
-    rows: Vec<RowId>,
-}
-
-impl<'c> CellWriter<'c> {
-    pub(super) fn begin(db: &Db<'c>, target: &Target) -> Result<Self> {
-        let value = db.conn.prepare_cached(&format!(
-            "-- paceline: record\nUPDATE {} SET {} = ?2, _ht_updated_at = ?3 WHERE _ht_id = ?1",
-            quote(&target.table_name),
-            quote(&target.place.name)
-        ))?;
-        let record = db.conn.prepare_cached(
-            "-- paceline: record\nINSERT INTO _ht_cells (column_id, row_id, state, error_code, \
-             error_message, version, run_id, updated_at, fingerprint, parts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
-             ON CONFLICT (column_id, row_id) DO UPDATE SET state = excluded.state, \
-             error_code = excluded.error_code, error_message = excluded.error_message, \
-             version = excluded.version, run_id = excluded.run_id, updated_at = excluded.updated_at, \
-             fingerprint = excluded.fingerprint, parts = excluded.parts WHERE locked = 0",
-        )?;
-        Ok(Self { value, record, counts: Counts::default(), rows: Vec::new() })
-    }
-
-    /// Writes the end of a cell, or counts it as skipped if a person has locked it meanwhile.
-    pub(super) fn finish_cell(
-        &mut self,
-        db: &Db<'_>,
-        target: &Target,
-        end: &End<'_>,
-    ) -> Result<()> {
-        let row = end.row;
-        let encoded = end.value.map(|value| encode(target.place.kind, value)).transpose();
-        let encoded = encoded.map_err(|error| {
-            Error::invalid(format!("row {row}, column {:?}: {error}", target.place.name))
-        })?;
-        if !self.write_record(db, target, end)? {
-            rules::count_end(&mut self.counts, CellState::Skipped);
-            return Ok(());
-        }
-        if let Some(encoded) = encoded {
-            self.value.execute(params![row.0, encoded, db.now.as_micros()])?;
-        }
-        rules::count_end(&mut self.counts, end.state);
-        self.rows.push(row);
-        Ok(())
-    }
-
-    /// False if the cell is locked: then it stays as it is.
-    fn write_record(&mut self, db: &Db<'_>, target: &Target, end: &End<'_>) -> Result<bool> {
-        let (code, message) = encode_error(end.error);
-        let (key, parts) = fingerprint::to_columns(end.fingerprint);
-        let written = self.record.execute(params![
-            target.column.0,
-            end.row.0,
-            end.state.as_str(),
-            code,
-            message,
-            target.version,
-            target.run.0,
-            db.now.as_micros(),
-            key,
-            parts,
-        ])?;
-        Ok(written == 1)
-    }
-
-    /// Writes the counts and the change.
-    pub(super) fn finish(self, db: &Db<'_>, target: &Target) -> Result<()> {
-        if self.counts != Counts::default() {
-            runs::add_counts(db, target.run, &self.counts)?;
-        }
-        if !self.rows.is_empty() {
-            let kind = ChangeKind::Cells { column: target.column, rows: self.rows };
-            changes::write(db, target.table, &kind)?;
-        }
-        Ok(())
-    }
-}
-
 /// One batch of reports, and the statements that each of them runs through.
 struct Batch<'c, 't> {
     db: &'t Db<'c>,
@@ -171,6 +87,8 @@ struct Batch<'c, 't> {
     end: CachedStatement<'c>,
     retry: CachedStatement<'c>,
     give_back: CachedStatement<'c>,
+    /// How many cells were not due after all.
+    left: u64,
 }
 
 impl<'c, 't> Batch<'c, 't> {
@@ -193,6 +111,7 @@ impl<'c, 't> Batch<'c, 't> {
                 "-- paceline: record\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), owner = NULL, \
                  intent_at = NULL WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
             )?,
+            left: 0,
         })
     }
 
@@ -204,6 +123,7 @@ impl<'c, 't> Batch<'c, 't> {
         if !held {
             return Ok(());
         }
+        self.left += u64::from(report.step == TaskStep::Leave);
         if let Some(attempt) = &report.attempt {
             rules::count_attempt(&mut self.cells.counts, attempt);
         }
@@ -258,6 +178,9 @@ impl<'c, 't> Batch<'c, 't> {
 
     fn finish(self) -> Result<()> {
         self.attempts.finish(self.db)?;
+        if self.left > 0 {
+            runs::lower_total(self.db, self.target.run, self.left)?;
+        }
         self.cells.finish(self.db, self.target)
     }
 }

@@ -5,8 +5,9 @@ use paceline_model::{Recovery, RowId, RunId};
 use rusqlite::params;
 
 use super::attempts::Keeper;
+use super::cell_writer::CellWriter;
 use super::connection::Db;
-use super::records::{CellWriter, Target};
+use super::records::Target;
 use crate::end::End;
 use crate::error::Result;
 use crate::interrupted::Ambiguous;

@@ -2,16 +2,16 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunOptions, RunStatus, Scope, TableId,
-    limits,
+    ChangeKind, ColumnId, Counts, Error, NewRun, Run, RunId, RunStatus, Scope, TableId, limits,
 };
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
 use super::connection::Db;
+use super::due::Source;
 use super::{changes, columns, rows, schema};
 use crate::codec::{signed, unsigned};
 use crate::error::Result;
-use crate::rules;
+use crate::{due, rules};
 
 /// Runs of a deleted table are there when it is restored, and nowhere before.
 const LIVE: &str = "table_id IN (SELECT id FROM _ht_tables WHERE deleted_at IS NULL)";
@@ -23,13 +23,14 @@ pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
         .ok_or_else(|| Error::Missing(format!("table {table:?} has no column {}", new.column)))?;
     rules::check_runnable(&column, &new)?;
     check_none_active(db, new.column, &column.name)?;
+    let options = rules::run_options_text(&new.options)?;
     let last_row = rows::last_row(db, new.table, &table)?;
-    let total = total(db, &new)?;
+    let total = total(db, &new, &table, last_row)?;
     db.conn
         .prepare_cached(
             "-- paceline: create_run\nINSERT INTO _ht_runs \
-             (table_id, column_id, scope, status, last_row, total, created_at, updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+             (table_id, column_id, scope, status, last_row, total, options, created_at, updated_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
         )?
         .execute(params![
             new.table.0,
@@ -38,6 +39,7 @@ pub(super) fn create_run(db: &Db<'_>, new: NewRun) -> Result<Run> {
             RunStatus::Queued.as_str(),
             last_row,
             signed(total),
+            options,
             db.now.as_micros(),
         ])?;
     let run = RunId(db.conn.last_insert_rowid());
@@ -70,12 +72,16 @@ pub(super) fn set_run_status(
 ) -> Result<Run> {
     let before = existing(db, id)?;
     rules::check_not_final(&before)?;
+    let mut counts = before.counts;
+    let total = rules::settled_total(&before, status);
+    counts.total = total.unwrap_or(counts.total);
     db.conn
         .prepare_cached(
             "-- paceline: set_run_status\n\
-             UPDATE _ht_runs SET status = ?2, reason = ?3, updated_at = ?4 WHERE id = ?1",
+             UPDATE _ht_runs SET status = ?2, reason = ?3, updated_at = ?4, \
+             total = coalesce(?5, total) WHERE id = ?1",
         )?
-        .execute(params![id.0, status.as_str(), reason, db.now.as_micros()])?;
+        .execute(params![id.0, status.as_str(), reason, db.now.as_micros(), total.map(signed)])?;
     if status.is_final() {
         // A report that comes after this finds no task and is known for late.
         db.conn
@@ -83,7 +89,8 @@ pub(super) fn set_run_status(
             .execute([id.0])?;
     }
     changes::write(db, before.table, &ChangeKind::Run { run: id })?;
-    Ok(Run { status, reason: reason.map(str::to_owned), updated_at: db.now, ..before })
+    let reason = reason.map(str::to_owned);
+    Ok(Run { status, reason, counts, updated_at: db.now, ..before })
 }
 
 /// Adds to the counts of a run; `total` stays.
@@ -142,8 +149,16 @@ pub(super) fn check_none_active_in(db: &Db<'_>, table: TableId) -> Result<()> {
     }
 }
 
-/// How many cells are due now.
-fn total(db: &Db<'_>, new: &NewRun) -> Result<u64> {
+/// How many cells are due now, however few of them the run may take; of scope `following`, how many may become due.
+fn total(db: &Db<'_>, new: &NewRun, table: &str, last: i64) -> Result<u64> {
+    let before = before(db, new, table)?;
+    let rows = || rows::count_rows(db, new.table, new.options.filter.as_ref());
+    if new.scope == Scope::Following {
+        return Ok(due::following_max(rows()?, before.iter().map(|run| run.counts.total)));
+    }
+    if new.options.filter.is_some() {
+        return Source::new(db, new.clone(), &[], &[], false)?.count(db, last);
+    }
     let records = |condition: &str| -> Result<u64> {
         let sql = format!(
             "-- paceline: create_run\nSELECT count(*) FROM _ht_cells WHERE column_id = ?1{condition}"
@@ -152,18 +167,51 @@ fn total(db: &Db<'_>, new: &NewRun) -> Result<u64> {
         Ok(unsigned(count))
     };
     match new.scope {
-        Scope::All | Scope::Stale | Scope::Following => rows::count_rows(db, new.table, None),
-        Scope::Empty => Ok(rows::count_rows(db, new.table, None)?.saturating_sub(records("")?)),
-        Scope::Failed => records(" AND state = 'failed'"),
-        Scope::Unknown => records(" AND state = 'unknown'"),
+        Scope::All | Scope::Following => Ok(rows()?.saturating_sub(records(" AND locked = 1")?)),
+        Scope::Empty => Ok(rows()?.saturating_sub(records("")?)),
+        Scope::Failed => records(" AND state = 'failed' AND locked = 0"),
+        Scope::Unknown => records(" AND state = 'unknown' AND locked = 0"),
+        Scope::Stale => records(" AND state = 'completed' AND locked = 0"),
     }
+}
+
+/// The runs that a new one is to come after.
+fn before(db: &Db<'_>, new: &NewRun, table: &str) -> Result<Vec<Run>> {
+    let of_table = |run: &RunId| {
+        let found = select(db, "WHERE id = ?1 AND table_id = ?2", &[&run.0, &new.table.0])?.pop();
+        found.ok_or_else(|| rules::missing_upstream(table, *run))
+    };
+    new.options.after.iter().map(of_table).collect()
+}
+
+/// Refuses to take a column away while a run goes by it.
+pub(super) fn check_none_looks_at(
+    db: &Db<'_>,
+    table: TableId,
+    column: ColumnId,
+    name: &str,
+) -> Result<()> {
+    let active = "WHERE table_id = ?1 AND options IS NOT NULL \
+                  AND status IN ('queued', 'running', 'paused')";
+    for run in select(db, active, &[&table.0])? {
+        rules::check_not_looked_at(run.id, &run.options, column, name)?;
+    }
+    Ok(())
+}
+
+/// So many cells of a run were not due after all.
+pub(super) fn lower_total(db: &Db<'_>, run: RunId, left: u64) -> Result<()> {
+    let sql =
+        "-- paceline: lower_total\nUPDATE _ht_runs SET total = max(total - ?2, 0) WHERE id = ?1";
+    db.conn.prepare_cached(sql)?.execute(params![run.0, signed(left)])?;
+    Ok(())
 }
 
 fn select(db: &Db<'_>, tail: &str, parameters: &[&dyn ToSql]) -> Result<Vec<Run>> {
     let mut statement = db.conn.prepare_cached(&format!(
         "-- paceline: runs\nSELECT id, table_id, column_id, scope, status, reason, total, \
-         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at, cost_micros \
-         FROM _ht_runs {tail}"
+         completed, failed, skipped, unknown, calls, throttled, retries, created_at, updated_at, cost_micros, \
+         options FROM _ht_runs {tail}"
     ))?;
     let mut rows = statement.query(parameters)?;
     let mut runs = Vec::new();
@@ -175,16 +223,16 @@ fn select(db: &Db<'_>, tail: &str, parameters: &[&dyn ToSql]) -> Result<Vec<Run>
 
 fn read_run(row: &Row<'_>) -> Result<Run> {
     let count = |index: usize| row.get(index).map(unsigned);
+    let options = rules::parse_run_options(row.get::<_, Option<String>>(17)?.as_deref())?;
     Ok(Run {
         id: RunId(row.get(0)?),
         table: TableId(row.get(1)?),
         column: ColumnId(row.get(2)?),
         scope: rules::parse_scope(row.get_ref(3)?.as_str().unwrap_or_default())?,
-        options: RunOptions::default(),
         status: rules::parse_status(row.get_ref(4)?.as_str().unwrap_or_default())?,
         reason: row.get(5)?,
         counts: Counts {
-            total: count(6)?,
+            total: rules::total_of(count(6)?, &options),
             completed: count(7)?,
             failed: count(8)?,
             skipped: count(9)?,
@@ -196,5 +244,6 @@ fn read_run(row: &Row<'_>) -> Result<Run> {
         },
         created_at: Timestamp::from_micros(row.get(14)?),
         updated_at: Timestamp::from_micros(row.get(15)?),
+        options,
     })
 }

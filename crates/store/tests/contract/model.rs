@@ -1,8 +1,12 @@
 //! Filters and orders as plain Rust says they are: what the databases are held against.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use paceline_model::{Filter, Operator, PathStep, Row, Sort, Subject, Table, Test, Value};
+use paceline_model::{
+    CellState, ColumnId, Filter, FilterRow, Operator, PathStep, Row, Sort, Subject, Table, Test,
+    Value,
+};
 use serde_json::Value as Json;
 
 /// A row of a table, with a value for each column of it.
@@ -109,6 +113,17 @@ impl ModelRow<'_> {
     /// What it has in the keys of an order.
     pub(crate) fn keys(&self, sort: &[Sort]) -> Vec<Value> {
         sort.iter().map(|key| self.look(key.subject, &[])).collect()
+    }
+}
+
+/// For the evaluation that stands beside this model.
+impl FilterRow for ModelRow<'_> {
+    fn value(&self, subject: Subject) -> Cow<'_, Value> {
+        Cow::Owned(self.look(subject, &[]))
+    }
+
+    fn state(&self, _: ColumnId) -> Option<CellState> {
+        None
     }
 }
 

@@ -23,6 +23,20 @@ pub(in crate::task) struct Verdict {
     pub(in crate::task) arrived: bool,
 }
 
+impl Verdict {
+    /// What the budget learns. A row that the vendor refuses is no failure of the others, and its breaker does not count it;
+    /// an answer that says it worked and cannot be read is mostly the doing of the column's configuration, and it does.
+    pub(super) fn lesson(&self) -> Outcome {
+        let worked = self.status.is_some_and(|status| (200..=299).contains(&status));
+        match self.outcome.class {
+            OutcomeClass::RowCaused if worked => {
+                Outcome { class: OutcomeClass::Transient, ..self.outcome }
+            }
+            _ => self.outcome,
+        }
+    }
+}
+
 pub(super) fn class_of(verdict: &Verdict) -> AttemptClass {
     if verdict.unknown {
         return AttemptClass::Unknown;

@@ -1,5 +1,6 @@
 //! What is known of a cell, put into a sentence and a next step.
 
+use paceline_engine::Moved;
 use paceline_model::{
     Attempt, AttemptClass, Cell, CellState, Column, Row, Run, RunStatus, Scope, SmartKind, Table,
     Value,
@@ -18,6 +19,8 @@ pub(super) struct Seen<'a> {
     pub(super) last: Option<&'a Attempt>,
     /// The newest run of the column.
     pub(super) newest: Option<&'a Run>,
+    /// What moved since its cell was completed.
+    pub(super) moved: &'a [Moved],
 }
 
 impl Seen<'_> {
@@ -33,6 +36,9 @@ impl Seen<'_> {
             CellState::Completed if *self.value == Value::Null => {
                 "the call for it succeeded and gave nothing: what `extract` points to is not in the reply, or is null"
                     .to_owned()
+            }
+            CellState::Completed if !self.moved.is_empty() => {
+                format!("the call for it succeeded; stale: {} changed since", what(self.moved))
             }
             CellState::Completed if cell.version < smart.version => format!(
                 "the call for it succeeded, with version {} of the column's configuration, which is at {} by now",
@@ -137,11 +143,32 @@ impl Seen<'_> {
             (Some(CellState::Unknown), _) => {
                 table("query_rows", "see the row, to compare it with what the vendor has")
             }
+            (Some(CellState::Completed), None) if !self.moved.is_empty() => {
+                column("run_column", "fills the cells again whose inputs have changed")
+                    .with("scope", Scope::Stale.as_str())
+            }
             (Some(CellState::Completed), _) => {
                 table("get_table_schema", "see how the column is filled")
             }
         }
     }
+}
+
+/// `the configuration and input city`
+fn what(moved: &[Moved]) -> String {
+    let inputs = moved.iter().filter_map(|moved| match moved {
+        Moved::Input(name) => Some(name.as_str()),
+        Moved::Configuration => None,
+    });
+    let inputs: Vec<&str> = inputs.collect();
+    let configuration = moved.contains(&Moved::Configuration).then_some("the configuration");
+    let inputs = match inputs.as_slice() {
+        [] => None,
+        [one] => Some(format!("input {one}")),
+        several => Some(format!("inputs {}", several.join(", "))),
+    };
+    let parts = configuration.map(str::to_owned).into_iter().chain(inputs);
+    parts.collect::<Vec<_>>().join(" and ")
 }
 
 fn reason(run: &Run) -> &str {

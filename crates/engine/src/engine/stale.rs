@@ -1,0 +1,50 @@
+//! Why a cell is stale: which of its inputs moved since it was made (spec C9).
+
+use paceline_model::{CellState, Column, RowId, RowQuery, Scope, SmartColumn, Table};
+
+use super::spec::Spec;
+use super::{Engine, smart_column};
+use crate::kind::Bound;
+use crate::triage::{Moved, Triage};
+use crate::{Error, Result};
+
+impl Engine {
+    /// What moved since the cell of a row was completed; nothing where it is as its inputs and its configuration are now,
+    /// where it is not completed, or where nobody knows what it was made from.
+    ///
+    /// # Errors
+    /// No such smart column or row; a configuration that cannot be used as it stands.
+    pub async fn staleness(&self, table: &Table, column: &str, row: RowId) -> Result<Vec<Moved>> {
+        let (column, smart) = smart_column(table, column)?;
+        let cells = self.inner.store.cells(column.id, row, row).await?;
+        let done = cells.into_iter().find(|cell| cell.state == CellState::Completed);
+        let Some(then) = done.and_then(|cell| cell.fingerprint) else { return Ok(Vec::new()) };
+        let (_, _, triage) = self.bound(table, column, smart, Scope::All)?;
+        let query = RowQuery {
+            columns: triage.columns().to_vec(),
+            after: RowId(row.0.saturating_sub(1)),
+            limit: 1,
+            ..RowQuery::of(table.id)
+        };
+        let found = self.inner.store.rows(query).await?.into_iter().find(|found| found.id == row);
+        let found = found.ok_or_else(|| Error::Missing(format!("there is no row {row}")))?;
+        Ok(triage.moved(&then, &triage.fingerprint(&found.values)))
+    }
+
+    /// A smart column, bound to its table, and what decides in a run of that scope what is done for a row.
+    pub(super) fn bound(
+        &self,
+        table: &Table,
+        column: &Column,
+        smart: &SmartColumn,
+        scope: Scope,
+    ) -> Result<(Spec, Bound, Triage)> {
+        let guard = &self.inner.config.outbound;
+        let spec = self.opened(table, column, smart)?;
+        let bound = spec.bind(table, &column.name, guard)?;
+        let terms = spec.common.bind(table, &column.name)?;
+        let identity = spec.identity(table, &column.name, guard, &bound);
+        let triage = Triage::new(table, column, (&spec.common, terms), (&bound, &identity), scope);
+        Ok((spec, bound, triage))
+    }
+}

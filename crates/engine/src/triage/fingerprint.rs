@@ -1,0 +1,158 @@
+//! What a cell is made from, as hashes (spec C9): enough to tell which input moved, and which cells may share a call.
+
+use paceline_model::{ColumnType, Filter, Fingerprint, Value};
+
+use super::text_of;
+
+/// Makes the fingerprints of one column.
+pub(super) struct Prints {
+    /// Of the configuration with its condition.
+    config: u32,
+    /// Of the configuration without: a condition decides whether a call is made, not what comes of it. `None` where
+    /// no two cells share a call.
+    key: Option<blake3::Hash>,
+}
+
+/// What a cell was made from, and is different now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// The column's configuration.
+    Configuration,
+    /// The value of that column.
+    Input(String),
+}
+
+impl Prints {
+    pub(super) fn new(
+        identity: &str,
+        kind: ColumnType,
+        run_if: Option<&Filter>,
+        reuse: bool,
+    ) -> Self {
+        let config = hash_of([identity, kind.as_str()]);
+        let whole = hash_of([identity, kind.as_str(), &text_of(run_if)]);
+        Self { config: short(&whole), key: reuse.then_some(config) }
+    }
+
+    /// Of a row with these inputs.
+    pub(super) fn of(&self, inputs: &[Value]) -> Fingerprint {
+        let mut parts = Vec::with_capacity(inputs.len() + 1);
+        parts.push(self.config);
+        let mut all = self.key.map(|key| {
+            let mut all = blake3::Hasher::new();
+            all.update(key.as_bytes());
+            all
+        });
+        for input in inputs {
+            let hash = hash(input);
+            parts.push(short(&hash));
+            if let Some(all) = &mut all {
+                all.update(hash.as_bytes());
+            }
+        }
+        let key = all.and_then(|all| all.finalize().as_bytes().first_chunk::<16>().copied());
+        Fingerprint { key, parts }
+    }
+}
+
+/// What differs between two fingerprints; `name` says what the input at a place is called.
+pub(super) fn moved(
+    then: &Fingerprint,
+    now: &Fingerprint,
+    name: impl Fn(usize) -> String,
+) -> Vec<Moved> {
+    // Other inputs are another configuration; which of them moved cannot be told any more.
+    if then.parts.len() != now.parts.len() {
+        return vec![Moved::Configuration];
+    }
+    let pairs = then.parts.iter().zip(&now.parts).enumerate();
+    pairs
+        .filter(|(_, (then, now))| then != now)
+        .map(|(at, _)| match at.checked_sub(1) {
+            None => Moved::Configuration,
+            Some(at) => Moved::Input(name(at)),
+        })
+        .collect()
+}
+
+/// Each text with its length, so that no two lists of them are alike.
+fn hash_of<const N: usize>(texts: [&str; N]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(&text.len().to_le_bytes()).update(text.as_bytes());
+    }
+    hasher.finalize()
+}
+
+fn hash(value: &Value) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    match value {
+        Value::Null | Value::Json(serde_json::Value::Null) => hasher.update(b"n"),
+        Value::Bool(b) => hasher.update(&[b'b', u8::from(*b)]),
+        Value::Int(n) => hasher.update(b"i").update(&n.to_le_bytes()),
+        Value::Number(x) => hasher.update(b"x").update(&x.to_bits().to_le_bytes()),
+        Value::Text(text) => hasher.update(b"t").update(text.as_bytes()),
+        Value::Json(json) => hasher.update(b"j").update(json.to_string().as_bytes()),
+    };
+    hasher.finalize()
+}
+
+/// The first four bytes: one change of four billion goes unseen.
+fn short(hash: &blake3::Hash) -> u32 {
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use paceline_model::{Operator, Subject, Test};
+    use serde_json::json;
+
+    use super::*;
+
+    fn filter(at: i64) -> Filter {
+        let operator = Operator::Eq(Value::Int(at));
+        Filter::Test(Test { subject: Subject::Id, path: vec![], operator })
+    }
+
+    #[test]
+    fn what_moved_is_told_and_a_condition_shares_its_calls_with_another() {
+        let prints = |identity, condition: Option<i64>| {
+            let condition = condition.map(filter);
+            Prints::new(identity, ColumnType::Text, condition.as_ref(), true)
+        };
+        let (ada, ben) = (Value::Text("ada".into()), Value::Text("ben".into()));
+        let first = prints("one", None).of(&[ada.clone(), Value::Null]);
+        let name = |at: usize| format!("input {at}");
+        let same = prints("one", None).of(&[ada.clone(), Value::Null]);
+        assert_eq!(same, first);
+        let second = prints("one", None).of(&[ben, Value::Null]);
+        assert_eq!(moved(&first, &second, name), [Moved::Input("input 0".into())]);
+        assert_ne!(first.key, second.key);
+        let other = prints("two", None).of(&[ada.clone(), Value::Null]);
+        assert_eq!(moved(&first, &other, name), [Moved::Configuration]);
+        assert_ne!(first.key, other.key);
+        let narrowed = prints("one", Some(1)).of(&[ada.clone(), Value::Null]);
+        assert_eq!(moved(&first, &narrowed, name), [Moved::Configuration]);
+        assert_eq!(first.key, narrowed.key);
+        assert_eq!(moved(&first, &prints("one", None).of(&[ada]), name), [Moved::Configuration]);
+    }
+
+    #[test]
+    fn values_that_are_written_alike_are_not_the_same() {
+        let prints = Prints::new("one", ColumnType::Text, None, false);
+        let values = [
+            Value::Null,
+            Value::Bool(true),
+            Value::Int(1),
+            Value::Number(1.0),
+            Value::Text("1".into()),
+            Value::Text(String::new()),
+            Value::Json(json!("1")),
+            Value::Json(json!(1)),
+        ];
+        let parts: std::collections::BTreeSet<u32> =
+            values.iter().map(|value| prints.of(std::slice::from_ref(value)).parts[1]).collect();
+        assert_eq!(parts.len(), values.len());
+        assert_eq!(prints.of(&[]).key, None);
+    }
+}

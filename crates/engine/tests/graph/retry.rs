@@ -1,0 +1,68 @@
+//! Spec R2: retrying failed cells takes them and what was computed from them, and nothing else.
+
+use std::collections::BTreeMap;
+
+use paceline_clock::SimClock;
+use paceline_model::{RunStatus, Scope};
+use serde_json::json;
+
+use crate::support::{Scene, Server};
+
+#[test]
+fn failed_cells_and_their_dependents_are_retried_and_nothing_else() {
+    SimClock::new().run(|clock| async move {
+        let bad = ["/a/2", "/a/5", "/c/a3"];
+        let server = Server::new(&clock, move |path, before| {
+            let fails = before == 0 && bad.contains(&path) || path == "/a/5";
+            (if fails { 404 } else { 200 }, 10)
+        });
+        let scene = Scene::new(&clock, server, 6).await;
+        scene.add_diamond().await;
+        // Of no concern to the others.
+        scene.add("other", "{{n}}", json!({})).await;
+        scene.run(&["a", "b", "c", "d", "other"], Scope::Empty).await;
+        scene.server.forget();
+
+        let table = scene.table().await;
+        let runs = scene.engine.retry_failed(&table, "a").await.unwrap();
+        let scopes: Vec<Scope> = runs.iter().map(|run| run.scope).collect();
+        assert_eq!(scopes, [Scope::Failed, Scope::Following, Scope::Following, Scope::Following]);
+        let runs = scene.wait(runs).await;
+        // Row 2 works this time, row 5 fails again, and of row 3 nobody spoke.
+        let wanted = ["/a/2", "/a/5", "/b/a2", "/c/a2", "/d/ba2/ca2"];
+        let wanted: BTreeMap<String, usize> = wanted.map(|path| (path.to_owned(), 1)).into();
+        assert_eq!(scene.server.counts(), wanted);
+        assert_eq!(scene.values("d").await[1], "dba2ca2");
+        assert_eq!(runs[0].status, RunStatus::CompletedWithErrors);
+        assert!(runs[1..].iter().all(|run| run.counts.completed == 1), "{runs:?}");
+        assert_eq!(scene.states("b").await[4], (5, "skipped UPSTREAM_FAILED".to_owned()));
+        assert_eq!(scene.states("d").await[2], (3, "skipped UPSTREAM_FAILED".to_owned()));
+
+        scene.server.forget();
+        let runs = scene.engine.retry_failed(&table, "c").await.unwrap();
+        scene.wait(runs).await;
+        assert_eq!(scene.server.calls(), ["/c/a3", "/d/ba3/ca3"]);
+    });
+}
+
+#[test]
+fn a_run_with_its_dependents_redoes_what_moved() {
+    SimClock::new().run(|clock| async move {
+        let scene = Scene::new(&clock, Server::good(&clock), 4).await;
+        scene.add_diamond().await;
+        let table = scene.table().await;
+        let start = async || {
+            let options = paceline_model::RunOptions::default();
+            let runs =
+                scene.engine.start_with_dependents(&table, "a", Scope::All, options).await.unwrap();
+            scene.wait(runs).await
+        };
+        let runs = start().await;
+        assert!(runs.iter().all(|run| run.counts.completed == 4), "{runs:?}");
+        assert_eq!(scene.server.calls().len(), 16);
+        scene.edit("n", 3, paceline_model::Value::Int(33)).await;
+        scene.server.forget();
+        start().await;
+        assert_eq!(scene.server.calls(), ["/a/33", "/b/a33", "/c/a33", "/d/ba33/ca33"]);
+    });
+}
