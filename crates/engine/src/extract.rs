@@ -47,7 +47,7 @@ fn find(json: &Json, path: &JsonPath, reply: &Reply) -> Result<Json, CellError> 
     }
 }
 
-fn typed(json: Json, column: &Column) -> Result<Value, CellError> {
+pub(crate) fn typed(json: Json, column: &Column) -> Result<Value, CellError> {
     let json = match json {
         // A text column shows numbers and flags as text.
         Json::Number(_) | Json::Bool(_) if column.kind == ColumnType::Text => {

@@ -1,5 +1,6 @@
 //! Which smart columns of a table need which: in what order they are run, and whether they go round in a circle.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use paceline_model::ColumnId;
@@ -39,8 +40,8 @@ impl Graph {
                     path.push(column);
                     return Some(path);
                 }
-                if !came_from.contains_key(&needed) {
-                    came_from.insert(needed, at);
+                if let Entry::Vacant(unseen) = came_from.entry(needed) {
+                    unseen.insert(at);
                     next.push_back(needed);
                 }
             }

@@ -1,6 +1,7 @@
 //! What each kind of smart column is to the engine: a configuration that is read, bound to a table, renamed, sealed and
 //! shown; and what is done for a row.
 
+pub(crate) mod ai;
 mod fields;
 mod hex;
 mod http;
@@ -12,14 +13,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
-use paceline_governor::{Ceilings, OutcomeClass, Rate};
+use paceline_governor::{Ceilings, Outcome, OutcomeClass, Rate};
 use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
+use self::ai::{AiSpec, Found};
 use crate::integration::IntegrationColumn;
-use crate::{
-    Error, HttpColumn, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer,
-};
+use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
 use slack::SlackSpec;
 use waterfall::WaterfallSpec;
 pub(crate) use waterfall::{Source, Until, Waterfall};
@@ -56,7 +56,7 @@ pub(crate) trait KindSpec: Send + Sync {
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
 
-    /// Refuses a type of values that cannot hold what it yields.
+    /// Whether a column of this type can hold its values, as far as the configuration tells.
     fn check_type(&self, kind: ColumnType) -> Result<()> {
         let _ = kind;
         Ok(())
@@ -64,9 +64,18 @@ pub(crate) trait KindSpec: Send + Sync {
 
     /// Reads the column's rate; null stands for what fits the kind.
     fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
-        let rate = Rate::from_json(json, ceilings).map_err(Error::Rate)?;
-        HttpColumn::check_rate(&rate)?;
-        Ok(rate)
+        Rate::from_json(json, ceilings).map_err(Error::Rate)
+    }
+
+    /// The stored AI provider without which it cannot make a call.
+    fn wants_provider(&self) -> Option<&str> {
+        None
+    }
+
+    /// With the stored AI provider that it wants.
+    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
+        let _ = found;
+        self.boxed()
     }
 }
 
@@ -84,11 +93,8 @@ pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> 
             _ => Box::new(IntegrationSpec::from_json(config)?),
         },
         SmartKind::Waterfall => Box::new(WaterfallSpec::from_json(config)?),
-        SmartKind::Ai
-        | SmartKind::Formula
-        | SmartKind::Function
-        | SmartKind::Lookup
-        | SmartKind::Extract => {
+        SmartKind::Ai => Box::new(AiSpec::from_json(config)?),
+        SmartKind::Formula | SmartKind::Function | SmartKind::Lookup | SmartKind::Extract => {
             return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
         }
     })
@@ -188,6 +194,22 @@ pub(crate) trait Call: Send + Sync {
         let _ = request;
         0
     }
+
+    /// What a refusal's body says of its cause, where its status alone would mislead.
+    fn cause(&self, reply: &Reply) -> Option<Cause> {
+        let _ = reply;
+        None
+    }
+}
+
+/// Why a vendor refused a call.
+pub(crate) struct Cause {
+    /// What is done about it.
+    pub(crate) outcome: Outcome,
+    /// What the cell is told.
+    pub(crate) error: CellError,
+    /// Whether no row can work until a person has done something: then the run stops, and no cell fails for it.
+    pub(crate) stops: bool,
 }
 
 /// A vendor's no in its own words.

@@ -10,6 +10,7 @@
 //! reports; reports are written in groups.
 #![warn(missing_docs)]
 
+mod ai_service;
 mod common;
 mod config;
 mod engine;
@@ -34,6 +35,7 @@ mod tally;
 mod task;
 mod triage;
 
+pub use ai_service::{AiProvider, AiService, ai_url};
 pub use config::EngineConfig;
 pub use engine::{BudgetSpec, ColumnBudget, ColumnSpec, Engine, Settle, SharedStatus, SmartSpec};
 pub use error::{Error, Result};

@@ -130,6 +130,18 @@ fixed! {
     CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30), "s", OURS;
     /// The longest time-out of one call: LLM calls think for minutes.
     CALL_TIMEOUT_MAX: Duration = Duration::from_secs(600), "s", OURS;
+    /// Time for one call of a language model when the column names none.
+    AI_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120), "s", OURS;
+    /// Tokens that an answer of a language model may take when the column names no number.
+    AI_OUTPUT_TOKENS_DEFAULT: u64 = 1_024, "tokens", OURS;
+    /// The most that a column may name.
+    AI_OUTPUT_TOKENS_MAX: u64 = 1_000_000, "tokens", OURS;
+    /// Bytes of the name of a model.
+    AI_MODEL_BYTES_MAX: usize = 256, "bytes", OURS;
+    /// Bytes of the schema of an answer.
+    AI_SCHEMA_BYTES_MAX: usize = 64 * 1024, "bytes", OURS;
+    /// How deep that schema, and an answer to it, may be nested.
+    AI_SCHEMA_DEPTH_MAX: usize = 32, "levels", OURS;
     /// How long jobs of an integration go on trying a vendor that fails all of them; then the run is paused.
     OUTAGE_MAX: Duration = Duration::from_secs(300), "s", OURS;
     /// How often each of them tries meanwhile.
@@ -285,6 +297,8 @@ const _: () = {
     assert!(RESPONSE_BODY_BYTES_MAX <= FETCH_REPLY_BYTES_MAX);
     assert!(FETCH_REPLY_BYTES_MAX <= FETCHES_BYTES_MAX, "one reply has room");
     assert!(CALL_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+    assert!(AI_TIMEOUT_DEFAULT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
+    assert!(AI_OUTPUT_TOKENS_DEFAULT <= AI_OUTPUT_TOKENS_MAX);
     assert!(DELIVERY_TIMEOUT.as_secs() <= CALL_TIMEOUT_MAX.as_secs());
     assert!(DELIVERY_BYTES_MAX <= REQUEST_BODY_BYTES_MAX);
     assert!(SOURCES_MAX <= ITEMS_PER_KIND_MAX);

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::spec::{Spec, lasting_place};
 use super::{Engine, smart_column};
-use crate::{Error, Result};
+use crate::{Error, HttpColumn, Result};
 
 /// What a smart column is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,8 +66,8 @@ impl Engine {
         let config = match config {
             None => smart.config.clone(),
             Some(_) => {
-                spec.check_type(column.kind)?;
                 self.check_graph(table, &column.name, &spec)?;
+                self.check_spec(&spec, column.kind).await?;
                 self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
             }
         };
@@ -93,6 +93,10 @@ impl Engine {
             };
         }
         let rate = spec.rate(json, ceilings)?;
+        // Of the others nobody knows how many tokens a call takes.
+        if kind != SmartKind::Ai {
+            HttpColumn::check_rate(&rate)?;
+        }
         Ok(rate)
     }
 }

@@ -58,7 +58,7 @@ impl Engine {
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
-        let (spec, bound, triage) = self.bound(table, column, smart, run.scope)?;
+        let (spec, bound, triage) = self.bound(table, column, smart, run.scope).await?;
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {

@@ -74,7 +74,7 @@ impl Engine {
     ) -> Result<NewColumn> {
         let config = Spec::from_json(spec.smart, &spec.config)?;
         let rate = self.rate(spec.smart, &config, &spec.rate_limit)?;
-        config.check_type(spec.kind)?;
+        self.check_spec(&config, spec.kind).await?;
         self.check_budget(&rate, &config).await?;
         let place = first_place(table, &spec.name);
         let config = self.checked_config(table, &spec.name, config, &place)?;

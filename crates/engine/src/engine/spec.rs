@@ -3,11 +3,14 @@
 
 use paceline_governor::{Ceilings, Rate};
 use paceline_hex::Options;
-use paceline_model::{Column, ColumnId, ColumnType, SmartColumn, SmartKind, Table, Template};
+use paceline_model::{
+    Column, ColumnId, ColumnType, SmartColumn, SmartKind, Store, Table, Template,
+};
 use serde_json::Value as Json;
 
 use super::Engine;
 use crate::common::Common;
+use crate::kind::ai::provider;
 use crate::kind::{self, Bound, KindSpec};
 use crate::labels::{Labels, template_error};
 use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
@@ -39,11 +42,6 @@ impl Spec {
     /// Reads the column's rate.
     pub(super) fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
         self.kind.rate(json, ceilings)
-    }
-
-    /// Refuses a type of values that cannot hold what it yields.
-    pub(super) fn check_type(&self, kind: ColumnType) -> Result<()> {
-        self.kind.check_type(kind)
     }
 
     pub(super) fn to_json(&self) -> Json {
@@ -133,6 +131,13 @@ impl Spec {
         Ok(Self { kind: self.kind.opened(sealer, place)?, ..self })
     }
 
+    /// With the stored AI provider that it needs, if it needs one.
+    pub(super) async fn provided(self, store: &dyn Store, sealer: Option<&Sealer>) -> Result<Self> {
+        let Some(name) = self.kind.wants_provider().map(str::to_owned) else { return Ok(self) };
+        let found = provider::stored(store, sealer, &name).await?;
+        Ok(Self { kind: self.kind.provided(found), ..self })
+    }
+
     pub(super) fn masked(self) -> Self {
         Self { kind: self.kind.masked(), ..self }
     }
@@ -157,6 +162,13 @@ fn renamed(
 }
 
 impl Engine {
+    /// Checks what only the column's type and the stored providers tell.
+    pub(super) async fn check_spec(&self, spec: &Spec, kind: ColumnType) -> Result<()> {
+        spec.kind.check_type(kind)?;
+        let sealer = self.inner.config.sealer.as_ref();
+        spec.clone().provided(self.inner.store.as_ref(), sealer).await.map(drop)
+    }
+
     /// The configuration of a column as it is in the store, with its secrets opened.
     pub(super) fn opened(
         &self,

@@ -19,7 +19,7 @@ impl Engine {
         let cells = self.inner.store.cells(column.id, row, row).await?;
         let done = cells.into_iter().find(|cell| cell.state == CellState::Completed);
         let Some(then) = done.and_then(|cell| cell.fingerprint) else { return Ok(Vec::new()) };
-        let (_, _, triage) = self.bound(table, column, smart, Scope::All)?;
+        let (_, _, triage) = self.bound(table, column, smart, Scope::All).await?;
         let query = RowQuery {
             columns: triage.columns().to_vec(),
             after: RowId(row.0.saturating_sub(1)),
@@ -32,7 +32,7 @@ impl Engine {
     }
 
     /// A smart column, bound to its table, and what decides in a run of that scope what is done for a row.
-    pub(super) fn bound(
+    pub(super) async fn bound(
         &self,
         table: &Table,
         column: &Column,
@@ -41,6 +41,8 @@ impl Engine {
     ) -> Result<(Spec, Bound, Triage)> {
         let guard = &self.inner.config.outbound;
         let spec = self.opened(table, column, smart)?;
+        let sealer = self.inner.config.sealer.as_ref();
+        let spec = spec.provided(self.inner.store.as_ref(), sealer).await?;
         let bound = spec.bind(table, &column.name, guard)?;
         let terms = spec.common.bind(table, &column.name)?;
         let identity = spec.identity(table, &column.name, guard, &bound);

@@ -146,7 +146,11 @@ impl Call for SourceCall {
         if reply.body.is_empty() {
             return Ok(Answer { value: Value::Null, tokens: None });
         }
-        let value = extract::value(reply, self.http.extract.as_ref(), column)?;
+        let value = match extract::value(reply, self.http.extract.as_ref(), column) {
+            // Nor is it a fault of the source, which its breaker would count.
+            Err(error) if error.code == "NOT_IN_REPLY" => Value::Null,
+            read => read?,
+        };
         Ok(Answer { value, tokens: None })
     }
 }

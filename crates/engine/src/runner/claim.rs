@@ -17,10 +17,9 @@ pub(super) struct Claimed {
 pub(super) async fn claim(ctx: &RunContext) -> paceline_model::Result<Claimed> {
     let max = ctx.claim_max();
     let claim = ctx.store.claim_tasks(ctx.run, ctx.triage.columns(), ctx.lease, max).await?;
-    let claimed = Claimed {
-        all: claim.exhausted && claim.tasks.len() < max,
-        none: claim.tasks.is_empty() && !claim.exhausted,
-    };
+    let brought = claim.tasks.len();
+    let claimed =
+        Claimed { all: claim.exhausted && brought < max, none: brought == 0 && !claim.exhausted };
     let sorted = ctx.triage.sort(ctx.store.as_ref(), claim.tasks).await?;
     let mut ended = sorted.ended;
     let entered = ctx.flights.enter(sorted.work);
@@ -40,8 +39,10 @@ pub(super) async fn claim(ctx: &RunContext) -> paceline_model::Result<Claimed> {
     ctx.control.queue.add(work, &ctx.clock);
     let count = write(ctx, ended).await?;
     ctx.control.queue.ended(count);
-    // The others may go on with rows that this run had nothing to do for.
-    ctx.reported.send_replace(());
+    if brought > 0 {
+        // The others may go on with rows that this run had nothing to do for.
+        ctx.reported.send_replace(());
+    }
     Ok(claimed)
 }
 

@@ -35,6 +35,8 @@ pub enum Stop {
     Breaker(Trip),
     /// The vendor refuses the credential, and this is what it says.
     Credentials(String),
+    /// No row can work until a person has done something at the vendor or to the column, and this is what the vendor says.
+    Configuration(String),
     /// No job could be started, or found not to be startable, for [`limits::OUTAGE_MAX`].
     Outage,
     /// The vendor has refused every call for its rate, for so long.
@@ -158,6 +160,9 @@ impl RunContext {
             )),
             Stop::Credentials(error) => Some(format!(
                 "credentials: {error}. No cell has failed for it; renew the token, then resume"
+            )),
+            Stop::Configuration(error) => Some(format!(
+                "configuration: {error}. No cell has failed for it; mend the cause, then resume"
             )),
             Stop::Outage => Some(format!(
                 "outage: for {} min no job got as far as being started{last}. No cell has failed for it; resume when the \

@@ -67,7 +67,9 @@ pub(super) async fn write(
             waiting.extend(parked.into_iter().map(|task| shared(task.row, &end)));
         }
     }
-    ctx.reported.send_replace(());
+    if ended > 0 {
+        ctx.reported.send_replace(());
+    }
     Ok(ended)
 }
 

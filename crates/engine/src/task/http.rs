@@ -12,7 +12,8 @@ use paceline_governor::{Next, OutcomeClass, Permit, Refused, RetryPolicy, TaskHi
 use paceline_model::{Attempt, CellError, CellState, ColumnId, Task, Value};
 
 use super::{
-    Ended, PastDeadline, finish, give_back, give_back_made, past_deadline, retry, wall_at,
+    Ended, PastDeadline, cell_error, finish, give_back, give_back_made, past_deadline, retry,
+    wall_at,
 };
 use crate::gate::GateSwitch;
 use crate::kind::Call;
@@ -138,6 +139,9 @@ pub(super) async fn attempt(ctx: &RunContext, http: &HttpWork, task: &Task) -> T
     let permit = match permit {
         Ok(permit) => permit,
         Err(Refused::Breaker(trip)) => return Try::Refused(trip),
+        Err(refused @ Refused::NeverFits { .. }) => {
+            return Try::Unaskable(cell_error("TOO_MANY_TOKENS", refused.to_string()));
+        }
         Err(_) => return Try::Stopped,
     };
     if ctx.is_stopped() {
@@ -219,6 +223,10 @@ async fn call(
 
 /// What follows from a call that was made; the policy decides whether it is made again.
 pub(super) fn then(ctx: &RunContext, http: &HttpWork, past: Past, verdict: Verdict) -> Then {
+    if let (true, Some(error)) = (verdict.stops, &verdict.error) {
+        ctx.stop(Stop::Configuration(error.message.clone()));
+        return Then::GivenBack;
+    }
     if matches!(verdict.outcome.class, OutcomeClass::Success | OutcomeClass::RowCaused) {
         ctx.came_through();
     }

@@ -135,7 +135,8 @@ fn next(
         }
         Then::Value(_) => turn.pass(source, None),
         Then::Failed(error) => {
-            let error = error.filter(|error| !is_nothing(error, attempt.status));
+            // 404 says that a source has nothing on a row, which is no failure.
+            let error = error.filter(|_| attempt.status != Some(404));
             turn.pass(source, error.as_ref());
         }
     }
@@ -145,11 +146,6 @@ fn next(
     turn.before = number;
     let now = attempt.seen_at;
     noted(retry(task, attempt, 0, now, None), turn.note(source))
-}
-
-/// Whether a source said that it has nothing, which is no failure.
-fn is_nothing(error: &CellError, status: Option<u16>) -> bool {
-    error.code == "NOT_IN_REPLY" || status == Some(404)
 }
 
 /// No source is left: the cell is empty, or has failed where one of them did.

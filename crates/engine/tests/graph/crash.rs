@@ -39,7 +39,7 @@ fn life(dir: &std::path::Path, at: Tick, die_after: Duration) -> (Vec<String>, u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
 
     /// Nothing finished is called for again: over all lives there are as many calls as cells, and at most one more for
     /// each that was in flight at a death.

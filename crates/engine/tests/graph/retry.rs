@@ -63,6 +63,9 @@ fn a_run_with_its_dependents_redoes_what_moved() {
         scene.edit("n", 3, paceline_model::Value::Int(33)).await;
         scene.server.forget();
         start().await;
-        assert_eq!(scene.server.calls(), ["/a/33", "/b/a33", "/c/a33", "/d/ba33/ca33"]);
+        let mut calls = scene.server.calls();
+        // Two of them are made at once.
+        calls.sort_unstable();
+        assert_eq!(calls, ["/a/33", "/b/a33", "/c/a33", "/d/ba33/ca33"]);
     });
 }

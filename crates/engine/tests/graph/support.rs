@@ -25,6 +25,8 @@ pub(crate) struct Server {
     clock: Clock,
     script: Script,
     calls: Mutex<Vec<(Tick, String)>>,
+    /// How often each path was called, what was forgotten among it.
+    asked: Mutex<BTreeMap<String, usize>>,
 }
 
 /// From a path, and how often it was called before, to a status and the ms that the answer takes.
@@ -35,7 +37,12 @@ impl Server {
         clock: &Clock,
         script: impl Fn(&str, usize) -> (u16, u64) + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { clock: clock.clone(), script: Box::new(script), calls: Mutex::default() })
+        Arc::new(Self {
+            clock: clock.clone(),
+            script: Box::new(script),
+            calls: Mutex::default(),
+            asked: Mutex::default(),
+        })
     }
 
     /// Whatever is asked, after 100 ms.
@@ -76,12 +83,14 @@ impl Provider for Server {
         events: &mut dyn CallEvents,
     ) -> std::result::Result<Reply, CallError> {
         let path = request.url.path().to_owned();
-        let (status, after_ms) = {
-            let mut calls = self.calls.lock().unwrap();
-            let before = calls.iter().filter(|(_, called)| *called == path).count();
-            calls.push((self.clock.now(), path.clone()));
-            (self.script)(&path, before)
+        self.calls.lock().unwrap().push((self.clock.now(), path.clone()));
+        let before = {
+            let mut asked = self.asked.lock().unwrap();
+            let asked = asked.entry(path.clone()).or_default();
+            *asked += 1;
+            *asked - 1
         };
+        let (status, after_ms) = (self.script)(&path, before);
         events.sent();
         self.clock.sleep(Duration::from_millis(after_ms)).await;
         events.head(status, &HeaderMap::new());

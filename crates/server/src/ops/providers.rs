@@ -6,22 +6,23 @@ mod known;
 
 use std::time::Duration;
 
-use paceline_engine::{FetchRequest, OutboundError, OutboundGuard};
+use paceline_engine::{AiProvider, AiService, FetchRequest, OutboundError, OutboundGuard, ai_url};
 use paceline_model::{Item, NewItem, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 use url::Url;
 
 use super::iso;
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
-pub(crate) use known::NAMES;
-use known::{Known, OPENAI_COMPATIBLE};
 
+/// Their names.
+pub(crate) const NAMES: [&str; 7] = AiService::NAMES;
 /// The kind of their items.
-const KIND: &str = "ai_provider";
+const KIND: &str = AiProvider::KIND;
+/// Anything that speaks as OpenAI does, at an address of its own.
+const OPENAI_COMPATIBLE: &str = "openai_compatible";
 /// Time for a test.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Characters of a key that are shown.
@@ -44,22 +45,6 @@ pub(crate) struct ListProviders {}
 #[derive(Debug, Deserialize)]
 pub(crate) struct OneProvider {
     provider: i64,
-}
-
-/// What the store keeps of one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Body {
-    provider: String,
-    base_url: String,
-    /// Sealed for [`place`] of `base_url`.
-    key: String,
-    /// The end of the key.
-    ends: String,
-    /// The one that was made the default last is the default.
-    default_since_micros: Option<i64>,
-    #[serde(default)]
-    models: Vec<String>,
-    tested_at_micros: Option<i64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -107,7 +92,7 @@ pub(crate) async fn save(app: App, input: SaveProvider) -> Result<Outcome<Provid
             "is no key: it is empty, or has signs that a header cannot carry",
         ));
     }
-    let known = Known::of(input.provider.as_deref(), key)?;
+    let known = known::service(input.provider.as_deref(), key)?;
     let base_url = base_url(&app, known, input.base_url.as_deref())?;
     let store = app.engine.store();
     let items = store.items(KIND, None).await?;
@@ -119,7 +104,7 @@ pub(crate) async fn save(app: App, input: SaveProvider) -> Result<Outcome<Provid
     let before = same.map(read).transpose()?;
     let default_since = before.and_then(|before| before.default_since_micros);
     let now = input.is_default.then(|| app.clock.wall().as_micros());
-    let body = Body {
+    let body = AiProvider {
         provider: known.name.to_owned(),
         key: seal(&app, key, &base_url)?,
         ends: ends(key),
@@ -128,7 +113,7 @@ pub(crate) async fn save(app: App, input: SaveProvider) -> Result<Outcome<Provid
         models: Vec::new(),
         tested_at_micros: None,
     };
-    let json = written(&body)?;
+    let json = body.to_json();
     let saved = match same {
         Some(item) => store.update_item(KIND, item.id, item.version, json).await?,
         None => {
@@ -166,13 +151,15 @@ pub(crate) async fn test(app: App, input: OneProvider) -> Result<Outcome<TestedP
     let item = store.item(KIND, input.provider).await?;
     let item = item.ok_or_else(|| missing(input.provider))?;
     let mut body = read(&item)?;
-    let known = Known::named(&body.provider)?;
+    let known = known::named(&body.provider)?;
     let base_url = Url::parse(&body.base_url)
         .map_err(|error| ApiError::internal(format!("AI provider {}: {error}", item.id)))?;
-    let url = ask::joined(&base_url, "models");
-    let key = open(&app, &body.key, &url)?;
+    let url = ai_url(&base_url, &["models"]);
+    let key = open(&app, &body, &url)?;
     let request = FetchRequest {
-        headers: ask::credentials(known, &key)?,
+        headers: known
+            .credentials(&key)
+            .ok_or_else(|| ApiError::internal("a provider's key cannot stand in a header"))?,
         timeout: TEST_TIMEOUT,
         ..FetchRequest::get(url)
     };
@@ -192,13 +179,13 @@ pub(crate) async fn test(app: App, input: OneProvider) -> Result<Outcome<TestedP
         body.models.clone_from(&tested.models);
         body.tested_at_micros = Some(app.clock.wall().as_micros());
         // Whoever changed or deleted it meanwhile knows better.
-        let _ = store.update_item(KIND, item.id, item.version, written(&body)?).await;
+        let _ = store.update_item(KIND, item.id, item.version, body.to_json()).await;
     }
     Ok(Outcome::new(tested))
 }
 
 /// Where a provider is: one that is known where it is known to be, for its key must not go elsewhere.
-fn base_url(app: &App, known: &Known, given: Option<&str>) -> Result<Url> {
+fn base_url(app: &App, known: &AiService, given: Option<&str>) -> Result<Url> {
     let Some(url) = known.base_url else {
         let given = given.ok_or_else(|| {
             ApiError::field("base_url", format!("is required for {}: where it is", known.name))
@@ -223,20 +210,15 @@ fn base_url(app: &App, known: &Known, given: Option<&str>) -> Result<Url> {
     Url::parse(url).map_err(|error| ApiError::internal(format!("{url}: {error}")))
 }
 
-/// What a key is sealed for: the provider's origin.
-fn place(url: &Url) -> String {
-    format!("{KIND} {}", url.origin().ascii_serialization())
-}
-
 fn seal(app: &App, key: &str, base_url: &Url) -> Result<String> {
     let sealer = app.engine.sealer();
-    let sealed = sealer.and_then(|sealer| sealer.seal(key, &place(base_url)));
+    let sealed = sealer.and_then(|sealer| AiProvider::seal_key(sealer, key, base_url));
     sealed.ok_or_else(|| ApiError::internal("there is nothing to seal a provider's key with"))
 }
 
 /// The key, for a call of `url` and no other origin.
-fn open(app: &App, sealed: &str, url: &Url) -> Result<String> {
-    let opened = app.engine.sealer().and_then(|sealer| sealer.open(sealed, &place(url)));
+fn open(app: &App, provider: &AiProvider, url: &Url) -> Result<String> {
+    let opened = app.engine.sealer().and_then(|sealer| provider.open_key(sealer, url));
     opened.ok_or_else(|| {
         let message = "the key of this provider does not open: it was sealed for another host, or with another secret.key";
         ApiError::new(Code::Conflict, message).fix("save the provider again, with its key")
@@ -245,13 +227,11 @@ fn open(app: &App, sealed: &str, url: &Url) -> Result<String> {
 
 /// All of them; of each provider one is the default.
 fn lines(items: &[Item]) -> Result<Vec<ProviderLine>> {
-    let bodies: Vec<(&Item, Body)> =
-        items.iter().map(|item| Ok((item, read(item)?))).collect::<Result<_>>()?;
-    let default = |provider: &str| {
-        let of = bodies.iter().filter(|(_, body)| body.provider == provider);
-        of.max_by_key(|(item, body)| (body.default_since_micros, -item.id)).map(|(item, _)| item.id)
-    };
-    let line = |(item, body): &(&Item, Body)| ProviderLine {
+    let bodies: Vec<(Item, AiProvider)> =
+        items.iter().map(|item| Ok((item.clone(), read(item)?))).collect::<Result<_>>()?;
+    let default =
+        |provider: &str| AiProvider::default_of(&bodies, provider).map(|(item, _)| item.id);
+    let line = |(item, body): &(Item, AiProvider)| ProviderLine {
         id: item.id,
         label: item.name.clone(),
         provider: body.provider.clone(),
@@ -271,13 +251,8 @@ fn ends(key: &str) -> String {
     if start < 2 * SHOWN_CHARS { String::new() } else { key[start..].to_owned() }
 }
 
-fn read(item: &Item) -> Result<Body> {
-    serde_json::from_value(item.body.clone())
-        .map_err(|error| ApiError::internal(format!("AI provider {}: {error}", item.id)))
-}
-
-fn written(body: &Body) -> Result<Json> {
-    serde_json::to_value(body).map_err(|error| ApiError::internal(error.to_string()))
+fn read(item: &Item) -> Result<AiProvider> {
+    AiProvider::read(item).map_err(|error| ApiError::internal(error.to_string()))
 }
 
 fn missing(id: i64) -> ApiError {

@@ -35,7 +35,12 @@ impl<'a> Events<'a> {
     /// The call is over, if it was not so at its response's head.
     pub(super) fn end(self, verdict: &Verdict) {
         match self.permit {
-            Some(permit) if verdict.arrived => permit.finish(&verdict.lesson()),
+            Some(mut permit) if verdict.arrived => {
+                if let Some(tokens) = verdict.tokens {
+                    permit.settle(tokens);
+                }
+                permit.finish(&verdict.lesson());
+            }
             Some(permit) => permit.not_sent(Some(&verdict.lesson())),
             None => {}
         }

@@ -8,7 +8,7 @@ use paceline_model::{AttemptClass, CellError, Column, Value};
 
 use super::HttpWork;
 use super::events::Heard;
-use crate::kind::Refusal;
+use crate::kind::{Cause, Refusal};
 use crate::task::cell_error;
 use crate::{CallError, Reply};
 
@@ -21,13 +21,19 @@ pub(in crate::task) struct Verdict {
     /// It may have taken effect, nobody knows, and it may not be repeated.
     pub(in crate::task) unknown: bool,
     pub(in crate::task) arrived: bool,
+    /// How many tokens it took, where the vendor says so.
+    pub(in crate::task) tokens: Option<u64>,
+    /// No row can work until a person has done something.
+    pub(in crate::task) stops: bool,
+    /// Whether the vendor said no in its own words, so that a status of 200 does not say that it worked.
+    told: bool,
 }
 
 impl Verdict {
     /// What the budget learns. A row that the vendor refuses is no failure of the others, and its breaker does not count it;
     /// an answer that says it worked and cannot be read is mostly the doing of the column's configuration, and it does.
     pub(super) fn lesson(&self) -> Outcome {
-        let worked = self.status.is_some_and(|status| (200..=299).contains(&status));
+        let worked = !self.told && self.status.is_some_and(|status| (200..=299).contains(&status));
         match self.outcome.class {
             OutcomeClass::RowCaused if worked => {
                 Outcome { class: OutcomeClass::Transient, ..self.outcome }
@@ -74,6 +80,9 @@ pub(super) fn judge(
             error: Some(cell_error("REPLY_TOO_LONG", error.to_string())),
             unknown: false,
             arrived: true,
+            tokens: None,
+            stops: false,
+            told: false,
         },
         CallError::Transport { kind, message } => judge_transport(http, *kind, message),
     }
@@ -97,6 +106,9 @@ fn judge_transport(http: &HttpWork, kind: Transport, message: &str) -> Verdict {
         error: Some(error),
         unknown,
         arrived,
+        tokens: None,
+        stops: false,
+        told: false,
     }
 }
 
@@ -112,10 +124,20 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
         error: None,
         unknown: false,
         arrived: true,
+        tokens: None,
+        stops: false,
+        told: false,
     };
+    if let Some(cause) = http.call.cause(reply) {
+        let Cause { outcome, error, stops } = cause;
+        return Verdict { outcome, error: Some(error), stops, ..verdict };
+    }
     if outcome.class == OutcomeClass::Success {
         match http.call.read(reply, column) {
-            Ok(answer) => verdict.value = Some(answer.value),
+            Ok(answer) => {
+                verdict.tokens = answer.tokens;
+                verdict.value = Some(answer.value);
+            }
             Err(error) => {
                 outcome.class = OutcomeClass::RowCaused;
                 verdict.error = Some(error);
@@ -149,6 +171,9 @@ fn refused(refusal: Refusal, status: u16, hints: &Hints) -> Verdict {
         error: Some(refusal.error),
         unknown: refusal.unknown,
         arrived: true,
+        tokens: None,
+        stops: false,
+        told: true,
     }
 }
 
