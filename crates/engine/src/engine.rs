@@ -8,11 +8,13 @@ mod hex;
 mod launch;
 mod past;
 mod schema;
+mod settle;
 mod shared;
 mod spec;
 mod stale;
 mod start;
 mod status;
+mod waterfall;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +34,8 @@ use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use budgets::BudgetSpec;
 pub use columns::SmartSpec;
-pub use hex::Settle;
 pub use schema::ColumnSpec;
+pub use settle::Settle;
 pub use status::{ColumnBudget, SharedStatus};
 
 /// The engine of one store. Clones share it.
@@ -62,6 +64,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
+    /// Of waterfalls, by source.
+    sources: HashMap<(ColumnId, String), (Rate, Budget)>,
     /// By what is found under [`shared::Group::key`].
     shared: HashMap<String, shared::Known>,
     /// By token and address.
