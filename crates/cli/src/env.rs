@@ -45,6 +45,11 @@ pub(crate) fn state_home() -> Option<PathBuf> {
     state.or_else(|| folder(HOME).map(|home| home.join(".local/state")))
 }
 
+/// The file of this program, where the system tells it.
+pub(crate) fn program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
 /// What this process was started with, without its own name.
 pub(crate) fn arguments() -> Vec<String> {
     std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use paceline_clock::Clock;
 use paceline_governor::Ceilings;
 use paceline_hex::TokenSource;
 use paceline_model::limits;
+use paceline_script::{FunctionHost, Pool};
 
 use crate::{OutboundGuard, ProviderFactory, Sealer};
 
@@ -23,10 +25,15 @@ pub struct EngineConfig {
     pub providers: ProviderFactory,
     /// Where the token of an `integration` column comes from whose configuration has none.
     pub tokens: Option<Arc<dyn TokenSource>>,
+    /// Where formulas run.
+    pub formulas: Pool,
+    /// Where functions run; without it a run of a `function` column cannot begin.
+    pub functions: Option<FunctionHost>,
 }
 
 impl Default for EngineConfig {
-    /// The platform's ceilings, private addresses refused, no sealer, real HTTP.
+    /// The platform's ceilings, private addresses refused, no sealer, real HTTP, formulas on as many threads as there are cores,
+    /// no functions.
     fn default() -> Self {
         Self {
             ceilings: Ceilings {
@@ -38,19 +45,27 @@ impl Default for EngineConfig {
             sealer: None,
             providers: ProviderFactory::Http,
             tokens: None,
+            formulas: Pool::new(Clock::system(), threads()),
+            functions: None,
         }
     }
 }
 
 impl fmt::Debug for EngineConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ceilings, outbound, sealer, providers, tokens } = self;
+        let Self { ceilings, outbound, sealer, providers, tokens, formulas, functions } = self;
         f.debug_struct("EngineConfig")
             .field("ceilings", ceilings)
             .field("outbound", outbound)
             .field("sealer", sealer)
             .field("providers", providers)
             .field("tokens", &tokens.is_some())
+            .field("formulas", formulas)
+            .field("functions", functions)
             .finish()
     }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

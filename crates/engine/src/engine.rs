@@ -10,11 +10,13 @@ mod launch;
 mod past;
 mod plan;
 mod schema;
+mod settle;
 mod shared;
 mod spec;
 mod stale;
 mod start;
 mod status;
+mod waterfall;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,15 +29,16 @@ use paceline_model::{
 use tokio::sync::watch;
 
 use crate::fetch::Fetcher;
+use crate::kind::Tools;
 use crate::ledger::Account;
 use crate::runner::{Reported, RunContext, Stop};
 use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use budgets::BudgetSpec;
 pub use columns::SmartSpec;
-pub use hex::Settle;
 pub use plan::Plan;
 pub use schema::ColumnSpec;
+pub use settle::Settle;
 pub use status::{ColumnBudget, SharedStatus};
 
 /// The engine of one store. Clones share it.
@@ -52,6 +55,7 @@ struct Inner {
     /// New with every start of a process, so that a report of an earlier one is known for late.
     token: i64,
     fetcher: Fetcher,
+    tools: Tools,
     tally: Arc<Tally>,
     /// Held while columns are changed: what a template means is checked against the columns there are.
     schema: tokio::sync::Mutex<()>,
@@ -63,6 +67,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     budgets: HashMap<ColumnId, (Rate, Budget)>,
+    /// Of waterfalls, by source.
+    sources: HashMap<(ColumnId, String), (Rate, Budget)>,
     /// By what is found under [`shared::Group::key`].
     shared: HashMap<String, shared::Known>,
     /// By token and address.
@@ -88,6 +94,7 @@ impl Engine {
     /// An engine over a store that no other process works on.
     pub fn new(store: Arc<dyn Store>, clock: Clock, random: Random, config: EngineConfig) -> Self {
         let token = (random.next_u64() >> 1) as i64;
+        let tools = Tools::new(Arc::clone(&store), clock.clone(), &config);
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -96,6 +103,7 @@ impl Engine {
                 config,
                 token,
                 fetcher: Fetcher::default(),
+                tools,
                 tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
                 sharing: tokio::sync::Mutex::default(),

@@ -63,6 +63,14 @@ impl Error {
         Self::Config { field: field.into(), problem: problem.into(), did_you_mean: None }
     }
 
+    /// As an error of the store's, for what has to stop a run.
+    pub(crate) fn into_store(self) -> paceline_model::Error {
+        match self {
+            Self::Store(error) => error,
+            other => paceline_model::Error::Conflict(other.to_string()),
+        }
+    }
+
     /// The code that programs act on.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -2,19 +2,40 @@
 //! shown; and what is done for a row.
 
 pub(crate) mod ai;
+mod extract;
+mod fields;
+mod formula;
+mod function;
 mod hex;
 mod http;
+mod lookup;
+mod plain;
+mod slack;
+#[cfg(test)]
+mod tests;
+mod waterfall;
+mod webhook;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paceline_governor::Outcome;
+use paceline_clock::Timestamp;
+use paceline_governor::{Ceilings, Outcome, OutcomeClass, Rate};
 use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
 use self::ai::{AiSpec, Found};
+use self::extract::ExtractSpec;
+use self::formula::FormulaSpec;
+use self::function::FunctionSpec;
+use self::lookup::LookupSpec;
+pub(crate) use self::plain::{Filled, Tools};
 use crate::integration::IntegrationColumn;
 use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
+use slack::SlackSpec;
+use waterfall::WaterfallSpec;
+pub(crate) use waterfall::{Source, Until, Waterfall};
+use webhook::WebhookSpec;
 
 /// Gives a template with the references to one column under its new name.
 pub(crate) type Rename<'a> = &'a dyn Fn(&str) -> Result<String>;
@@ -53,6 +74,11 @@ pub(crate) trait KindSpec: Send + Sync {
         Ok(())
     }
 
+    /// Reads the column's rate; null stands for what fits the kind.
+    fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
+        Rate::from_json(json, ceilings).map_err(Error::Rate)
+    }
+
     /// The stored AI provider without which it cannot make a call.
     fn wants_provider(&self) -> Option<&str> {
         None
@@ -72,15 +98,18 @@ pub(crate) trait KindSpec: Send + Sync {
 pub(crate) fn read(kind: SmartKind, config: &Json) -> Result<Box<dyn KindSpec>> {
     Ok(match kind {
         SmartKind::Http => Box::new(HttpSpec::from_json(config)?),
-        SmartKind::Integration => Box::new(IntegrationSpec::from_json(config)?),
+        SmartKind::Integration => match config.get("provider").and_then(Json::as_str) {
+            Some(webhook::PROVIDER) => Box::new(WebhookSpec::from_json(config)?),
+            Some(slack::PROVIDER) => Box::new(SlackSpec::from_json(config)?),
+            // It names all of them where the name is wrong.
+            _ => Box::new(IntegrationSpec::from_json(config)?),
+        },
+        SmartKind::Waterfall => Box::new(WaterfallSpec::from_json(config)?),
         SmartKind::Ai => Box::new(AiSpec::from_json(config)?),
-        SmartKind::Formula
-        | SmartKind::Function
-        | SmartKind::Lookup
-        | SmartKind::Extract
-        | SmartKind::Waterfall => {
-            return Err(Error::config("kind", format!("{} is not available yet", kind.as_str())));
-        }
+        SmartKind::Formula => Box::new(FormulaSpec::from_json(config)?),
+        SmartKind::Function => Box::new(FunctionSpec::from_json(config)?),
+        SmartKind::Lookup => Box::new(LookupSpec::from_json(config)?),
+        SmartKind::Extract => Box::new(ExtractSpec::from_json(config)?),
     })
 }
 
@@ -151,6 +180,28 @@ pub(crate) trait Call: Send + Sync {
     /// The value that an answer gives, which says by its status that it worked.
     fn read(&self, reply: &Reply, column: &Column) -> std::result::Result<Answer, CellError>;
 
+    /// The request as it leaves at this moment: with a signature over the time, say.
+    fn stamped(&self, request: Request, at: Timestamp) -> Request {
+        let _ = at;
+        request
+    }
+
+    /// Whether who knows the path of its address may do what it does: then no record tells it.
+    fn secret_path(&self) -> bool {
+        false
+    }
+
+    /// What an answer says that its status does not, or says better: a vendor's own words for no.
+    fn refusal(&self, reply: &Reply) -> Option<Refusal> {
+        let _ = reply;
+        None
+    }
+
+    /// The several calls that it is in truth, one after the other.
+    fn waterfall(&self) -> Option<&Waterfall> {
+        None
+    }
+
     /// How many tokens a request is thought to take, for limits of tokens.
     fn tokens(&self, request: &Request) -> u64 {
         let _ = request;
@@ -174,6 +225,19 @@ pub(crate) struct Cause {
     pub(crate) stops: bool,
 }
 
+/// A vendor's no in its own words.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What is done about it.
+    pub(crate) class: OutcomeClass,
+    /// Whether the credential was refused: the breaker counts these.
+    pub(crate) credential: bool,
+    /// It may have taken effect all the same.
+    pub(crate) unknown: bool,
+    /// What the cell says.
+    pub(crate) error: CellError,
+}
+
 /// What an answer comes to.
 pub(crate) struct Answer {
     /// The cell's value.
@@ -192,9 +256,9 @@ pub(crate) trait Local: Send + Sync {
     fn identity(&self) -> String;
 
     /// The values of these rows' cells, in their order.
-    async fn fill(
-        &self,
-        column: &Column,
-        rows: &[Task],
-    ) -> Vec<std::result::Result<Value, CellError>>;
+    ///
+    /// # Errors
+    /// What no row can be filled for: the store cannot be read, the other table or the function is gone. The run pauses
+    /// with it, and no cell fails.
+    async fn fill(&self, tools: &Tools, column: &Column, rows: &[Task]) -> Result<Vec<Filled>>;
 }

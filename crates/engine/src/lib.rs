@@ -30,6 +30,7 @@ mod progress;
 mod provider;
 mod runner;
 mod secret;
+mod signature;
 mod tally;
 mod task;
 mod triage;
@@ -52,6 +53,7 @@ pub use provider::{
 };
 pub use runner::Stop;
 pub use secret::Sealer;
+pub use signature::{SIGNATURE, signed};
 pub use tally::CallCount;
 pub use triage::Moved;
 

@@ -9,6 +9,8 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use paceline_clock::Random;
 
+use crate::{Error, Result};
+
 /// What a sealed value begins with; a plain value that begins so is sealed like any other.
 const PREFIX: &str = "sealed:v1:";
 /// What is shown instead of a secret.
@@ -80,6 +82,37 @@ impl fmt::Debug for Sealer {
 /// Whether a value is sealed.
 pub(crate) fn is_sealed(value: &str) -> bool {
     value.starts_with(PREFIX)
+}
+
+/// A secret of a configuration, sealed for `place`; `field` is what it is called. Without a sealer it is refused: it would
+/// stand in the store in plain text.
+pub(crate) fn seal_field(
+    value: Option<String>,
+    sealer: Option<&Sealer>,
+    field: &str,
+    place: &str,
+) -> Result<Option<String>> {
+    let Some(plain) = value.as_deref().filter(|value| !is_sealed(value)) else { return Ok(value) };
+    if plain == MASK {
+        let problem = "is the mask that is shown instead of the secret; give the secret again";
+        return Err(Error::config(field, problem));
+    }
+    let sealed = sealer.and_then(|sealer| sealer.seal(plain, place));
+    let problem = "is a secret, and there is no key to seal it with";
+    sealed.map(Some).ok_or_else(|| Error::config(field, problem))
+}
+
+/// What [`seal_field`] sealed.
+pub(crate) fn open_field(
+    value: Option<String>,
+    sealer: Option<&Sealer>,
+    field: &str,
+    place: &str,
+) -> Result<Option<String>> {
+    let Some(sealed) = value.as_deref().filter(|value| is_sealed(value)) else { return Ok(value) };
+    let opened = sealer.and_then(|sealer| sealer.open(sealed, place));
+    let problem = "cannot be opened with this data directory's key; give the secret again";
+    opened.map(Some).ok_or_else(|| Error::config(field, problem))
 }
 
 /// Whether the value of a header of this name is a secret.

@@ -1,6 +1,7 @@
 //! One cell: the work that its column's kind asks for, and what comes next.
 
 mod http;
+mod waterfall;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +12,18 @@ use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, 
 
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
-use crate::runner::{RunContext, Weather};
+use crate::runner::{RunContext, Stop, Weather};
 pub(crate) use http::HttpWork;
+pub(crate) use waterfall::{SourceWork, WaterfallWork};
 
 /// What a run does for each of its tasks, by the kind of its column.
 pub(crate) enum Work {
     /// One HTTP call.
     Http(HttpWork),
+    /// One HTTP call after the other, until one gives a value.
+    Waterfall(WaterfallWork),
     /// A job of Hex.
-    Hex(HexWork),
+    Hex(Box<HexWork>),
     /// No call.
     Local(Arc<dyn Local>),
 }
@@ -28,7 +32,7 @@ impl Work {
     /// What the jobs of a run pass through, if it has jobs.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
-            Self::Http(_) | Self::Local(_) => None,
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => None,
             Self::Hex(hex) => Some(&hex.session),
         }
     }
@@ -40,7 +44,7 @@ impl Work {
         tasks: &[Task],
     ) -> paceline_model::Result<()> {
         match self {
-            Self::Http(_) | Self::Local(_) => Ok(()),
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => Ok(()),
             Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
         }
     }
@@ -49,15 +53,19 @@ impl Work {
     pub(crate) async fn keep(&self, ctx: &RunContext) {
         match self {
             Self::Http(_) | Self::Local(_) => std::future::pending().await,
+            Self::Waterfall(all) => all.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
             Self::Hex(hex) => hex.memories.keep(ctx.store.as_ref(), &ctx.clock).await,
         }
     }
 
     /// The run has stopped, and no call is under way.
     pub(crate) async fn close(&self, ctx: &RunContext) {
-        if let Self::Hex(hex) = self {
-            hex.memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
-        }
+        let memories = match self {
+            Self::Http(_) | Self::Local(_) => return,
+            Self::Waterfall(all) => &all.memories,
+            Self::Hex(hex) => &hex.memories,
+        };
+        memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
     }
 }
 
@@ -71,6 +79,7 @@ pub(crate) struct Ended {
 pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
     match &ctx.work {
         Work::Http(http) => http::work(ctx, http, task).await,
+        Work::Waterfall(all) => waterfall::work(ctx, all, task).await,
         Work::Hex(hex) => integration::work(ctx, hex, task).await,
         Work::Local(local) => Some(fill(ctx, local.as_ref(), &task).await),
     }
@@ -79,8 +88,15 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
 /// One cell without a call. A run that is stopped meanwhile does not wait for it.
 async fn fill(ctx: &RunContext, local: &dyn Local, task: &Task) -> Ended {
     let values = tokio::select! {
-        values = local.fill(&ctx.column, std::slice::from_ref(task)) => values,
+        values = local.fill(&ctx.tools, &ctx.column, std::slice::from_ref(task)) => values,
         () = ctx.stopped() => return give_back(task),
+    };
+    let values = match values {
+        Ok(values) => values,
+        Err(error) => {
+            ctx.stop(Stop::Store(error.to_string()));
+            return give_back(task);
+        }
     };
     match values.into_iter().next() {
         Some(Ok(value)) => finish(task, None, CellState::Completed, Some(value), None),
@@ -135,25 +151,30 @@ pub(crate) fn give_back_made(task: &Task, attempt: Attempt) -> Ended {
     Ended { report: TaskReport::new(task.row, Some(attempt), TaskStep::GiveBack), again: None }
 }
 
-/// What comes after a call that was refused for its rate past the deadline of its cell; see [`Weather`]. `errors` and
-/// `throttles` count the attempts of the cell.
+/// What comes after a call that was refused for its rate past the deadline of its cell.
+pub(crate) enum PastDeadline {
+    /// The run stops.
+    GiveBack,
+    /// It is made again then.
+    Again(Timestamp),
+    /// It has failed.
+    Failed(CellError),
+}
+
+/// See [`Weather`]; `throttles` counts the refusals of the cell.
 pub(crate) fn past_deadline(
     ctx: &RunContext,
-    task: Task,
-    attempt: Attempt,
-    (errors, throttles): (u32, u32),
+    throttles: u32,
     throttled_since: Option<Timestamp>,
-) -> Ended {
+) -> PastDeadline {
     let now = ctx.clock.wall();
     let since = throttled_since.unwrap_or(now);
     match ctx.weather(throttles, since) {
-        Weather::Storm => give_back_made(&task, attempt),
-        Weather::Calm => {
-            retry(task, attempt, errors, now + limits::THROTTLED_RETRY, throttled_since)
-        }
+        Weather::Storm => PastDeadline::GiveBack,
+        Weather::Calm => PastDeadline::Again(now + limits::THROTTLED_RETRY),
         Weather::Alone => {
             let error = cell_error("THROTTLED_TOO_LONG", throttled_text(now.since(since)));
-            finish(&task, Some(attempt), CellState::Failed, None, Some(error))
+            PastDeadline::Failed(error)
         }
     }
 }

@@ -202,6 +202,29 @@ pub struct SmartColumn {
     pub version: i64,
 }
 
+impl SmartColumn {
+    /// Whether its cells are jobs that go on after their call, so that what became of one can be looked up at the vendor:
+    /// those of Hex. The other providers of kind `integration` make one call, like `http`.
+    ///
+    /// ```
+    /// use paceline_model::{SmartColumn, SmartKind};
+    /// use serde_json::json;
+    /// let of = |provider| SmartColumn {
+    ///     kind: SmartKind::Integration,
+    ///     config: json!({"provider": provider}),
+    ///     rate_limit: json!(null),
+    ///     version: 1,
+    /// };
+    /// assert!(of("hex").is_job() && !of("webhook").is_job());
+    /// ```
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        const ONE_CALL: [&str; 2] = ["webhook", "slack"];
+        let provider = self.config.get("provider").and_then(Json::as_str).unwrap_or_default();
+        self.kind == SmartKind::Integration && !ONE_CALL.contains(&provider)
+    }
+}
+
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {

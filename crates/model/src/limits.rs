@@ -210,6 +210,8 @@ fixed! {
     SOURCE_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024, "bytes", OURS;
     /// Bytes of the source text of a function.
     FUNCTION_BYTES_MAX: usize = 256 * 1024, "bytes", OURS;
+    /// Processes that functions run in at once, each with one call; further calls wait.
+    FUNCTION_PROCESSES_MAX: usize = 4, "processes", OURS;
     /// Versions of one function that are kept.
     FUNCTION_VERSIONS_KEPT: u64 = 50, "versions", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.

@@ -7,8 +7,6 @@ mod kept;
 mod payload;
 mod queue;
 mod retry;
-mod signature;
 
 pub(crate) use deliver::{DELIVERY_LOG, Turn, sample, tick};
 pub(crate) use kept::{Hook, KIND, Kept, Trigger, forget, load, make, read, signing_place};
-pub(crate) use signature::signed;

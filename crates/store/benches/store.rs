@@ -43,6 +43,12 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let clock = Clock::system();
     report("sqlite: insert, plain prepared statement", rows, &mut || plain_insert(&clock, rows));
+    for pending in if quick { vec![1_000] } else { vec![1_000, 100_000, 1_000_000] } {
+        let what = format!("sqlite: claim and finish, {pending} pending");
+        if word.as_ref().is_none_or(|word| what.contains(word.as_str())) {
+            print_costs(&what, &runtime.block_on(costs(&clock, pending)));
+        }
+    }
     let server = server::find().map(|binaries| Server::start(&binaries, ""));
     let kinds = [Some(Kind::Sqlite), server.as_ref().map(Kind::Postgres)];
     for kind in kinds.into_iter().flatten() {
@@ -125,6 +131,93 @@ fn measure(
 
 fn print_rate(what: &str, rows: i64, time: Duration) {
     println!("{what:<44} {:>12.0} per s", rows as f64 / time.as_secs_f64());
+}
+
+/// What one cell costs at the beginning of a run over so many, in four shapes of a run: plain; over cells that are filled
+/// already; the first of them that a filter passes; after a run before it that has done the same rows.
+struct Costs {
+    plain: (f64, f64),
+    again: (f64, f64),
+    filtered: (f64, f64),
+    after: (f64, f64),
+}
+
+fn print_costs(what: &str, costs: &Costs) {
+    for (shape, (claim, finish)) in [
+        ("first run", costs.plain),
+        ("second run", costs.again),
+        ("filtered", costs.filtered),
+        ("after another", costs.after),
+    ] {
+        println!("{what:<44} {shape:<14} claim {claim:>7.2} us, finish {finish:>7.2} us per cell");
+    }
+}
+
+/// Cells whose cost is measured, so that most of the run is still to come.
+const MEASURED: usize = 20_000;
+
+async fn costs(clock: &Clock, pending: i64) -> Costs {
+    let (opened, table) = prepared(clock, Kind::Sqlite, pending).await;
+    let store = opened.store.as_ref();
+    let most = MEASURED.min(usize::try_from(pending).unwrap());
+    let over = paceline_model::RunStatus::Cancelled;
+    let options = paceline_model::RunOptions::default();
+    let first = start(store, &table).await;
+    let plain = fill_some(clock, store, &first, most, 1).await;
+    let mut next = table.columns[6].clone();
+    next.name = "second".into();
+    let next = NewColumn {
+        name: next.name,
+        title: None,
+        kind: next.kind,
+        options: Vec::new(),
+        smart: next.smart,
+    };
+    let next = store.add_column(table.id, next).await.unwrap();
+    let gated = paceline_model::RunOptions { after: vec![first.id], ..options.clone() };
+    let new = NewRun { options: gated, ..NewRun::new(table.id, next.id, Scope::All) };
+    let second = store.create_run(new).await.unwrap();
+    let after = fill_some(clock, store, &second, most, 1).await;
+    store.set_run_status(first.id, over, None).await.unwrap();
+    let run = start(store, &table).await;
+    let again = fill_some(clock, store, &run, most, 2).await;
+    store.set_run_status(run.id, over, None).await.unwrap();
+    let even = paceline_model::Filter::Test(paceline_model::Test {
+        subject: paceline_model::Subject::Column(table.columns[4].id),
+        path: Vec::new(),
+        operator: paceline_model::Operator::Eq(Value::Text("Lisbon".into())),
+    });
+    let narrow = paceline_model::RunOptions { filter: Some(even), ..options };
+    let new = NewRun { options: narrow, ..NewRun::new(table.id, table.columns[6].id, Scope::All) };
+    let run = store.create_run(new).await.unwrap();
+    let filtered = fill_some(clock, store, &run, most / 2, 3).await;
+    Costs { plain, again, filtered, after }
+}
+
+/// Claims and finishes about so many cells, 256 at a time; microseconds per cell of both.
+async fn fill_some(
+    clock: &Clock,
+    store: &dyn Store,
+    run: &Run,
+    most: usize,
+    round: u8,
+) -> (f64, f64) {
+    let (mut claiming, mut recording, mut done) = (Duration::ZERO, Duration::ZERO, 0_usize);
+    while done < most {
+        let start = clock.now();
+        let claim = store.claim_tasks(run.id, &[], LEASE, 256).await.unwrap();
+        claiming += since(clock, start);
+        if claim.tasks.is_empty() {
+            break;
+        }
+        done += claim.tasks.len();
+        let reports = claim.tasks.iter().map(|task| finished(clock, task.row, round)).collect();
+        let start = clock.now();
+        store.record(run.id, LEASE.token, reports).await.unwrap();
+        recording += since(clock, start);
+    }
+    let per_cell = |time: Duration| time.as_secs_f64() * 1e6 / done.max(1) as f64;
+    (per_cell(claiming), per_cell(recording))
 }
 
 fn row(n: i64) -> Vec<Value> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use paceline_clock::{Clock, Random};
 use paceline_engine::{EngineConfig, OutboundGuard};
+use paceline_model::limits;
 use paceline_server::{
     ApiKeys, App, AppParts, ServerConfig, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio,
 };
@@ -43,7 +44,8 @@ async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit,
     let random = Random::system();
     let outbound =
         OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
-    let config = EngineConfig { outbound, ..EngineConfig::default() };
+    let functions = serve::functions(&clock, limits::FUNCTION_TIMEOUT);
+    let config = EngineConfig { outbound, functions, ..EngineConfig::default() };
     let opened = serve::engine(args.store, &data, config, &clock, &random).await;
     let engine = opened.map_err(|failure| {
         if !failure.is_busy {

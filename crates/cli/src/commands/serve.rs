@@ -3,11 +3,13 @@
 mod settings;
 
 use std::path::Path;
+use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
 use paceline_governor::Ceilings;
-use paceline_model::Store;
+use paceline_model::{Store, limits};
+use paceline_script::{FunctionCommand, FunctionHost};
 use paceline_server::{ApiKeys, App, AppParts, ServerConfig};
 
 use crate::args::ServeArgs;
@@ -31,6 +33,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
             allow_private: args.allow_private,
             allow: args.allow_hosts.into(),
         },
+        functions: functions(&clock, limits.function_timeout),
         ..EngineConfig::default()
     };
     let engine = engine(args.store, &args.data, config, &clock, &random).await?;
@@ -81,6 +84,13 @@ pub(super) async fn engine(
     let sealer = Sealer::new(&directory_key(data, random)?, random.clone());
     let config = EngineConfig { sealer: Some(sealer), ..config };
     Ok(Engine::new(store, clock.clone(), random.clone(), config))
+}
+
+/// Where functions run: in processes of this same program.
+pub(super) fn functions(clock: &Clock, timeout: Duration) -> Option<FunctionHost> {
+    let program = env::program()?.into_os_string();
+    let command = FunctionCommand { program, args: vec!["sandbox-worker".into()] };
+    Some(FunctionHost::new(command, clock.clone(), timeout, limits::FUNCTION_PROCESSES_MAX))
 }
 
 /// Lets the runs go on that an earlier process left behind, and says so.

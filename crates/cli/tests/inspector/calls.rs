@@ -10,9 +10,12 @@ use serde_json::{Value as Json, json};
 pub(crate) const OTHERS: &str = "hypertab_call_operation";
 
 /// Right calls that have to report a failure of something else: the job has ended before it could be cancelled, and the
-/// server's own health takes no webhooks.
-pub(crate) const MAY_ANSWER: [(&str, &str); 2] =
-    [("hypertab_cancel_job", "CONFLICT"), ("hypertab_test_webhook", "UPSTREAM_ERROR")];
+/// server's own health takes no webhooks; no cell is unknown that could be settled.
+pub(crate) const MAY_ANSWER: [(&str, &str); 3] = [
+    ("hypertab_cancel_job", "CONFLICT"),
+    ("hypertab_settle_cell", "CONFLICT"),
+    ("hypertab_test_webhook", "UPSTREAM_ERROR"),
+];
 
 /// `url` is where the server is: its own health is an API that can be called.
 pub(crate) fn all(url: &str) -> Vec<(&'static str, Json)> {
@@ -192,6 +195,10 @@ fn smart_columns(url: &str) -> Vec<(&'static str, Json)> {
             json!({"table": "leads", "column": "health", "rate_limit": rate}),
         ),
         ("hypertab_explain_cell", json!({"table": "leads", "column": "health", "row": 1})),
+        (
+            "hypertab_settle_cell",
+            json!({"table": "leads", "column": "health", "row": 1, "outcome": "failed"}),
+        ),
     ]
 }
 

@@ -6,7 +6,6 @@ use serde_json::Value as Json;
 
 use super::spec::{Spec, lasting_place};
 use super::{Engine, smart_column};
-use crate::integration;
 use crate::{Error, HttpColumn, Result};
 
 /// What a smart column is made from.
@@ -63,16 +62,12 @@ impl Engine {
             )));
         }
         let rate_limit = rate_limit.unwrap_or_else(|| smart.rate_limit.clone());
-        let rate = self.rate(smart.kind, &rate_limit)?;
-        let spec = match &config {
-            None => Spec::from_json(smart.kind, &smart.config)?,
-            Some(config) => Spec::from_json(smart.kind, config)?,
-        };
+        let spec = Spec::from_json(smart.kind, config.as_ref().unwrap_or(&smart.config))?;
+        let rate = self.rate(smart.kind, &spec, &rate_limit)?;
         self.check_budget(&rate, &spec).await?;
         let config = match config {
             None => smart.config.clone(),
-            Some(config) => {
-                let spec = Spec::from_json(smart.kind, &config)?;
+            Some(_) => {
                 self.check_graph(table, &column.name, &spec)?;
                 self.check_spec(&spec, column.kind).await?;
                 self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
@@ -90,7 +85,7 @@ impl Engine {
         spec.map_or(Json::Null, |spec| spec.masked().to_json())
     }
 
-    pub(super) fn rate(&self, kind: SmartKind, json: &Json) -> Result<Rate> {
+    pub(super) fn rate(&self, kind: SmartKind, spec: &Spec, json: &Json) -> Result<Rate> {
         let ceilings = self.inner.config.ceilings;
         if kind.is_local() {
             return if json.is_null() {
@@ -101,10 +96,7 @@ impl Engine {
                 Err(Error::config("rate_limit", problem))
             };
         }
-        let rate = match kind {
-            SmartKind::Integration => integration::rate(json, ceilings)?,
-            _ => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
-        };
+        let rate = spec.rate(json, ceilings)?;
         // Of the others nobody knows how many tokens a call takes.
         if kind != SmartKind::Ai {
             HttpColumn::check_rate(&rate)?;

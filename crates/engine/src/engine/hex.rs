@@ -1,33 +1,21 @@
-//! What a run of a Hex column works with, and a person's word on cells whose outcome nobody knows.
+//! What a run of a Hex column works with.
 
 use std::sync::Arc;
 
 use paceline_governor::{Budget, Limit, Rate};
-use paceline_hex::{Books, Budgets, Note, Options, RunId as HexRunId, Session, TokenSource};
-use paceline_model::{
-    CellError, Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, SmartKind, Table,
-};
+use paceline_hex::{Books, Budgets, Note, Options, Session, TokenSource};
+use paceline_model::{Column, ColumnId, Recovery, RowId, RowQuery, RunId, SmartColumn, Table};
 
+use super::Engine;
 use super::launch::Prepared;
 use super::spec::Spec;
-use super::{Engine, smart_column};
+use crate::common::Common;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{
     Fixed, HexWork, IntegrationColumn, Memories, ProviderWire, recall, spacing,
 };
 use crate::task::Work;
 use crate::{Error, IntegrationSpec, Result, memory};
-
-/// A person's word on a cell of an `integration` column whose outcome nobody knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settle {
-    /// This run is the job's: the next run over the unknown cells watches it to its end.
-    Attach(String),
-    /// No run was started: the next run over the unknown cells starts one.
-    Resend,
-    /// It has failed; nothing more is done for it unless failed cells are retried.
-    Failed,
-}
 
 /// The budgets of all columns with one token and one address, and the limits that they were made with.
 pub(super) struct Known {
@@ -45,48 +33,8 @@ impl Known {
 }
 
 impl Engine {
-    /// Settles a cell whose outcome nobody knows. A run with [`Scope::Unknown`](paceline_model::Scope::Unknown) then acts
-    /// on it; one that is settled as failed is so at once.
-    ///
-    /// # Errors
-    /// A conflict if the cell is not unknown or a run is at work on it; [`Error::Config`] if the column's kind has
-    /// nothing to settle.
-    pub async fn settle(
-        &self,
-        table: &Table,
-        column: &str,
-        row: RowId,
-        settle: Settle,
-    ) -> Result<()> {
-        let (column, smart) = smart_column(table, column)?;
-        if smart.kind != SmartKind::Integration {
-            let problem = "only cells of kind integration can be settled; run the cell again";
-            return Err(Error::config("column", problem));
-        }
-        let store = &self.inner.store;
-        let note = match settle {
-            Settle::Failed => {
-                let message = "a person looked and said that this job failed".to_owned();
-                let error = CellError { code: "SETTLED_AS_FAILED".to_owned(), message };
-                return Ok(store.fail_unknown(column.id, row, error).await?);
-            }
-            Settle::Resend => Note::Resend,
-            Settle::Attach(run) if !HexRunId(run.clone()).is_valid() => {
-                let problem = "is no run id: copy it from the end of the run's address in Hex";
-                return Err(Error::config("run", problem));
-            }
-            Settle::Attach(run) => {
-                let project = self.project_of(table, column, smart, row).await?;
-                Note::attach(project, HexRunId(run), self.inner.clock.wall())
-            }
-        };
-        let note =
-            serde_json::to_string(&note).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(store.put_note(column.id, row, Some(note)).await?)
-    }
-
     /// The project of a row's job: as its note has it, else as its column would have it now.
-    async fn project_of(
+    pub(super) async fn project_of(
         &self,
         table: &Table,
         column: &Column,
@@ -101,7 +49,7 @@ impl Engine {
             }
             Some(Note::Resend) | None => {}
         }
-        let spec = IntegrationSpec::from_json(&smart.config)?;
+        let spec = IntegrationSpec::from_json(&Common::split(&smart.config)?.1)?;
         let bound =
             IntegrationColumn::new(&spec, table, &column.name, &self.inner.config.outbound)?;
         let query = RowQuery {
@@ -156,7 +104,7 @@ impl Engine {
         let work = HexWork::new(bound, session, memories);
         let gate = Arc::new(GateSwitch::new(Gate::new(column.id, budgets.triggers, None)));
         // How long a refused job waits says the provider.
-        Ok(Prepared { work: Work::Hex(work), gate, rate, deadline })
+        Ok(Prepared { work: Work::Hex(Box::new(work)), gate, rate, deadline })
     }
 
     /// What is known of the runs at a Hex: columns share it, or one would take another one's run for its own.

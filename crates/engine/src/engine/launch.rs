@@ -59,9 +59,12 @@ impl Engine {
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
         let (_, smart) = smart_column(table, &column.name)?;
         let (spec, bound, triage) = self.bound(table, column, smart, run.scope).await?;
-        let rate = self.rate(smart.kind, &smart.rate_limit)?;
+        let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let prepared = match bound {
-            Bound::Call(call) => self.prepare_call(column, &spec, call, rate, run.id).await?,
+            Bound::Call(call) => match call.waterfall() {
+                Some(all) => self.prepare_waterfall(column, all, &rate, run.id).await?,
+                None => self.prepare_call(column, &spec, call, rate, run.id).await?,
+            },
             Bound::Job(job_spec, job) => {
                 self.prepare_hex(column, &spec, &job_spec, *job, rate, run.id).await?
             }
@@ -86,6 +89,7 @@ impl Engine {
             after: run.options.after.clone(),
             triage,
             work,
+            tools: inner.tools.clone(),
             flights: Flights::default(),
             reported: self.reported(table.id),
             gate,
@@ -142,6 +146,7 @@ impl Engine {
             retry_on: rate.retry_on.clone(),
             records_intents,
             key_seed: *blake3::hash(key_seed.as_bytes()).as_bytes(),
+            source: None,
         });
         let deadline = rate.retry_policy().throttle_deadline;
         Ok(Prepared { work, gate, rate, deadline })
@@ -236,7 +241,7 @@ pub(super) fn records_intents(repeatable: bool, rate: &Rate, shared: &[Limit]) -
 
 /// What learns how long connections take, if the rate has a use for it: where there is no window, or the guard is set by
 /// hand, nobody has.
-fn network_observer(rate: &Rate, gate: &Arc<GateSwitch>) -> Option<NetworkObserver> {
+pub(super) fn network_observer(rate: &Rate, gate: &Arc<GateSwitch>) -> Option<NetworkObserver> {
     let has_limits = !rate.limits.is_empty() || gate.now().shared().is_some();
     let learns = rate.guard == Guard::Auto && has_limits;
     let gate = Arc::clone(gate);

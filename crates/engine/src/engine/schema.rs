@@ -2,14 +2,13 @@
 
 use paceline_clock::Timestamp;
 use paceline_model::{
-    Column, ColumnChange, ColumnId, DeletedTable, NewColumn, NewTable, SmartColumn, SmartKind,
-    Table, TableChange, TableId,
+    Column, ColumnChange, ColumnId, DeletedTable, NewColumn, NewTable, SmartColumn, Table,
+    TableChange, TableId,
 };
 use serde_json::Value as Json;
 
 use super::spec::{Spec, first_place, lasting_place, unusable};
 use super::{Engine, SmartSpec};
-use crate::integration::IntegrationColumn;
 use crate::{Error, Result};
 
 /// A column of a table to be made.
@@ -75,11 +74,8 @@ impl Engine {
         table: &Table,
         spec: SmartSpec,
     ) -> Result<NewColumn> {
-        let rate = self.rate(spec.smart, &spec.rate_limit)?;
-        if spec.smart == SmartKind::Integration {
-            IntegrationColumn::check_type(spec.kind)?;
-        }
         let config = Spec::from_json(spec.smart, &spec.config)?;
+        let rate = self.rate(spec.smart, &config, &spec.rate_limit)?;
         self.check_spec(&config, spec.kind).await?;
         self.check_budget(&rate, &config).await?;
         let place = first_place(table, &spec.name);
@@ -207,7 +203,9 @@ impl Engine {
             return Err(Error::Conflict(message));
         }
         self.inner.store.delete_column(column.id).await?;
-        self.lock().budgets.remove(&column.id);
+        let mut state = self.lock();
+        state.budgets.remove(&column.id);
+        state.sources.retain(|(owner, _), _| *owner != column.id);
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use paceline_governor::{Budget, BudgetConfig, Guard, Limit, Rate, Shape};
-use paceline_model::{Column, ColumnId, Recovery, RunId, RunStatus, SmartKind, Table, TableId};
+use paceline_model::{Column, ColumnId, Recovery, RunId, RunStatus, Table, TableId};
 
 use super::Engine;
 use super::budgets::NamedBudget;
@@ -223,14 +223,11 @@ impl Engine {
         let mut found = Vec::new();
         for (table, column) in self.smart_columns().await? {
             let Some(smart) = &column.smart else { continue };
-            if smart.kind != SmartKind::Integration {
+            if !smart.is_job() {
                 continue;
             }
-            let (Ok(spec), Ok(rate)) =
-                (self.opened(&table, &column, smart), self.rate(smart.kind, &smart.rate_limit))
-            else {
-                continue;
-            };
+            let Ok(spec) = self.opened(&table, &column, smart) else { continue };
+            let Ok(rate) = self.rate(smart.kind, &spec, &smart.rate_limit) else { continue };
             if self.hex_key(&spec, column.id).await? == key {
                 found.push((spec, column, rate));
             }
@@ -253,7 +250,7 @@ impl Engine {
     fn member(&self, table: &Table, column: &Column) -> Option<(Member, Spec)> {
         let smart = column.smart.as_ref().filter(|smart| !smart.kind.is_local())?;
         let spec = self.opened(table, column, smart).ok()?;
-        let rate = self.rate(smart.kind, &smart.rate_limit).ok()?;
+        let rate = self.rate(smart.kind, &spec, &smart.rate_limit).ok()?;
         let bound = spec.bind(table, &column.name, &self.inner.config.outbound).ok()?;
         let Bound::Call(call) = bound else { return None };
         let member = Member {

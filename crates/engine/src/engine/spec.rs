@@ -1,6 +1,7 @@
 //! The configuration of a smart column of any kind: read, bound, renamed, sealed, opened, masked. And where its secrets
 //! are sealed for, which a new name must not change.
 
+use paceline_governor::{Ceilings, Rate};
 use paceline_hex::Options;
 use paceline_model::{
     Column, ColumnId, ColumnType, SmartColumn, SmartKind, Store, Table, Template,
@@ -36,6 +37,11 @@ impl Spec {
     pub(super) fn from_json(kind: SmartKind, config: &Json) -> Result<Self> {
         let (common, config) = Common::split(config)?;
         Ok(Self { common, kind: kind::read(kind, &config).map_err(Common::meant)? })
+    }
+
+    /// Reads the column's rate.
+    pub(super) fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
+        self.kind.rate(json, ceilings)
     }
 
     pub(super) fn to_json(&self) -> Json {

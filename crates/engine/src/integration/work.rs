@@ -12,7 +12,7 @@ use super::host::{StoreHost, attempt, class_of};
 use super::troubles::Troubles;
 use super::{IntegrationColumn, Memories};
 use crate::runner::{RunContext, Stop};
-use crate::task::{Ended, cell_error, finish, past_deadline, retry};
+use crate::task::{Ended, PastDeadline, cell_error, finish, past_deadline, retry};
 
 /// Candidates that an unknown cell names.
 const CANDIDATES_SHOWN: usize = 3;
@@ -162,7 +162,13 @@ fn again(
                 given_back(&task, Some(made))
             }
         },
-        Next::Deadline => past_deadline(ctx, task, made, (errors, throttles), throttled_since),
+        Next::Deadline => match past_deadline(ctx, throttles, throttled_since) {
+            PastDeadline::GiveBack => given_back(&task, Some(made)),
+            PastDeadline::Again(at) => retry(task, made, errors, at, throttled_since),
+            PastDeadline::Failed(error) => {
+                finish(&task, Some(made), CellState::Failed, None, Some(error))
+            }
+        },
     }
 }
 

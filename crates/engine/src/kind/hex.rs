@@ -1,10 +1,11 @@
 //! An `integration` column of Hex is a job.
 
-use paceline_model::Table;
+use paceline_governor::{Ceilings, Rate};
+use paceline_model::{ColumnType, Table};
 use serde_json::Value as Json;
 
 use super::{Bound, Called, KindSpec, Rename};
-use crate::integration::IntegrationColumn;
+use crate::integration::{self, IntegrationColumn};
 use crate::{IntegrationSpec, OutboundGuard, Result, Sealer};
 
 impl KindSpec for IntegrationSpec {
@@ -41,5 +42,14 @@ impl KindSpec for IntegrationSpec {
 
     fn boxed(&self) -> Box<dyn KindSpec> {
         Box::new(self.clone())
+    }
+
+    fn check_type(&self, kind: ColumnType) -> Result<()> {
+        IntegrationColumn::check_type(kind)
+    }
+
+    /// What its jobs are started with; null stands for the vendor's own limits.
+    fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
+        integration::rate(json, ceilings)
     }
 }

@@ -13,6 +13,7 @@ use super::storm::Storm;
 use super::{Flights, Reported};
 use crate::CapReached;
 use crate::gate::GateSwitch;
+use crate::kind::Tools;
 use crate::ledger::Ledger;
 use crate::progress::ProgressState;
 use crate::tally::Tally;
@@ -62,6 +63,8 @@ pub(crate) struct RunContext {
     pub(crate) triage: Triage,
     /// What is done for a task.
     pub(crate) work: Work,
+    /// What filling cells without a call may use.
+    pub(crate) tools: Tools,
     pub(crate) flights: Flights,
     /// Tells the other runs of the table that this one has come further.
     pub(crate) reported: Reported,

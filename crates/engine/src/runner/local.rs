@@ -144,7 +144,8 @@ async fn fill_batch(
     let (rows, bytes) = (next.tasks.len(), next.tasks.iter().map(bytes_of).sum());
     let sorted = ctx.triage.sort(ctx.store.as_ref(), next.tasks).await?;
     let (tasks, prints): (Vec<_>, Vec<_>) = sorted.work.into_iter().unzip();
-    let mut values = local.fill(&ctx.column, &tasks).await.into_iter();
+    let values = local.fill(&ctx.tools, &ctx.column, &tasks).await;
+    let mut values = values.map_err(crate::Error::into_store)?.into_iter();
     let mut cells: Vec<Filled> = sorted.ended.into_iter().filter_map(ended).collect();
     for (task, print) in tasks.iter().zip(prints) {
         let value = values.next().unwrap_or_else(|| Err(no_value()));

@@ -58,8 +58,11 @@ fn value(schema: &Value, prompt: &str, place: &str, depth: usize) -> Value {
     if let Some(given) = schema.get("const") {
         return given.clone();
     }
-    if let Some(options) = schema.get("enum").and_then(Value::as_array).filter(|o| !o.is_empty()) {
-        return options[(drawn % options.len() as u64) as usize].clone();
+    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
+        // Null stands for an answer that nobody knows, and the lab always knows one.
+        let known: Vec<&Value> = options.iter().filter(|option| !option.is_null()).collect();
+        let chosen = known.get((drawn % known.len().max(1) as u64) as usize);
+        return chosen.map_or(Value::Null, |chosen| (*chosen).clone());
     }
     for word in ["anyOf", "oneOf"] {
         if let Some(first) = schema.get(word).and_then(Value::as_array).and_then(|all| all.first())

@@ -61,9 +61,30 @@ const OPERATIONS: &[Operation] = &[
         fields: &[TABLE, COLUMN, Field::path("row", ID, "the row's _ht_id")],
         run: |ask| ask.of(cells::explain),
     },
+    Operation {
+        name: "settle_cell",
+        verb: Verb::Post,
+        path: "/api/tables/{table}/columns/{column}/cells/{row}/settle",
+        summary: "Say what became of a call whose outcome is unknown: done, failed, or never sent and to be sent again",
+        scope: Write,
+        default_tool: false,
+        fields: &[
+            TABLE,
+            COLUMN,
+            Field::path("row", ID, "the row's _ht_id"),
+            Field::body(
+                "outcome",
+                Kind::OneOf(|| cells::SETTLED_AS.into()),
+                "done, failed, resend (with the same idempotency key), or attach (of Hex: a run is the job's)",
+            ),
+            Field::body("value", Kind::Any, "the cell's value, with done").optional(),
+            Field::body("run", NAME, "the run's id at Hex, with attach").optional(),
+        ],
+        run: |ask| ask.of(cells::settle),
+    },
 ];
 
 const CONFIG_ABOUT: &str = "the call: url, method, headers, body, extract, timeout_ms, repeatable; of kind integration \
-     the job: provider (hex), project, params, token and the provider's settings; {{column}} stands for a value of the row";
+     provider (webhook, slack, hex) and its own fields; of kind waterfall sources, each with a name and a call; {{column}} stands for a value of the row";
 const RATE_ABOUT: &str = "a preset (aggressive, moderate, conservative, gentle) or an object; conservative if not given, \
      and of kind integration the vendor's own limits";

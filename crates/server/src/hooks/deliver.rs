@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use paceline_clock::Timestamp;
-use paceline_engine::{FetchReply, FetchRequest};
+use paceline_engine::{FetchReply, FetchRequest, SIGNATURE, signed};
 use paceline_model::{Note, Table, limits};
 use serde_json::{Value as Json, json};
 
 use super::kept::{Delivery, Kept};
 use super::payload::{self, id_of};
 use super::retry::{dead, wait};
-use super::{signed, signing_place};
+use super::signing_place;
 use crate::App;
 use crate::error::{ApiError, Code, Result};
 use crate::follow::Watch;
@@ -19,7 +19,6 @@ use crate::sources::{Way, open, opened_headers, place_of};
 
 /// The log of tries.
 pub(crate) const DELIVERY_LOG: &str = "delivery";
-const SIGNATURE: HeaderName = HeaderName::from_static("x-paceline-signature");
 const DELIVERY: HeaderName = HeaderName::from_static("x-paceline-delivery");
 const EVENT: HeaderName = HeaderName::from_static("x-paceline-event");
 

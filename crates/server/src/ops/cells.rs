@@ -1,20 +1,23 @@
 //! Why is this cell as it is? In one sentence, with its state, its error, and every call that was made for it (spec R7).
+//! And a person's word on a cell of which nobody knows.
 
 mod because;
 
+use paceline_engine::Settle;
 use paceline_model::{
-    Attempt, AttemptClass, Cell, CellError, Column, Row, RowId, RowQuery, Table, Value,
+    Attempt, AttemptClass, Cell, CellError, Column, Row, RowId, RowQuery, RunId, Scope, Table,
+    Value,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::rows::no_such_row;
-use super::{column, iso, table};
+use super::{column, iso, smart_column, table};
 use crate::App;
 use crate::app::RUNS_MAX;
-use crate::envelope::Outcome;
-use crate::error::Result;
+use crate::envelope::{Hint, Outcome};
+use crate::error::{ApiError, Result};
 
 /// The state of a cell that no call fills.
 const PLAIN: &str = "plain";
@@ -52,6 +55,12 @@ struct AttemptView {
     status: Option<u16>,
     class: AttemptClass,
     error: Option<CellError>,
+    /// What was sent, in one line; secrets are masked.
+    request: Option<String>,
+    /// Of kind waterfall: which source was asked.
+    source: Option<String>,
+    /// What it cost, in millionths of the column's currency.
+    cost_micros: u64,
 }
 
 impl From<Attempt> for AttemptView {
@@ -63,8 +72,93 @@ impl From<Attempt> for AttemptView {
             status: attempt.status,
             class: attempt.class,
             error: attempt.error,
+            request: attempt.request,
+            source: attempt.source,
+            cost_micros: attempt.cost_micros,
         }
     }
+}
+
+/// A person's word on a cell whose outcome nobody knows.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SettleCell {
+    table: String,
+    column: String,
+    row: RowId,
+    outcome: SettledAs,
+    value: Option<Json>,
+    run: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SettledAs {
+    Done,
+    Failed,
+    Resend,
+    Attach,
+}
+
+/// What `outcome` may say.
+pub(crate) const SETTLED_AS: [&str; 4] = ["done", "failed", "resend", "attach"];
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Settled {
+    row: RowId,
+    column: String,
+    /// `idle`, `completed`, `failed` or `unknown`, as it stands now.
+    state: &'static str,
+    /// The run that sends it again, if one was started.
+    run: Option<RunId>,
+}
+
+pub(crate) async fn settle(app: App, input: SettleCell) -> Result<Outcome<Settled>> {
+    let table = table(&app, &input.table).await?;
+    let (column, smart) = smart_column(&table, &input.column)?;
+    let word = match (input.outcome, input.value, input.run) {
+        (SettledAs::Done, value, None) => {
+            let value = value.filter(|value| !value.is_null());
+            let typed = value.map(|value| Value::of(column, value)).transpose();
+            Settle::Done(typed.map_err(|error| ApiError::field("value", error.to_string()))?)
+        }
+        (SettledAs::Attach, None, Some(run)) => Settle::Attach(run),
+        (SettledAs::Attach, None, None) => {
+            return Err(ApiError::field("run", "is required: the id of the run at Hex"));
+        }
+        (_, _, Some(_)) => return Err(ApiError::field("run", "goes with attach, and then alone")),
+        (_, Some(_), None) => {
+            return Err(ApiError::field("value", "goes with the outcome done only"));
+        }
+        (SettledAs::Failed, None, None) => Settle::Failed,
+        (SettledAs::Resend, None, None) => Settle::Resend,
+    };
+    let sends = word == Settle::Resend && !smart.is_job();
+    app.engine.settle(&table, &column.name, input.row, word).await?;
+    let run = match sends {
+        // Another run of the column may be at work, which is no failure: the cell waits for the next one.
+        true => app.engine.send_again(&table, &column.name, input.row).await.ok().map(|run| run.id),
+        false => None,
+    };
+    let store = app.engine.store();
+    let cell = store.cells(column.id, input.row, input.row).await?.into_iter().next();
+    let state = cell.map_or(IDLE, |cell| cell.state.as_str());
+    let of_column = |name, why: &str| {
+        Hint::new(name, why).with("table", table.name.as_str()).with("column", column.name.as_str())
+    };
+    let hint = match (run, state) {
+        (Some(run), _) => Hint::new("get_run", "watch it being sent").with("run", run.0),
+        (None, IDLE) => {
+            of_column("run_column", "send it once no other run of the column is at work")
+        }
+        (None, "unknown") => {
+            let scope = Scope::Unknown.as_str();
+            of_column("run_column", "acts on it").with("scope", scope)
+        }
+        _ => of_column("explain_cell", "see the cell with every call that was made for it")
+            .with("row", input.row.0),
+    };
+    let settled = Settled { row: input.row, column: column.name.clone(), state, run };
+    Ok(Outcome::new(settled).meta("table", table.name.as_str()).hint(hint))
 }
 
 pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<CellStory>> {

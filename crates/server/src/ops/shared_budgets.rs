@@ -99,7 +99,7 @@ pub(crate) async fn create(app: App, input: CreateBudget) -> Result<Outcome<Shar
     let caps = caps("daily_caps", input.daily_caps)?.unwrap_or_default();
     let spec = BudgetSpec { rate: input.rate, host: input.host, daily_caps: caps };
     let item = app.engine.create_budget(&input.name, &spec).await?;
-    let hint = Hint::new("update_smart_column", "name it in a column's rate_limit.budget");
+    let hint = Hint::new("list_shared_budgets", "see it; columns name it in rate_limit.budget");
     Ok(Outcome::new(of_item(&app, &item).await?).hint(hint))
 }
 

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use paceline_clock::{SimClock, Timestamp};
 use paceline_model::{
     Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
-    DeletedTable, Entry, EntryQuery, Error, FilledCells, Filter, Item, Lease, NewColumn, NewItem,
-    NewRun, NewTable, NextCells, Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery,
-    Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store, Table, TableChange, TableId,
-    TaskReport, Upserted, Value,
+    DeletedTable, DueQuery, Entry, EntryQuery, Error, FilledCells, Filter, Item, Lease, NewColumn,
+    NewItem, NewRun, NewTable, NextCells, Note, NotedCall, Recovery, Registry, Result, Row, RowId,
+    RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store, Table, TableChange,
+    TableId, Task, TaskReport, Upserted, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -252,6 +252,9 @@ impl Store for Sick {
         self.says().await
     }
     async fn reusable_values(&self, _: ColumnId, _: &[[u8; 16]]) -> Result<Vec<Option<Value>>> {
+        self.says().await
+    }
+    async fn due_cells(&self, _: &DueQuery, _: &[ColumnId]) -> Result<Vec<Task>> {
         self.says().await
     }
     async fn next_cells(

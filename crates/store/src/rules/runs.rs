@@ -1,7 +1,7 @@
 //! What every backend refuses of runs, and how their options are kept.
 
 use paceline_model::{
-    Column, ColumnId, Error, NewRun, Run, RunId, RunOptions, RunStatus, Scope, SmartKind, limits,
+    Column, ColumnId, Error, NewRun, Run, RunId, RunOptions, RunStatus, Scope, limits,
 };
 
 use super::check_length;
@@ -17,10 +17,10 @@ pub(crate) fn check_runnable(column: &Column, new: &NewRun) -> Result<()> {
         ))
         .into());
     };
-    if new.scope == Scope::Unknown && smart.kind != SmartKind::Integration {
+    if new.scope == Scope::Unknown && !smart.is_job() {
         return Err(Error::invalid(format!(
-            "column {:?} is of kind {}: what became of its unknown cells cannot be looked up; check with the vendor, \
-             then run the scope all",
+            "column {:?} makes one call per cell (kind {}): what became of its unknown cells cannot be looked up; check with \
+             the vendor, then settle each of them (settle_cell) as done, failed or to be sent again",
             column.name,
             smart.kind.as_str()
         ))

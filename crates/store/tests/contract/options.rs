@@ -40,7 +40,7 @@ impl Scene {
     }
 
     /// Claims those rows of a fresh run over all of them, finishes them in that state, and ends the run.
-    pub(crate) async fn fill(&self, column: &Column, ends: &[(i64, CellState)]) {
+    pub(crate) async fn ended_as(&self, column: &Column, ends: &[(i64, CellState)]) {
         let run = self.start(column, Scope::All).await;
         self.claim(&run, 1, 1_000).await;
         let now = self.clock.wall();
@@ -161,7 +161,7 @@ fn a_filter_that_rows_would_refuse_makes_no_run() {
 fn what_is_not_due_after_all_is_left_as_it_is() {
     each(|scene| async move {
         let (_, city) = scene.filled(3).await;
-        scene.fill(&city, &[(1, CellState::Completed), (2, CellState::Completed)]).await;
+        scene.ended_as(&city, &[(1, CellState::Completed), (2, CellState::Completed)]).await;
         let before = scene.store.cells(city.id, RowId(1), RowId(9)).await.unwrap();
         let run = scene.start(&city, Scope::Stale).await;
         assert_eq!(run.counts.total, 2);
@@ -182,7 +182,7 @@ fn what_is_not_due_after_all_is_left_as_it_is() {
 fn a_task_knows_its_cell_and_the_states_of_its_smart_inputs() {
     each(|scene| async move {
         let (table, city) = scene.filled(3).await;
-        scene.fill(&city, &[(1, CellState::Completed), (2, CellState::Failed)]).await;
+        scene.ended_as(&city, &[(1, CellState::Completed), (2, CellState::Failed)]).await;
         let size = smart("size", paceline_model::ColumnType::Number);
         let size = scene.store.add_column(table.id, size).await.unwrap();
         let run = scene.start(&city, Scope::All).await;
@@ -251,7 +251,7 @@ fn a_cell_that_a_person_wrote_is_due_in_no_scope() {
     each(|scene| async move {
         let (table, city) = scene.filled(6).await;
         scene
-            .fill(
+            .ended_as(
                 &city,
                 &[
                     (1, CellState::Completed),

@@ -28,7 +28,7 @@ fn each_scope_and_filter_counts_claims_and_plans_the_same_cells() {
     each(|scene| async move {
         let (table, city) = scene.filled(8).await;
         scene
-            .fill(
+            .ended_as(
                 &city,
                 &[
                     (1, CellState::Completed),

@@ -8,7 +8,7 @@ use super::ledger::{COLUMN, JobState, Ledger};
 use crate::exit::{Failure, usage};
 
 /// What became of one job, by the line that it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Word {
     pub(super) line: u64,
     pub(super) settle: Settle,

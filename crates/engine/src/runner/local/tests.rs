@@ -16,9 +16,10 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
+use crate::EngineConfig;
 use crate::common::{Common, Terms};
 use crate::gate::{Gate, GateSwitch};
-use crate::kind::Bound;
+use crate::kind::{Bound, Tools};
 use crate::ledger::Ledger;
 use crate::progress::ProgressState;
 use crate::runner::{self, Control, Flights, Stop};
@@ -45,7 +46,12 @@ impl Local for Doubles {
         "doubles".to_owned()
     }
 
-    async fn fill(&self, _: &Column, rows: &[Task]) -> Vec<std::result::Result<Value, CellError>> {
+    async fn fill(
+        &self,
+        _: &Tools,
+        _: &Column,
+        rows: &[Task],
+    ) -> crate::Result<Vec<std::result::Result<Value, CellError>>> {
         self.clock.sleep(self.takes).await;
         let mut filled = self.filled.lock().unwrap();
         let mut values = Vec::new();
@@ -60,7 +66,7 @@ impl Local for Doubles {
                 }
             }
         }
-        values
+        Ok(values)
     }
 }
 
@@ -128,6 +134,11 @@ impl Scene {
             triage: Triage::new(&self.table, &column, common, (&bound, "doubles"), run.scope),
             column,
             work: Work::Local(local),
+            tools: Tools::new(
+                Arc::clone(&self.store) as _,
+                self.clock.clone(),
+                &EngineConfig::default(),
+            ),
             flights: Flights::default(),
             reported: watch::Sender::new(()),
             gate,

@@ -6,31 +6,34 @@ use paceline_governor::{
 };
 use paceline_model::{AttemptClass, CellError, Column, Value};
 
+use super::HttpWork;
 use super::events::Heard;
-use super::{HttpWork, cell_error};
-use crate::kind::Cause;
+use crate::kind::{Cause, Refusal};
+use crate::task::cell_error;
 use crate::{CallError, Reply};
 
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.
-pub(super) struct Verdict {
-    pub(super) outcome: Outcome,
-    pub(super) status: Option<u16>,
-    pub(super) value: Option<Value>,
-    pub(super) error: Option<CellError>,
+pub(in crate::task) struct Verdict {
+    pub(in crate::task) outcome: Outcome,
+    pub(in crate::task) status: Option<u16>,
+    pub(in crate::task) value: Option<Value>,
+    pub(in crate::task) error: Option<CellError>,
     /// It may have taken effect, nobody knows, and it may not be repeated.
-    pub(super) unknown: bool,
-    pub(super) arrived: bool,
+    pub(in crate::task) unknown: bool,
+    pub(in crate::task) arrived: bool,
     /// How many tokens it took, where the vendor says so.
-    pub(super) tokens: Option<u64>,
+    pub(in crate::task) tokens: Option<u64>,
     /// No row can work until a person has done something.
-    pub(super) stops: bool,
+    pub(in crate::task) stops: bool,
+    /// Whether the vendor said no in its own words, so that a status of 200 does not say that it worked.
+    told: bool,
 }
 
 impl Verdict {
     /// What the budget learns. A row that the vendor refuses is no failure of the others, and its breaker does not count it;
     /// an answer that says it worked and cannot be read is mostly the doing of the column's configuration, and it does.
     pub(super) fn lesson(&self) -> Outcome {
-        let worked = self.status.is_some_and(|status| (200..=299).contains(&status));
+        let worked = !self.told && self.status.is_some_and(|status| (200..=299).contains(&status));
         match self.outcome.class {
             OutcomeClass::RowCaused if worked => {
                 Outcome { class: OutcomeClass::Transient, ..self.outcome }
@@ -79,6 +82,7 @@ pub(super) fn judge(
             arrived: true,
             tokens: None,
             stops: false,
+            told: false,
         },
         CallError::Transport { kind, message } => judge_transport(http, *kind, message),
     }
@@ -104,11 +108,15 @@ fn judge_transport(http: &HttpWork, kind: Transport, message: &str) -> Verdict {
         arrived,
         tokens: None,
         stops: false,
+        told: false,
     }
 }
 
 fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -> Verdict {
     let mut outcome = outcome_of(reply, hints, &http.retry_on);
+    if let Some(refusal) = http.call.refusal(reply) {
+        return refused(refusal, reply.status, hints);
+    }
     let mut verdict = Verdict {
         outcome,
         status: Some(reply.status),
@@ -118,6 +126,7 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
         arrived: true,
         tokens: None,
         stops: false,
+        told: false,
     };
     if let Some(cause) = http.call.cause(reply) {
         let Cause { outcome, error, stops } = cause;
@@ -148,6 +157,26 @@ fn judge_reply(http: &HttpWork, column: &Column, reply: &Reply, hints: &Hints) -
     verdict
 }
 
+/// A no in the vendor's own words.
+fn refused(refusal: Refusal, status: u16, hints: &Hints) -> Verdict {
+    let throttled = refusal.class == OutcomeClass::Throttled;
+    Verdict {
+        outcome: Outcome {
+            class: refusal.class,
+            retry_after: throttled.then(|| hints.hold_after_refusal()).flatten(),
+            credential_refused: refusal.credential,
+        },
+        status: Some(status),
+        value: None,
+        error: Some(refusal.error),
+        unknown: refusal.unknown,
+        arrived: true,
+        tokens: None,
+        stops: false,
+        told: true,
+    }
+}
+
 /// What the head says; for a refusal whose head says nothing of when, what its body says.
 fn outcome_of(reply: &Reply, hints: &Hints, retry_on: &[u16]) -> Outcome {
     let outcome = classify_response(reply.status, hints, retry_on);
@@ -175,8 +204,8 @@ fn status_message(reply: &Reply) -> String {
 
 fn unknown_error(message: &str) -> CellError {
     let text = format!(
-        "{message}. The call may have taken effect and is not repeated; look at the vendor's side, then retry this cell, \
-         or allow repeating with an Idempotency-Key header"
+        "{message}. The call may have taken effect and is not repeated; look at the vendor's side, then settle this cell \
+         as done, failed or to be sent again, or allow repeating with an Idempotency-Key header"
     );
     cell_error("OUTCOME_UNKNOWN", text)
 }

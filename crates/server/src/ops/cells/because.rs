@@ -2,8 +2,7 @@
 
 use paceline_engine::Moved;
 use paceline_model::{
-    Attempt, AttemptClass, Cell, CellState, Column, Row, Run, RunStatus, Scope, SmartKind, Table,
-    Value,
+    Attempt, AttemptClass, Cell, CellState, Column, Row, Run, RunStatus, Scope, Table, Value,
 };
 
 use crate::envelope::Hint;
@@ -44,7 +43,10 @@ impl Seen<'_> {
                 "the call for it succeeded, with version {} of the column's configuration, which is at {} by now",
                 cell.version, smart.version
             ),
-            CellState::Completed => "the call for it succeeded".to_owned(),
+            CellState::Completed => match self.last.and_then(|last| last.source.as_deref()) {
+                Some(source) => format!("the source {source:?} gave it"),
+                None => "the call for it succeeded".to_owned(),
+            },
             CellState::Failed => format!("given up: {told}{}", self.stopped()),
             CellState::Skipped => format!("nothing was called for it: {told}"),
             CellState::Unknown => format!(
@@ -133,7 +135,7 @@ impl Seen<'_> {
                 "retry_failed_cells",
                 "once the reason is dealt with: calls again for the cells that failed",
             ),
-            (Some(CellState::Unknown), None) if smart.kind == SmartKind::Integration => {
+            (Some(CellState::Unknown), None) if smart.is_job() => {
                 column("run_column", "asks the vendor what became of the unknown ones")
                     .with("scope", Scope::Unknown.as_str())
             }
@@ -141,7 +143,8 @@ impl Seen<'_> {
                 table("query_rows", "see which value of the row is missing")
             }
             (Some(CellState::Unknown), _) => {
-                table("query_rows", "see the row, to compare it with what the vendor has")
+                let why = "if the vendor has nothing of it; else say done or failed";
+                column("settle_cell", why).with("row", self.row.id.0).with("outcome", "resend")
             }
             (Some(CellState::Completed), None) if !self.moved.is_empty() => {
                 column("run_column", "fills the cells again whose inputs have changed")

@@ -1,13 +1,25 @@
-//! How a receiver knows that a delivery is ours and fresh: a keyed hash over the time and the body.
+//! How the receiver of a webhook knows that a call is ours and fresh: a keyed hash over the time and the body.
 
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderName;
 use paceline_clock::Timestamp;
 use sha2::Sha256;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// The value of `X-Paceline-Signature`: `t=SECONDS,v1=HEX`, where HEX is HMAC-SHA256 of `SECONDS.BODY`.
-pub(crate) fn signed(secret: &str, at: Timestamp, body: &[u8]) -> String {
+/// The header that carries a signature.
+pub const SIGNATURE: HeaderName = HeaderName::from_static("x-paceline-signature");
+
+/// The value of `X-Paceline-Signature`: `t=SECONDS,v1=HEX`, where HEX is HMAC-SHA256 of `SECONDS.BODY`. The platform's
+/// outgoing webhooks and columns that call a webhook sign alike, so that a receiver checks both with the same code.
+///
+/// ```
+/// use paceline_clock::Timestamp;
+/// let value = paceline_engine::signed("whsec_test", Timestamp::from_seconds(1_767_225_600), b"{}");
+/// assert!(value.starts_with("t=1767225600,v1="));
+/// ```
+#[must_use]
+pub fn signed(secret: &str, at: Timestamp, body: &[u8]) -> String {
     let seconds = at.as_micros().div_euclid(MICROS_PER_SECOND).to_string();
     // A key of any length makes one.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
