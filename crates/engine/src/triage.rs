@@ -25,6 +25,8 @@ const CONDITION: &str = "CONDITION";
 const UPSTREAM_FAILED: &str = "UPSTREAM_FAILED";
 const UPSTREAM_SKIPPED: &str = "UPSTREAM_SKIPPED";
 const UPSTREAM_EMPTY: &str = "UPSTREAM_EMPTY";
+/// Why cells are left out here: each of these may be over when something moves.
+const LEFT_OUT: [&str; 4] = [CONDITION, UPSTREAM_FAILED, UPSTREAM_SKIPPED, UPSTREAM_EMPTY];
 
 /// What a run of a column asks of a row before it does anything for it.
 pub(crate) struct Triage {
@@ -160,6 +162,11 @@ impl Triage {
         if only_what_moved && let Some(cell) = before {
             let then = cell.fingerprint.as_ref();
             if cell.state == CellState::Completed && then.is_some_and(|it| it.parts == now.parts) {
+                return Verdict::Leave;
+            }
+            // A person, or another program, left it out; nothing that moves changes that.
+            let code = cell.error_code.as_deref().unwrap_or_default();
+            if cell.state == CellState::Skipped && !LEFT_OUT.contains(&code) {
                 return Verdict::Leave;
             }
         }

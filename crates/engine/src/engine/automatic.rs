@@ -157,7 +157,7 @@ impl Engine {
                 let touched = all.entry(*column).or_default();
                 match &change.kind {
                     ChangeKind::RowsInserted { first, last } => {
-                        touched.inserted.push((*first, *last))
+                        touched.inserted.push((*first, *last));
                     }
                     _ if *auto_run != AutoRun::OnChange => {}
                     ChangeKind::RowsUpdated { rows } => touched.changed.extend(rows),

@@ -73,7 +73,7 @@ impl Engine {
     ) -> Result<Plan> {
         let (column, smart) = smart_column(table, column)?;
         let (spec, bound, triage) = self.bound(table, column, smart, scope).await?;
-        let rate = self.rate(smart.kind, &smart.rate_limit)?;
+        let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let calls_anybody = !matches!(bound, Bound::Local(_));
         let price = spec.common.price;
         let survey =

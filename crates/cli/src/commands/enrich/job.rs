@@ -7,8 +7,8 @@ use std::sync::Arc;
 use paceline_clock::Timestamp;
 use paceline_engine::{Engine, HttpColumn, HttpSpec, OutboundGuard, SmartSpec};
 use paceline_model::{
-    CellState, Column, ColumnId, ColumnType, Counts, NewColumn, NewTable, Run, RunStatus, Scope,
-    SmartKind, Table, TableId, limits,
+    CellState, Column, ColumnId, ColumnType, Counts, NewColumn, NewTable, Run, RunId, RunStatus,
+    Scope, SmartKind, Table, TableId, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,14 +43,14 @@ pub(crate) struct Job {
 /// One run of the job: an unfinished one to go on with, or a new one.
 #[derive(Debug)]
 pub(crate) enum Step {
-    GoOn(Run),
+    GoOn(RunId),
     Begin(Scope),
 }
 
 impl Step {
     pub(crate) async fn begin(self, engine: &Engine, job: &Job) -> Result<Run, Failure> {
         Ok(match self {
-            Self::GoOn(run) => engine.resume_run(run.id).await?,
+            Self::GoOn(run) => engine.resume_run(run).await?,
             Self::Begin(scope) => engine.start_run(&job.table, COLUMN, scope).await?,
         })
     }
@@ -154,7 +154,7 @@ impl Job {
             Some(run) if run.status == RunStatus::Cancelled => {
                 steps.push(Step::Begin(Scope::Empty));
             }
-            Some(run) if !run.status.is_final() => steps.push(Step::GoOn(run)),
+            Some(run) if !run.status.is_final() => steps.push(Step::GoOn(run.id)),
             Some(_) => {}
         }
         let had_runs = !matches!(steps.first(), Some(Step::Begin(_)));
