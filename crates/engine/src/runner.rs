@@ -130,9 +130,10 @@ async fn feed(ctx: &RunContext) -> paceline_model::Result<()> {
         if !all_claimed && has_room && upstream.may_look(now) {
             let claimed = claim(ctx).await?;
             all_claimed = claimed.all;
-            let in_vain = claimed.none && !ctx.after.is_empty();
-            upstream.looked(ctx.clock.now(), in_vain);
-            ctx.progress.waits_for(if in_vain { waited_for(ctx).await? } else { None });
+            // Other runs are at its rows, or as many cells as it may take are in its own hands.
+            upstream.looked(ctx.clock.now(), claimed.none);
+            let waits = claimed.none && !ctx.after.is_empty();
+            ctx.progress.waits_for(if waits { waited_for(ctx).await? } else { None });
             continue;
         }
         tokio::select! {

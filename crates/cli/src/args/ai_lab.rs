@@ -36,5 +36,5 @@ pub(super) fn help() -> String {
 }
 
 const EXAMPLE: &str = r#"  paceline lab --ai-limit 500/min --ai-tokens 60000/min --ai-service-ms 200..900
-  curl http://127.0.0.1:PORT/v1/chat/completions -H 'Authorization: Bearer x' \
-    -d '{"model": "any", "messages": [{"role": "user", "content": "Capital of Norway?"}]}'"#;
+  curl http://127.0.0.1:PORT/v1/chat/completions -H 'Authorization: Bearer x' --json \
+    '{"model": "any", "messages": [{"role": "user", "content": "Capital of Norway?"}]}'"#;

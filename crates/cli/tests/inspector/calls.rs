@@ -56,7 +56,7 @@ fn columns_and_rows() -> Vec<(&'static str, Json)> {
 
 fn system(url: &str) -> Vec<(&'static str, Json)> {
     vec![
-        ("hypertab_list_errors", json!({"table": "leads"})),
+        ("hypertab_list_errors", json!({"table": "leads", "state": "unknown"})),
         ("hypertab_list_budgets", json!({})),
         ("hypertab_create_budget", json!({"name": "maps", "rate": {"limits": ["60/min"]}})),
         ("hypertab_update_budget", json!({"budget": "maps", "daily_caps": {"calls": 1000}})),
@@ -199,6 +199,8 @@ fn smart_columns(url: &str) -> Vec<(&'static str, Json)> {
             "hypertab_settle_cell",
             json!({"table": "leads", "column": "health", "row": 1, "outcome": "failed"}),
         ),
+        ("hypertab_unlock_cells", json!({"table": "leads", "column": "health"})),
+        ("hypertab_set_auto_run", json!({"table": "leads", "enabled": false})),
     ]
 }
 
@@ -206,6 +208,7 @@ fn runs() -> Vec<(&'static str, Json)> {
     let column = json!({"table": "leads", "column": "health"});
     // At one call a second, forty rows are at work until it is cancelled.
     vec![
+        ("hypertab_plan_run", column.clone()),
         ("hypertab_run_column", column.clone()),
         ("hypertab_get_run", json!({"run": 1})),
         ("hypertab_pause_run", json!({"run": 1})),

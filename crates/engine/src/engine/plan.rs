@@ -29,8 +29,10 @@ const PLANNED_CALLS_MAX: u64 = 1_000_000;
 pub struct Plan {
     /// Cells that it takes up.
     pub cells: u64,
-    /// Calls it makes if none has to be repeated.
+    /// Calls it makes if none has to be repeated; of a waterfall if the first source has a value for every row.
     pub calls: u64,
+    /// Calls it makes if every source of a waterfall is asked; else as `calls`.
+    pub calls_max: u64,
     /// Cells that are filled by a call for another cell of the run, because their inputs are the same.
     pub shared: u64,
     /// Cells that are filled without a call, because an equal one was filled before.
@@ -45,7 +47,7 @@ pub struct Plan {
     /// How long one call is thought to take, from calls on record; none if there are none, and then `duration` leaves it
     /// out.
     pub call_time: Option<Duration>,
-    /// What the calls cost, in millionths, where the column names a price.
+    /// What `calls_max` cost, in millionths, where the column names a price.
     pub cost_micros: Option<u64>,
     /// Tells [`Engine::check_plan`] that this plan was seen. Holds for [`limits::PLAN_LIFETIME`], and only as long as the
     /// run would do the same.
@@ -75,11 +77,13 @@ impl Engine {
         let (spec, bound, triage) = self.bound(table, column, smart, scope).await?;
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let calls_anybody = !matches!(bound, Bound::Local(_));
+        let sources = sources(&bound);
         let price = spec.common.price;
         let survey =
             self.survey(table, column, (scope, options), (&triage, calls_anybody), u64::MAX);
         let Survey { mut plan, digest, .. } = survey.await?;
-        plan.cost_micros = price.map(|price| cost(price, plan.calls));
+        plan.calls_max = plan.calls.saturating_mul(sources);
+        plan.cost_micros = price.map(|price| cost(price, plan.calls_max));
         if plan.calls > 0 {
             (plan.duration, plan.call_time) = self.duration(column, &rate, plan.calls).await?;
         }
@@ -110,7 +114,7 @@ impl Engine {
         let until = if token.is_some() { u64::MAX } else { calls_max };
         let survey = self.survey(table, column, (scope, options), (&triage, true), until).await?;
         let Some(token) = token else {
-            if survey.plan.calls > calls_max {
+            if survey.plan.calls.saturating_mul(sources(&bound)) > calls_max {
                 return Err(Error::PlanNeeded { calls_max });
             }
             return Ok(());
@@ -237,6 +241,7 @@ impl Survey {
         let plan = Plan {
             cells: 0,
             calls: 0,
+            calls_max: 0,
             shared: 0,
             reused: 0,
             skipped: BTreeMap::new(),
@@ -282,6 +287,14 @@ impl Survey {
                 None => self.plan.calls += 1,
             }
         }
+    }
+}
+
+/// Calls that one cell may take.
+fn sources(bound: &Bound) -> u64 {
+    match bound {
+        Bound::Call(call) => call.waterfall().map_or(1, |waterfall| waterfall.sources.len() as u64),
+        Bound::Job(..) | Bound::Local(_) => 1,
     }
 }
 

@@ -37,7 +37,7 @@ impl Upstream {
         may
     }
 
-    /// It has looked; `in_vain` if other runs have to come further first.
+    /// It has looked; `in_vain` if other runs, or this one, have to come further first.
     pub(crate) fn looked(&mut self, now: Tick, in_vain: bool) {
         self.looked_at = now;
         self.pause = match in_vain {

@@ -38,7 +38,7 @@ fn a_run_makes_the_calls_of_its_plan_and_takes_its_time() {
         ("{{n}}", json!({}), 500),
         ("{{word}}", json!({"run_if": {"word": {"is_null": false}}, "price": 0.002}), 270),
         ("{{n}}", json!({"run_if": {"n": {"lte": 120}}}), 120),
-        ("{{word|none}}", json!({"reuse": false}), 500),
+        ("{{word ?? \"none\"}}", json!({"reuse": false}), 500),
     ];
     for (asks, more, calls) in workloads {
         SimClock::new().run(|clock| async move {

@@ -82,6 +82,30 @@ const OPERATIONS: &[Operation] = &[
         ],
         run: |ask| ask.of(cells::settle),
     },
+    Operation {
+        name: "unlock_cells",
+        verb: Verb::Post,
+        path: "/api/tables/{table}/columns/{column}/unlock",
+        summary: "Let runs fill cells again that a person wrote; until then no run touches them",
+        scope: Write,
+        default_tool: false,
+        fields: &[
+            TABLE,
+            COLUMN,
+            Field::body("where", Kind::Any, "only rows that pass this filter").optional(),
+        ],
+        run: |ask| ask.of(smart::unlock),
+    },
+    Operation {
+        name: "set_auto_run",
+        verb: Verb::Post,
+        path: "/api/tables/{table}/auto-run",
+        summary: "Let the columns of a table run by themselves as their auto_run says, or keep all of them from it",
+        scope: Write,
+        default_tool: false,
+        fields: &[TABLE, Field::body("enabled", Kind::Flag, "false keeps them from it")],
+        run: |ask| ask.of(smart::set_auto_run),
+    },
 ];
 
 const CONFIG_ABOUT: &str = "the call: url, method, headers, body, extract, timeout_ms, repeatable; of kind integration \

@@ -1,6 +1,6 @@
 //! The chapter of the system: its limits, its sizes, what failed, and how fast it may go.
 
-use paceline_model::limits;
+use paceline_model::{CellState, limits};
 
 use super::field::{LABEL, NAME, TABLE};
 use super::{Chapter, Field, Kind, Operation, Verb};
@@ -46,12 +46,17 @@ const OPERATIONS: &[Operation] = &[
         name: "list_errors",
         verb: Verb::Get,
         path: "/api/tables/{table}/errors",
-        summary: "List the cells of a table that failed, with their errors and how often each code came",
+        summary: "List the cells of a table that failed, or of which nobody knows, with their errors and how often each code came",
         scope: Read,
         default_tool: false,
         fields: &[
             TABLE,
             Field::query("column", NAME, "only of this smart column; of all if not given"),
+            Field::query(
+                "state",
+                Kind::OneOf(|| failures::LISTED.map(CellState::as_str).into()),
+                "failed if not given, or unknown: sent, with an outcome that nobody knows",
+            ),
             Field::query(
                 "limit",
                 Kind::Whole { min: 1, max: ERRORS_MAX },

@@ -135,8 +135,12 @@ pub(crate) async fn settle(app: App, input: SettleCell) -> Result<Outcome<Settle
     let sends = word == Settle::Resend && !smart.is_job();
     app.engine.settle(&table, &column.name, input.row, word).await?;
     let run = match sends {
-        // Another run of the column may be at work, which is no failure: the cell waits for the next one.
-        true => app.engine.send_again(&table, &column.name, input.row).await.ok().map(|run| run.id),
+        true => match app.engine.send_again(&table, &column.name, input.row).await {
+            Ok(run) => Some(run.id),
+            // Another run of the column is at work, which is no failure: the cell waits for the next one.
+            Err(error) if error.code() == "CONFLICT" => None,
+            Err(error) => return Err(error.into()),
+        },
         false => None,
     };
     let store = app.engine.store();

@@ -1,4 +1,4 @@
-//! The cells of a table that failed: one by one with their errors, and how often each code came.
+//! The cells of a table that failed, or of which nobody knows: one by one with their errors, and how often each code came.
 
 use std::collections::BTreeMap;
 
@@ -23,15 +23,19 @@ const COUNTED_MAX: usize = 10_000;
 pub(crate) struct ListErrors {
     table: String,
     column: Option<String>,
+    state: Option<CellState>,
     limit: Option<usize>,
     cursor: Option<String>,
 }
+
+/// The states that are listed; the first if the caller names none.
+pub(crate) const LISTED: [CellState; 2] = [CellState::Failed, CellState::Unknown];
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Errors {
     /// In the order of columns, then of rows.
     errors: Vec<ErrorLine>,
-    /// Cells that failed, altogether.
+    /// Cells in that state, altogether.
     failed: u64,
     /// How often each code came; on the first page only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,19 +75,20 @@ pub(crate) async fn list(app: App, input: ListErrors) -> Result<Outcome<Errors>>
         None => table.columns.iter().filter(|column| column.smart.is_some()).collect(),
     };
     let limit = input.limit.unwrap_or(ERRORS_DEFAULT);
+    let state = input.state.unwrap_or(LISTED[0]);
     let after = match &input.cursor {
         Some(text) => Some(decode(&table, &columns, text).ok_or_else(|| wrong_cursor(&table))?),
         None => None,
     };
-    let (errors, next) = page(&app, &table, &columns, after, limit).await?;
+    let (errors, next) = page(&app, &table, (&columns, state), after, limit).await?;
     let (mut failed, mut codes, mut all_counted) = (0, None, None);
     for column in &columns {
         let states = app.engine.store().count_cells(column.id).await?;
-        let of_failed = states.iter().filter(|(state, _)| *state == CellState::Failed);
+        let of_failed = states.iter().filter(|(known, _)| *known == state);
         failed += of_failed.map(|(_, count)| count).sum::<u64>();
     }
     if after.is_none() {
-        let counted = counts(&app, &table, &columns).await?;
+        let counted = counts(&app, &table, &columns, state).await?;
         all_counted = Some(counted.iter().map(|line| line.count).sum::<u64>() >= failed);
         codes = Some(counted);
     }
@@ -101,6 +106,7 @@ pub(crate) async fn list(app: App, input: ListErrors) -> Result<Outcome<Errors>>
     if let Some(next) = next {
         let mut hint = Hint::new("list_errors", "the next page")
             .with("table", table.name.as_str())
+            .with("state", state.as_str())
             .with("limit", limit)
             .with("cursor", next);
         if let Some(column) = input.column {
@@ -114,7 +120,7 @@ pub(crate) async fn list(app: App, input: ListErrors) -> Result<Outcome<Errors>>
 async fn page(
     app: &App,
     table: &Table,
-    columns: &[&Column],
+    (columns, state): (&[&Column], CellState),
     after: Option<Place>,
     limit: usize,
 ) -> Result<(Vec<ErrorLine>, Option<Place>)> {
@@ -126,7 +132,7 @@ async fn page(
     let mut last = None;
     for column in columns.iter().skip(begin) {
         // One more than the limit tells whether there is a next page.
-        for cell in failed(app, table, column.id, row, limit + 1 - lines.len()).await? {
+        for cell in listed(app, table, (column.id, state), row, limit + 1 - lines.len()).await? {
             if lines.len() == limit {
                 return Ok((lines, last));
             }
@@ -150,14 +156,20 @@ fn line(column: &Column, cell: Cell) -> ErrorLine {
     }
 }
 
-async fn counts(app: &App, table: &Table, columns: &[&Column]) -> Result<Vec<CodeCount>> {
+async fn counts(
+    app: &App,
+    table: &Table,
+    columns: &[&Column],
+    state: CellState,
+) -> Result<Vec<CodeCount>> {
     let mut counts = Vec::new();
     let mut left = COUNTED_MAX;
     for column in columns {
         let mut codes: BTreeMap<String, u64> = BTreeMap::new();
         let mut after = RowId(0);
         while left > 0 {
-            let cells = failed(app, table, column.id, after, left.min(ERRORS_MAX as usize)).await?;
+            let most = left.min(ERRORS_MAX as usize);
+            let cells = listed(app, table, (column.id, state), after, most).await?;
             let Some(last) = cells.last() else { break };
             after = last.row;
             left -= cells.len();
@@ -173,16 +185,16 @@ async fn counts(app: &App, table: &Table, columns: &[&Column]) -> Result<Vec<Cod
     Ok(counts)
 }
 
-/// Failed cells of a column, in the order of their rows: the first ones after `after`.
-async fn failed(
+/// Cells of a column in that state, in the order of their rows: the first ones after `after`.
+async fn listed(
     app: &App,
     table: &Table,
-    column: ColumnId,
+    (column, state): (ColumnId, CellState),
     after: RowId,
     limit: usize,
 ) -> Result<Vec<Cell>> {
     let store = app.engine.store();
-    let filter = Filter::Cell { column, states: vec![Some(CellState::Failed)] };
+    let filter = Filter::Cell { column, states: vec![Some(state)] };
     let query = RowQuery { filter: Some(filter), after, limit, ..RowQuery::of(table.id) };
     let rows: Vec<RowId> = store.rows(query).await?.into_iter().map(|row| row.id).collect();
     let mut cells = Vec::with_capacity(rows.len());
@@ -193,7 +205,7 @@ async fn failed(
         let (now, later) = rest.split_at(span.max(1));
         let last = now.last().copied().unwrap_or(*first);
         let found = store.cells(column, *first, last).await?;
-        cells.extend(found.into_iter().filter(|cell| cell.state == CellState::Failed));
+        cells.extend(found.into_iter().filter(|cell| cell.state == state));
         rest = later;
     }
     Ok(cells)

@@ -1,11 +1,13 @@
-//! Smart columns: add and change.
+//! Smart columns: add and change, unlock what a person wrote, and the switch over those that run by themselves.
 
 use paceline_engine::SmartSpec;
-use paceline_model::{ColumnType, SmartColumn, SmartKind, Table};
-use serde::Deserialize;
+use paceline_model::{ColumnType, Filter, Scope, SmartColumn, SmartKind, Table};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::columns::{ColumnView, check_label, take_options, takes_options};
+use super::rows::filters::filter;
 use super::{check_new_name, smart_column, table};
 use crate::App;
 use crate::envelope::{Hint, Outcome};
@@ -141,4 +143,49 @@ fn headers(config: &Json) -> Option<&serde_json::Map<String, Json>> {
 
 fn run_hint(table: &Table, column: &str, why: &str) -> Hint {
     Hint::new("run_column", why).with("table", table.name.as_str()).with("column", column)
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct UnlockCells {
+    table: String,
+    column: String,
+    #[serde(rename = "where")]
+    filter: Option<Json>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Unlocked {
+    unlocked: u64,
+}
+
+/// Cells that a person wrote are filled again by runs over stale cells.
+pub(crate) async fn unlock(app: App, input: UnlockCells) -> Result<Outcome<Unlocked>> {
+    let table = table(&app, &input.table).await?;
+    let (column, _) = smart_column(&table, &input.column)?;
+    let filter = filter(&table, input.filter.as_ref())?.unwrap_or(Filter::All(Vec::new()));
+    let unlocked = app.engine.store().lock_cells(column.id, filter, false).await?;
+    let hint =
+        run_hint(&table, &column.name, "fill them again").with("scope", Scope::Stale.as_str());
+    Ok(Outcome::new(Unlocked { unlocked }).meta("table", table.name.as_str()).hint(hint))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SetAutoRun {
+    table: String,
+    enabled: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AutoRunView {
+    /// Whether columns of the table may run by themselves.
+    enabled: bool,
+}
+
+/// The switch of a table over what its columns say of `auto_run`.
+pub(crate) async fn set_auto_run(app: App, input: SetAutoRun) -> Result<Outcome<AutoRunView>> {
+    let table = table(&app, &input.table).await?;
+    app.engine.set_automatic(table.id, input.enabled).await?;
+    let view = AutoRunView { enabled: input.enabled };
+    let hint = Hint::new("list_runs", "see what ran by itself").with("table", table.name.as_str());
+    Ok(Outcome::new(view).meta("table", table.name.as_str()).hint(hint))
 }

@@ -37,6 +37,8 @@ pub(crate) struct PlanView {
     cells: u64,
     /// calls it makes for them if none has to be repeated,
     calls: u64,
+    /// and if every source of a waterfall has to be asked,
+    calls_max: u64,
     /// cells that get the value of another one's call, because their inputs are the same,
     shared: u64,
     /// that are filled from a cell filled before,
@@ -49,7 +51,7 @@ pub(crate) struct PlanView {
     seconds: f64,
     /// How long one call is thought to take; null if none is on record, and then `seconds` leaves it out.
     call_ms: Option<f64>,
-    /// In whole units of the currency of the column's price; null without a price.
+    /// Of `calls_max`, in whole units of the currency of the column's price; null without a price.
     cost: Option<f64>,
     /// For `plan` of run_column: needed above `calls_without_plan` calls.
     plan: String,
@@ -100,6 +102,7 @@ impl From<Plan> for PlanView {
         Self {
             cells: plan.cells,
             calls: plan.calls,
+            calls_max: plan.calls_max,
             shared: plan.shared,
             reused: plan.reused,
             skipped: plan.skipped,
