@@ -106,12 +106,13 @@ fn every_field_reaches_its_operation() {
                 "add_column" => &["COLUMN_ALREADY_EXISTS"],
                 "delete_column" => &["CONFLICT"],
                 "search_rows" => &["COLUMN_NOT_FOUND"],
-                "count_rows" | "update_rows" | "delete_rows" => &["INVALID_FILTER"],
+                "count_rows" | "update_rows" | "delete_rows" | "run_column" | "plan_run"
+                | "unlock_cells" => &["INVALID_FILTER"],
                 // The table "nowhere" has one smart column of that name, and so there is a run.
                 // The object is no caps.
                 "resume_run" => &["VALIDATION_ERROR"],
-                name if name.ends_with("_run") => &["none", "CONFLICT"],
-                "update_smart_column" | "run_column" => &["none"],
+                name if name.ends_with("_run") => &["none", "CONFLICT", "RUN_NOT_FOUND"],
+                "update_smart_column" | "set_auto_run" => &["none"],
                 "retry_failed_cells" => &["none", "CONFLICT"],
                 "explain_cell" => &["ROW_NOT_FOUND"],
                 // The second one made the table "nowhere", which has one column of that name.

@@ -184,6 +184,6 @@ fn a_call_whose_outcome_nobody_knows() {
         let run = start(&client).await;
         app.engine.wait(run).await.unwrap();
         let told = explain(&client, "near", 1).await;
-        told.tells("unknown", &["nobody knows", "not sent again"], "query_rows");
+        told.tells("unknown", &["nobody knows", "not sent again"], "call_operation");
     });
 }
