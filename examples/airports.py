@@ -26,11 +26,10 @@ AIRPORTS = ROOT / "crates/lab/data/airports.csv"
 
 def binary():
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    for profile in ("release", "debug"):
-        path = target / profile / "paceline"
-        if path.exists():
-            return str(path)
-    sys.exit("there is no paceline yet: cargo build --release")
+    built = [path for path in (target / profile / "paceline" for profile in ("release", "debug")) if path.exists()]
+    if not built:
+        sys.exit("there is no paceline yet: cargo build --release")
+    return str(max(built, key=lambda path: path.stat().st_mtime))
 
 
 def start(*arguments, ready):
