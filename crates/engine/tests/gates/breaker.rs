@@ -7,7 +7,7 @@ use paceline_model::{Run, RunStatus, Scope};
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Vendor, add, call, engine, rate, table};
+use crate::support::{DEAD, Vendor, add, call, engine, rate, table};
 
 fn run(vendor: &Arc<Vendor>, rows: usize, concurrent_max: u32) -> Run {
     run_with(vendor, rows, concurrent_max, &json!({}))
@@ -62,6 +62,16 @@ fn a_vendor_that_fails_every_call_trips_it_within_twenty() {
         assert!(reason.contains("failed") && reason.contains(&status.to_string()), "{reason}");
         assert!(reason.contains("retry failed"), "{reason}");
     }
+}
+
+#[test]
+fn a_dead_host_trips_it_within_twenty() {
+    let vendor = Vendor::new(None, |_, _| DEAD);
+    let ended = run(&vendor, 500, 6);
+    assert_eq!(ended.status, RunStatus::Paused);
+    assert!(vendor.calls() <= 20, "{} tries", vendor.calls());
+    let reason = ended.reason.unwrap();
+    assert!(reason.contains("connection refused") && reason.contains("resume"), "{reason}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use paceline_engine::{
     CallError, CallEvents, Engine, EngineConfig, Provider, ProviderFactory, Reply, Request, Sealer,
     SmartSpec,
 };
-use paceline_governor::Ceilings;
+use paceline_governor::{Ceilings, Transport};
 use paceline_model::{
     ColumnId, ColumnType, NewColumn, NewTable, RowId, SmartKind, Store, Table, Value,
 };
@@ -27,6 +27,9 @@ pub(crate) struct Seen {
     pub(crate) column: String,
     pub(crate) status: u16,
 }
+
+/// As a status: nobody answers at that address, so that nothing leaves.
+pub(crate) const DEAD: u16 = 0;
 
 /// What decides about a call that its limit lets pass: the moment of its arrival and its path.
 type Law = Box<dyn Fn(Tick, &str) -> u16 + Send + Sync>;
@@ -119,6 +122,11 @@ impl Provider for Way {
             state.seen.push(Seen { sent: self.clock.now(), column, status: 0 });
             state.seen.len() - 1
         };
+        if (self.vendor.law)(self.clock.now(), &path) == DEAD {
+            self.clock.sleep(Duration::from_millis(2)).await;
+            let message = "connection refused".to_owned();
+            return Err(CallError::Transport { kind: Transport::Connect, message });
+        }
         events.sent();
         let number_ms = number as u64;
         self.clock.sleep(Duration::from_millis(5 + number_ms * 7 % 20)).await;
