@@ -1,8 +1,9 @@
-//! The real server, killed without warning while it imports and exports (issue 5, acceptance 7): the database opens, every
-//! call that was acknowledged is there, and nothing is there by half. `PACELINE_KILLS` says how often each (default 3).
+//! The real server, killed without warning while it imports, exports and calls (issue 5, acceptance 7; issue 6, acceptance
+//! 4): the database opens, every call that was acknowledged is there, and nothing is there by half. `PACELINE_KILLS` says how often each (default 3).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod calls;
+mod columns;
 mod server;
 
 use std::fmt::Write as _;

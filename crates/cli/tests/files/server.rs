@@ -22,7 +22,8 @@ impl Server {
     pub(crate) async fn start(dir: TempDir) -> Self {
         paceline_engine::install_tls();
         let mut child = Command::new(env!("CARGO_BIN_EXE_paceline"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            // The lab is on this machine.
+            .args(["serve", "--listen", "127.0.0.1:0", "--allow-host", "127.0.0.1", "--data"])
             .arg(dir.path())
             .env("PACELINE_API_KEY", KEY)
             .stdout(Stdio::piped())
