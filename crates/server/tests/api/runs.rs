@@ -26,6 +26,31 @@ fn rate(concurrent: u32, retries: u32) -> Json {
 }
 
 #[test]
+fn what_a_person_writes_into_a_smart_column_is_locked_until_it_is_unlocked() {
+    app(|app| async move {
+        filled(&app, json!("conservative")).await;
+        let edit = json!({"ids": [2], "values": {"near": {"mine": true}}});
+        let answer = app.patch("/api/tables/airports/rows", edit).await;
+        assert_eq!(answer.ok()["updated"], 1);
+        assert_eq!(answer.body["meta"]["locked"], json!(["near"]));
+
+        let counts = async |scope: &str| {
+            let run = app.post(&format!("{COLUMN}/run"), json!({"scope": scope})).await;
+            app.settled(&run).await.ok()["counts"]["completed"].clone()
+        };
+        assert_eq!(counts("all").await, 2);
+        let value = async || app.get("/api/tables/airports/rows/2").await.ok()["near"].clone();
+        assert_eq!(value().await, json!({"mine": true}));
+        assert_eq!(counts("stale").await, 0);
+
+        let unlocked = app.post(&format!("{COLUMN}/unlock"), json!({})).await;
+        assert_eq!(unlocked.ok()["unlocked"], 1);
+        assert_eq!(counts("stale").await, 1);
+        assert_ne!(value().await, json!({"mine": true}));
+    });
+}
+
+#[test]
 fn from_a_table_to_its_values() {
     app(|app| async move {
         filled(&app, json!("conservative")).await;

@@ -141,7 +141,8 @@ impl<'t> Names<'t> {
             None => self.corrected(index, name)?,
         };
         let slot = match column {
-            Some(column) if column.smart.is_some() => {
+            // A person's edit is locked; a row that is new gets its smart cells from runs.
+            Some(column) if column.smart.is_some() && self.argument == "rows" => {
                 let problem =
                     "is a smart column; its cells are filled by its runs, so leave it out";
                 return Err(ApiError::field(self.field(index, name), problem));

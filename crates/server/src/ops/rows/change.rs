@@ -1,6 +1,6 @@
 //! Rows in: inserted, or updated where they are there already. Rows changed and deleted by filter or by their ids.
 
-use paceline_model::{ColumnId, ColumnType, RowId, Table};
+use paceline_model::{Column, ColumnId, ColumnType, RowId, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -154,8 +154,20 @@ pub(crate) async fn update(app: App, input: UpdateRows) -> Result<Outcome<Update
     let outcome = Outcome::new(Updated { updated })
         .meta("table", table.name.as_str())
         .meta("rows_affected", updated);
-    let hint = Hint::new("query_rows", "look at the rows").with("table", table.name);
-    Ok(told(outcome, names).hint(hint))
+    let hint = Hint::new("query_rows", "look at the rows").with("table", table.name.as_str());
+    Ok(locked(told(outcome, names).hint(hint), &table, &columns))
+}
+
+/// Tells that runs leave the cells alone that were written into smart columns.
+fn locked<T>(outcome: Outcome<T>, table: &Table, columns: &[ColumnId]) -> Outcome<T> {
+    let smart = |column: &&Column| column.smart.is_some() && columns.contains(&column.id);
+    let names: Vec<&str> =
+        table.columns.iter().filter(smart).map(|column| column.name.as_str()).collect();
+    let Some(first) = names.first() else { return outcome };
+    let unlock = Hint::new("unlock_cells", "let runs fill these cells again")
+        .with("table", table.name.as_str())
+        .with("column", *first);
+    outcome.meta("locked", names).hint(unlock)
 }
 
 pub(crate) async fn delete(app: App, input: DeleteRows) -> Result<Outcome<Deleted>> {
