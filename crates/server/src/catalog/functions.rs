@@ -9,7 +9,7 @@ use crate::ops::functions;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     name: "functions",
-    about: "Functions: JavaScript kept with its versions. Nothing runs it yet: columns that do come later",
+    about: "Functions: JavaScript kept with its versions, run by columns of kind function",
     operations: OPERATIONS,
 };
 
@@ -21,7 +21,7 @@ const OPERATIONS: &[Operation] = &[
         name: "create_function",
         verb: Verb::Post,
         path: "/api/functions",
-        summary: "Keep a function; it is stored as it is, and not run or checked yet",
+        summary: "Keep a function for columns of kind function; it is checked when a column runs it",
         scope: Write,
         default_tool: false,
         fields: &[
@@ -55,7 +55,7 @@ const OPERATIONS: &[Operation] = &[
         name: "update_function",
         verb: Verb::Patch,
         path: "/api/functions/{function}",
-        summary: "Change a function; the version before it is kept, and still nothing runs it",
+        summary: "Change a function; the version before it is kept, and columns run the new one",
         scope: Write,
         default_tool: false,
         fields: &[
