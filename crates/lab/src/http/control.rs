@@ -10,25 +10,44 @@ use super::endpoint::json;
 use super::reply::{error_json, json_response};
 use super::server::Served;
 use crate::query::query_value;
-use crate::{AiFaultLaw, ConfigError, FaultLaw, HexFaultLaw};
+use crate::{AiFaultLaw, ConfigError, HexFaultLaw, WebhookReceiver};
 
 /// Where the judge's own endpoints are.
 pub(super) const PREFIX: &str = "/_lab/";
 
+/// All of them, as they are told to who takes the wrong method.
+const ENDPOINTS: [(&str, &str); 14] = [
+    ("GET", "/_lab/stats"),
+    ("POST", "/_lab/reset"),
+    ("POST", "/_lab/fault?law=LAW"),
+    ("GET", "/_lab/hex"),
+    ("POST", "/_lab/hex/fault?law=LAW"),
+    ("GET", "/_lab/ai"),
+    ("POST", "/_lab/ai/fault?law=LAW"),
+    ("GET", "/_lab/slack"),
+    ("GET", "/_lab/slack/messages"),
+    ("POST", "/_lab/slack/fault?law=LAW"),
+    ("GET", "/_lab/webhook"),
+    ("GET", "/_lab/webhook/calls"),
+    ("POST", "/_lab/webhook/fault?law=LAW"),
+    ("POST", "/_lab/webhook/secret?secret=SECRET"),
+];
+
 /// Answers a request to an endpoint under [`PREFIX`]; a request body means nothing here.
 pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<ReplyBody> {
-    let Served { vendor, hex, ai, .. } = served;
-    let (status, body) = match (request.method(), request.uri().path()) {
+    let Served { vendor, hex, ai, slack, webhook, .. } = served;
+    let path = request.uri().path();
+    let (status, body) = match (request.method(), path) {
         (&Method::GET, "/_lab/stats") => (StatusCode::OK, json(&vendor.stats())),
         (&Method::POST, "/_lab/reset") => {
             vendor.reset();
             hex.reset();
             ai.reset();
+            slack.reset();
+            webhook.reset();
             (StatusCode::OK, json(&vendor.stats()))
         }
-        (&Method::POST, "/_lab/fault") => {
-            told_law(set_law(request, |law: FaultLaw| vendor.set_faults(law)))
-        }
+        (&Method::POST, "/_lab/fault") => told_law(set_law(request, |law| vendor.set_faults(law))),
         (&Method::GET, "/_lab/hex") => (StatusCode::OK, json(&hex.stats())),
         (&Method::POST, "/_lab/hex/fault") => {
             told_law(set_law(request, |law: HexFaultLaw| hex.set_faults(law)))
@@ -37,17 +56,22 @@ pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<
         (&Method::POST, "/_lab/ai/fault") => {
             told_law(set_law(request, |law: AiFaultLaw| ai.set_faults(law)))
         }
-        (
-            _,
-            "/_lab/stats" | "/_lab/reset" | "/_lab/fault" | "/_lab/hex" | "/_lab/hex/fault"
-            | "/_lab/ai" | "/_lab/ai/fault",
-        ) => (
-            StatusCode::METHOD_NOT_ALLOWED,
-            error_json(
-                "GET /_lab/stats, POST /_lab/reset, POST /_lab/fault?law=LAW, GET /_lab/hex, \
-                 POST /_lab/hex/fault?law=LAW, GET /_lab/ai, POST /_lab/ai/fault?law=LAW",
-            ),
-        ),
+        (&Method::GET, "/_lab/slack") => (StatusCode::OK, json(&slack.stats())),
+        (&Method::GET, "/_lab/slack/messages") => (StatusCode::OK, json(&slack.messages())),
+        (&Method::POST, "/_lab/slack/fault") => {
+            told_law(set_law(request, |law| slack.set_faults(law)))
+        }
+        (&Method::GET, "/_lab/webhook") => (StatusCode::OK, json(&webhook.stats())),
+        (&Method::GET, "/_lab/webhook/calls") => (StatusCode::OK, json(&webhook.calls())),
+        (&Method::POST, "/_lab/webhook/fault") => {
+            told_law(set_law(request, |law| webhook.set_faults(law)))
+        }
+        (&Method::POST, "/_lab/webhook/secret") => add_secret(request, webhook),
+        (_, path) if ENDPOINTS.iter().any(|(_, known)| known.split('?').next() == Some(path)) => {
+            let all: Vec<String> =
+                ENDPOINTS.iter().map(|(method, path)| format!("{method} {path}")).collect();
+            (StatusCode::METHOD_NOT_ALLOWED, error_json(&all.join(", ")))
+        }
         (_, path) => (StatusCode::NOT_FOUND, error_json(&format!("there is no {path}"))),
     };
     let mut response = json_response(status, ReplyBody::Whole(body));
@@ -70,6 +94,19 @@ where
     let written = law.to_string();
     set(law);
     Ok(written)
+}
+
+/// Another secret that webhooks may be signed with; the answer does not repeat it.
+fn add_secret(request: &Request<Incoming>, webhook: &WebhookReceiver) -> (StatusCode, Bytes) {
+    let query = request.uri().query().unwrap_or_default();
+    let added = match query_value(query, "secret") {
+        Some(secret) => webhook.add_secret(&secret).map_err(|error| error.to_string()),
+        None => Err("`secret` is missing".to_owned()),
+    };
+    match added {
+        Ok(()) => (StatusCode::OK, json(&serde_json::json!({ "added": true }))),
+        Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
+    }
 }
 
 fn told_law(law: Result<String, String>) -> (StatusCode, Bytes) {
