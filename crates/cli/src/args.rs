@@ -3,6 +3,7 @@
 pub(crate) mod ai_lab;
 pub(crate) mod hex;
 pub(crate) mod hex_lab;
+pub(crate) mod hook_lab;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -160,7 +161,7 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("{}\n\n{}", hex_lab::help(), ai_lab::help()))]
+#[command(after_help = format!("{}\n\n{}\n\n{}", hex_lab::help(), ai_lab::help(), hook_lab::help()))]
 pub(crate) struct LabArgs {
     /// Where to listen; port 0 is any free port
     #[arg(long, value_name = "127.0.0.1:PORT", default_value = "127.0.0.1:0")]
@@ -193,6 +194,10 @@ pub(crate) struct LabArgs {
     pub(crate) hex: hex_lab::HexLabArgs,
     #[command(flatten)]
     pub(crate) ai: ai_lab::AiLabArgs,
+    #[command(flatten)]
+    pub(crate) slack: hook_lab::SlackLabArgs,
+    #[command(flatten)]
+    pub(crate) webhook: hook_lab::WebhookLabArgs,
 }
 
 #[derive(Debug, clap::Args)]

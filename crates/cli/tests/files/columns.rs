@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
-use paceline_lab::{Lab, Running, VendorConfig};
+use paceline_lab::{Lab, LabConfig, Running, VendorConfig, WebhookConfig};
 use serde_json::{Value as Json, json};
 
-use crate::kills;
-use crate::server::Server;
+use crate::server::{Home, Server};
+use crate::{kills, kills_or};
 
 /// Cells of each column.
 const CELLS: u64 = 2_000;
@@ -18,10 +18,19 @@ const AT_ONCE: u64 = 6;
 /// The longest time that the server lives once it listens.
 const LIFE_MAX_MS: f64 = 600.0;
 
+/// What the column signs with, and the receiver checks.
+const SECRET: &str = "whsec_of_the_kill_test";
+
 async fn lab() -> Running {
     // Long enough that a death finds calls under way.
-    let config = VendorConfig { service: "5..30".parse().unwrap(), ..VendorConfig::default() };
-    Lab::start(config, Clock::system(), ([127, 0, 0, 1], 0).into()).await.unwrap()
+    let vendor = VendorConfig { service: "5..30".parse().unwrap(), ..VendorConfig::default() };
+    let webhook = WebhookConfig {
+        vendor: vendor.clone(),
+        secrets: vec![SECRET.to_owned()],
+        ..WebhookConfig::default()
+    };
+    let config = LabConfig { vendor, webhook, ..LabConfig::default() };
+    Lab::start_with(config, Clock::system(), ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
 /// A table with a column that asks `asked`, and two that have an effect on `told`.
@@ -31,7 +40,8 @@ async fn columns(server: &Server, table: &str, asked: &Running, told: &Running) 
     let rows: Vec<Json> = (1..=CELLS).map(|n| json!({"n": n})).collect();
     server.post(&format!("/api/tables/{table}/rows"), json!({"rows": rows})).await;
     let (asked, told) = (asked.addr(), told.addr());
-    let hook = json!({"provider": "webhook", "url": format!("http://{told}/echo"), "body": {"n": "{{n}}"}});
+    let hook = json!({"provider": "webhook", "url": format!("http://{told}/webhook"), "secret": SECRET,
+                      "body": {"n": "{{n}}"}});
     let post =
         json!({"url": format!("http://{told}/echo"), "method": "POST", "body": {"n": "{{n}}"}});
     for (name, kind, value, config) in [
@@ -80,8 +90,8 @@ async fn fill(mut server: Server, table: &str, most: u32, random: &Random) -> (S
     let mut found = 0;
     while found < most && !runs(&server, &ids).await.iter().all(has_ended) {
         clock.sleep(Duration::from_secs_f64(random.unit() * LIFE_MAX_MS / 1e3)).await;
-        let dir = server.kill().await;
-        server = Server::start(dir).await;
+        let home = server.kill().await;
+        server = Server::start(home).await;
         found += 1;
     }
     let began = clock.now();
@@ -108,27 +118,44 @@ async fn check(
     assert_eq!(count(&runs[0], "unknown"), 0, "what may be repeated is never unknown");
     let listed = server.get(&format!("/api/tables/{table}/errors?state=unknown&limit=1000")).await;
     assert_eq!(listed["data"]["failed"], unknown, "{listed}");
-    let told = told.stats();
-    assert_eq!(told.duplicates, 0, "an effect twice");
-    let completed: u64 = runs[1..].iter().map(|run| count(run, "completed")).sum();
-    assert!((completed..=2 * CELLS).contains(&told.served), "{} effects", told.served);
+    let hook = told.webhook().stats();
+    for (seen, run) in [(&told.stats(), &runs[1]), (&hook.calls, &runs[2])] {
+        assert_eq!(seen.duplicates, 0, "an effect twice");
+        let completed = count(run, "completed");
+        assert!((completed..=CELLS).contains(&seen.served), "{} effects", seen.served);
+    }
+    assert_eq!(hook.unsigned + hook.forged + hook.stale, 0, "each call is signed: {hook:?}");
     assert!(unknown <= u64::from(deaths) * 2 * AT_ONCE, "{unknown} unknown after {deaths} deaths");
     let again = asked.stats().served - CELLS;
     assert!(again <= u64::from(deaths) * AT_ONCE, "{again} calls again after {deaths} deaths");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kills_during_runs_leave_an_effect_once_and_nothing_finished_is_called_again() {
+/// Kills a server so often at work, over as many tables as it takes.
+async fn kill(home: Home, most: u32) {
     let random = Random::system();
-    let mut server = Server::start(tempfile::tempdir().unwrap()).await;
+    let mut server = Server::start(home).await;
     let (mut deaths, mut tables) = (0, 0);
-    while deaths < kills() {
+    while deaths < most {
         tables += 1;
         let found;
-        let most = kills() - deaths;
-        (server, found) = fill(server, &format!("t{tables}"), most, &random).await;
+        (server, found) = fill(server, &format!("t{tables}"), most - deaths, &random).await;
         deaths += found;
         assert!(found > 0, "the runs are too fast to be killed");
     }
-    println!("{deaths} kills over {tables} tables of 3 x {CELLS} cells");
+    #[expect(clippy::print_stdout, reason = "how much was shown")]
+    {
+        println!("{deaths} kills over {tables} tables of 3 x {CELLS} cells");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_during_runs_leave_an_effect_once_and_nothing_finished_is_called_again() {
+    kill(Home::new(), kills()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_during_runs_over_postgres_do_neither() {
+    if let Some(home) = Home::postgres() {
+        kill(home, kills_or(2)).await;
+    }
 }

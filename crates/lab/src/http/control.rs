@@ -16,7 +16,8 @@ use crate::{AiFaultLaw, ConfigError, HexFaultLaw, WebhookReceiver};
 pub(super) const PREFIX: &str = "/_lab/";
 
 /// All of them, as they are told to who takes the wrong method.
-const ENDPOINTS: [(&str, &str); 14] = [
+const ENDPOINTS: [(&str, &str); 15] = [
+    ("GET", "/_lab/clock"),
     ("GET", "/_lab/stats"),
     ("POST", "/_lab/reset"),
     ("POST", "/_lab/fault?law=LAW"),
@@ -38,6 +39,9 @@ pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<
     let Served { vendor, hex, ai, slack, webhook, .. } = served;
     let path = request.uri().path();
     let (status, body) = match (request.method(), path) {
+        (&Method::GET, "/_lab/clock") => {
+            (StatusCode::OK, json(&serde_json::json!({ "now_ms": vendor.now_ms() })))
+        }
         (&Method::GET, "/_lab/stats") => (StatusCode::OK, json(&vendor.stats())),
         (&Method::POST, "/_lab/reset") => {
             vendor.reset();

@@ -27,6 +27,7 @@ use crate::{
 /// | `POST /services/T../B../SECRET`, `POST /api/chat.postMessage` | a simulated Slack, [`SlackVendor`] |
 /// | `POST /webhook`, and below | a receiver of webhooks, [`WebhookReceiver`] |
 /// | `GET /_lab/stats` | [`Stats`]; never governed or delayed, like all of `/_lab` |
+/// | `GET /_lab/clock` | the time by which every moment is told, [`Vendor::now_ms`] |
 /// | `POST /_lab/reset` | all of them forget what they saw |
 /// | `POST /_lab/fault?law=LAW` | [`Vendor::set_faults`]; `none` heals |
 /// | `GET /_lab/hex` | [`HexStats`](crate::HexStats) |

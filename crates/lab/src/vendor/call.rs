@@ -40,7 +40,7 @@ impl Call {
 
 /// Whoever comes to a vendor: looked at on arrival, and told of the effect.
 pub(crate) trait Visitor {
-    /// The call, as it is at the moment of its arrival.
+    /// The call, as it is at the moment of its arrival. Not asked of one that is refused before anybody looks at it.
     fn arrives(&mut self) -> Call;
 
     /// It has taken effect; whether its key had been seen, where it has one.

@@ -117,17 +117,17 @@ impl Vendor {
         self.receive(&mut call).await
     }
 
-    /// As [`Vendor::process`], for a call that is looked at when it arrives.
+    /// As [`Vendor::process`], for a call that is looked at when it has arrived, if anything is to be done for it.
     pub(crate) async fn receive(&self, visitor: &mut (impl Visitor + Send)) -> Answer {
         self.wait(self.config.net, &self.chance.net).await;
         let answer = {
             let _in_flight = self.counters.enter();
             let answer = self.arrive();
-            let call = visitor.arrives();
+            let call = answer.has_effect().then(|| visitor.arrives());
             if answer.takes_service_time() {
                 self.wait(self.config.service, &self.chance.service).await;
             }
-            if answer.has_effect() {
+            if let Some(call) = call {
                 self.serve(call, visitor);
             }
             answer
@@ -170,6 +170,12 @@ impl Vendor {
     pub fn set_faults(&self, law: FaultLaw) {
         self.faulty.store(!law.is_none(), Relaxed);
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = law;
+    }
+
+    /// The time by the vendor's clock, in ms since it started; every moment in its statistics is told by it.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from((self.clock.now() - self.started).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What the vendor was built from; the fault law may have [changed](Vendor::set_faults) since.
