@@ -86,9 +86,7 @@ fn check(lab: &Running, id: i64, deaths: u32) {
     assert_eq!(keys, wanted, "each delivery arrived");
     let first = calls.iter().filter(|call| !call.duplicate);
     let rows: Vec<i64> = first
-        .map(|call| {
-            serde_json::from_str::<Json>(&call.body).unwrap()["rows"][0]["n"].as_i64().unwrap()
-        })
+        .map(|call| serde_json::from_str::<Json>(&call.body).unwrap()["row"]["n"].as_i64().unwrap())
         .collect();
     assert_eq!(rows, (1..=ROWS as i64).collect::<Vec<_>>(), "in order, each row once");
     let again = stats.calls.duplicates;

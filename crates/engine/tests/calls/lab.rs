@@ -1,18 +1,23 @@
 //! The lab's Slack and its receiver of webhooks as providers: what we send, judged by who knows nothing of us.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
+use paceline_clock::Clock;
 use paceline_engine::{CallError, CallEvents, Provider, Reply, Request};
 use paceline_governor::Transport;
 use paceline_lab::{SlackRequest, SlackVendor, VendorAnswer, WebhookReceiver, WebhookRequest};
 
-pub(crate) struct Slack(pub(crate) Arc<SlackVendor>);
-pub(crate) struct Receiver(pub(crate) Arc<WebhookReceiver>);
+/// One of them, as a process meets it; the clock is for calls that are given up.
+pub(crate) struct Line<V> {
+    pub(crate) vendor: Arc<V>,
+    pub(crate) clock: Clock,
+}
 
 #[async_trait]
-impl Provider for Slack {
+impl Provider for Line<SlackVendor> {
     async fn call(
         &self,
         request: Request,
@@ -23,12 +28,12 @@ impl Provider for Slack {
         let body = request.body.unwrap_or_default();
         events.sent();
         let asked = SlackRequest { method: request.method, path, headers, body };
-        answered(self.0.handle(asked).await, events)
+        answered(self.vendor.handle(asked), &self.clock, request.timeout, events).await
     }
 }
 
 #[async_trait]
-impl Provider for Receiver {
+impl Provider for Line<WebhookReceiver> {
     async fn call(
         &self,
         request: Request,
@@ -38,11 +43,23 @@ impl Provider for Receiver {
         let body = request.body.unwrap_or_default();
         events.sent();
         let asked = WebhookRequest { method: request.method, headers, body };
-        answered(self.0.handle(asked).await, events)
+        answered(self.vendor.handle(asked), &self.clock, request.timeout, events).await
     }
 }
 
-fn answered(answer: VendorAnswer, events: &mut dyn CallEvents) -> Result<Reply, CallError> {
+async fn answered(
+    answer: impl Future<Output = VendorAnswer>,
+    clock: &Clock,
+    timeout: Duration,
+    events: &mut dyn CallEvents,
+) -> Result<Reply, CallError> {
+    let answer = tokio::select! {
+        answer = answer => answer,
+        () = clock.sleep(timeout) => {
+            let message = "no answer in time".to_owned();
+            return Err(CallError::Transport { kind: Transport::Timeout, message });
+        }
+    };
     match answer {
         VendorAnswer::Reply { status, headers, body } => {
             events.head(status, &headers);

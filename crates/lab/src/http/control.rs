@@ -36,48 +36,20 @@ const ENDPOINTS: [(&str, &str); 15] = [
 
 /// Answers a request to an endpoint under [`PREFIX`]; a request body means nothing here.
 pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<ReplyBody> {
-    let Served { vendor, hex, ai, slack, webhook, .. } = served;
     let path = request.uri().path();
-    let (status, body) = match (request.method(), path) {
-        (&Method::GET, "/_lab/clock") => {
-            (StatusCode::OK, json(&serde_json::json!({ "now_ms": vendor.now_ms() })))
-        }
-        (&Method::GET, "/_lab/stats") => (StatusCode::OK, json(&vendor.stats())),
-        (&Method::POST, "/_lab/reset") => {
-            vendor.reset();
-            hex.reset();
-            ai.reset();
-            slack.reset();
-            webhook.reset();
-            (StatusCode::OK, json(&vendor.stats()))
-        }
-        (&Method::POST, "/_lab/fault") => told_law(set_law(request, |law| vendor.set_faults(law))),
-        (&Method::GET, "/_lab/hex") => (StatusCode::OK, json(&hex.stats())),
-        (&Method::POST, "/_lab/hex/fault") => {
-            told_law(set_law(request, |law: HexFaultLaw| hex.set_faults(law)))
-        }
-        (&Method::GET, "/_lab/ai") => (StatusCode::OK, json(&ai.stats())),
-        (&Method::POST, "/_lab/ai/fault") => {
-            told_law(set_law(request, |law: AiFaultLaw| ai.set_faults(law)))
-        }
-        (&Method::GET, "/_lab/slack") => (StatusCode::OK, json(&slack.stats())),
-        (&Method::GET, "/_lab/slack/messages") => (StatusCode::OK, json(&slack.messages())),
-        (&Method::POST, "/_lab/slack/fault") => {
-            told_law(set_law(request, |law| slack.set_faults(law)))
-        }
-        (&Method::GET, "/_lab/webhook") => (StatusCode::OK, json(&webhook.stats())),
-        (&Method::GET, "/_lab/webhook/calls") => (StatusCode::OK, json(&webhook.calls())),
-        (&Method::POST, "/_lab/webhook/fault") => {
-            told_law(set_law(request, |law| webhook.set_faults(law)))
-        }
-        (&Method::POST, "/_lab/webhook/secret") => add_secret(request, webhook),
-        (_, path) if ENDPOINTS.iter().any(|(_, known)| known.split('?').next() == Some(path)) => {
+    let told = match *request.method() {
+        Method::GET => read(served, path).map(|body| (StatusCode::OK, body)),
+        Method::POST => set(served, request),
+        _ => None,
+    };
+    let (status, body) = told.unwrap_or_else(|| {
+        if ENDPOINTS.iter().any(|(_, known)| known.split('?').next() == Some(path)) {
             let all: Vec<String> =
                 ENDPOINTS.iter().map(|(method, path)| format!("{method} {path}")).collect();
-            (StatusCode::METHOD_NOT_ALLOWED, error_json(&all.join(", ")))
+            return (StatusCode::METHOD_NOT_ALLOWED, error_json(&all.join(", ")));
         }
-        (_, path) => (StatusCode::NOT_FOUND, error_json(&format!("there is no {path}"))),
-    };
+        (StatusCode::NOT_FOUND, error_json(&format!("there is no {path}")))
+    });
     let mut response = json_response(status, ReplyBody::Whole(body));
     if !request.body().is_end_stream() {
         // The body is not read, so nothing can follow it on this connection.
@@ -85,6 +57,48 @@ pub(super) fn respond(served: &Served, request: &Request<Incoming>) -> Response<
         response.headers_mut().insert(hyper::header::CONNECTION, close);
     }
     response
+}
+
+/// What the judge has seen.
+fn read(served: &Served, path: &str) -> Option<Bytes> {
+    let Served { vendor, hex, ai, slack, webhook, .. } = served;
+    Some(match path {
+        "/_lab/clock" => json(&serde_json::json!({ "now_ms": vendor.now_ms() })),
+        "/_lab/stats" => json(&vendor.stats()),
+        "/_lab/hex" => json(&hex.stats()),
+        "/_lab/ai" => json(&ai.stats()),
+        "/_lab/slack" => json(&slack.stats()),
+        "/_lab/slack/messages" => json(&slack.messages()),
+        "/_lab/webhook" => json(&webhook.stats()),
+        "/_lab/webhook/calls" => json(&webhook.calls()),
+        _ => return None,
+    })
+}
+
+/// What can be changed while it runs.
+fn set(served: &Served, request: &Request<Incoming>) -> Option<(StatusCode, Bytes)> {
+    let Served { vendor, hex, ai, slack, webhook, .. } = served;
+    let law = match request.uri().path() {
+        "/_lab/fault" => set_law(request, |law| vendor.set_faults(law)),
+        "/_lab/hex/fault" => set_law(request, |law: HexFaultLaw| hex.set_faults(law)),
+        "/_lab/ai/fault" => set_law(request, |law: AiFaultLaw| ai.set_faults(law)),
+        "/_lab/slack/fault" => set_law(request, |law| slack.set_faults(law)),
+        "/_lab/webhook/fault" => set_law(request, |law| webhook.set_faults(law)),
+        "/_lab/webhook/secret" => return Some(add_secret(request, webhook)),
+        "/_lab/reset" => {
+            vendor.reset();
+            hex.reset();
+            ai.reset();
+            slack.reset();
+            webhook.reset();
+            return Some((StatusCode::OK, json(&vendor.stats())));
+        }
+        _ => return None,
+    };
+    Some(match law {
+        Ok(law) => (StatusCode::OK, json(&serde_json::json!({ "law": law }))),
+        Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
+    })
 }
 
 /// Puts the law of a request into force, and writes it out.
@@ -109,13 +123,6 @@ fn add_secret(request: &Request<Incoming>, webhook: &WebhookReceiver) -> (Status
     };
     match added {
         Ok(()) => (StatusCode::OK, json(&serde_json::json!({ "added": true }))),
-        Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
-    }
-}
-
-fn told_law(law: Result<String, String>) -> (StatusCode, Bytes) {
-    match law {
-        Ok(law) => (StatusCode::OK, json(&serde_json::json!({ "law": law }))),
         Err(error) => (StatusCode::BAD_REQUEST, error_json(&error)),
     }
 }

@@ -9,20 +9,21 @@
 //! ```
 
 mod config;
+mod request;
 mod signature;
 mod stats;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use hyper::Method;
 use hyper::body::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method};
 use paceline_clock::{Clock, Tick};
 use serde_json::json;
 
 pub use config::WebhookConfig;
 use config::check_secrets;
+pub use request::WebhookRequest;
 use signature::Wrong;
 use stats::Signatures;
 pub use stats::{WebhookCall, WebhookStats};
@@ -42,8 +43,7 @@ const CALLS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Where it listens, and below.
 const PATH: &str = "/webhook";
 
-/// What names a call, the first that is there: columns send the first, the platform's outgoing webhooks the second.
-const KEYS: [&str; 2] = ["idempotency-key", "x-paceline-delivery"];
+/// What a call is about.
 const EVENT: &str = "x-paceline-event";
 
 /// A receiver of webhooks. The lab's HTTP server puts one behind a socket at `/webhook`; tests call it in virtual time.
@@ -71,17 +71,6 @@ pub struct WebhookReceiver {
     secrets: RwLock<Vec<String>>,
     signatures: Signatures,
     calls: Mutex<Recent<WebhookCall>>,
-}
-
-/// A call to the receiver.
-#[derive(Clone, Debug)]
-pub struct WebhookRequest {
-    /// The method.
-    pub method: Method,
-    /// The headers: signature, key and event are in them.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
 }
 
 /// Why nothing is done for a call.
@@ -267,30 +256,5 @@ fn words(kind: FaultKind) -> Told {
             Told::proxy_page(kind.status().unwrap_or(502))
         }
         _ => error(kind.status().unwrap_or(500), &format!("the receiver says {}", kind.name())),
-    }
-}
-
-impl WebhookRequest {
-    /// A POST with these headers. A header that cannot be sent is left out.
-    #[must_use]
-    pub fn post(headers: &[(&str, &str)], body: &str) -> Self {
-        let header = |(name, value): &(&str, &str)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(value).ok()?))
-        };
-        Self {
-            method: Method::POST,
-            headers: headers.iter().filter_map(header).collect(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// What names the call.
-    fn key(&self) -> Option<&str> {
-        KEYS.iter().find_map(|name| self.header(name))
     }
 }
