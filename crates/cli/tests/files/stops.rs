@@ -55,11 +55,13 @@ async fn check_values(server: &Server, rows: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_that_never_ends_is_a_visible_pause_and_a_resume_over_mcp_loses_no_row() {
+    // Few, because the budget that was cut down in the storm grows again by good answers.
+    const ROWS: u64 = 12;
     let lab = LabProcess::start("--fault 429:1").await;
     let server = Server::start(Home::new()).await;
     let clock = Clock::system();
     let began = clock.now();
-    let id = running(&server, &lab.base, 60, &json!({"max_wait_ms": 2_000})).await;
+    let id = running(&server, &lab.base, ROWS, &json!({"max_wait_ms": 2_000})).await;
     let run = server.run_in(&id, &["paused"]).await;
     let waited = clock.now() - began;
     assert!(waited < Duration::from_secs(8), "{waited:?}, with a deadline of 2 s");
@@ -71,9 +73,14 @@ async fn a_storm_that_never_ends_is_a_visible_pause_and_a_resume_over_mcp_loses_
     lab.post("/_lab/fault?law=none").await;
     server.tool("resume_run", json!({"run": id})).await;
     let run = server.run_in(&id, &["completed"]).await;
-    assert_eq!((completed(&run), &run["counts"]["failed"]), (60, &json!(0)));
-    check_values(&server, 60).await;
-    println!("paused after {:.1} s: {reason}", waited.as_secs_f64());
+    assert_eq!((completed(&run), &run["counts"]["failed"]), (ROWS, &json!(0)));
+    check_values(&server, ROWS).await;
+    let resumed = (clock.now() - began).saturating_sub(waited);
+    println!(
+        "paused after {:.1} s, done {:.1} s after the resume: {reason}",
+        waited.as_secs_f64(),
+        resumed.as_secs_f64()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +147,7 @@ async fn a_dead_host_trips_the_breaker_within_twenty_calls_and_retries_complete_
     }
     assert!((1..=20).contains(&tries), "{tries} tries");
     let reason = reason(&server, &id, &run).await;
-    for word in ["connection refused", "resume"] {
+    for word in ["no connection", "resume", "retry failed"] {
         assert!(reason.contains(word), "{word:?} is not in {reason:?}");
     }
     let lab = LabProcess::start_at(&port.to_string(), "").await;
