@@ -24,7 +24,8 @@ pub struct SlackConfig {
     pub net: Law,
     /// How long Slack works on a call after counting it.
     pub service: Law,
-    /// What goes wrong with calls that passed the limits.
+    /// What goes wrong with calls that passed the limits, in Slack's words where it has some: `500` is `rollup_error` of a
+    /// webhook and `internal_error` (with 200) of the method.
     pub faults: FaultLaw,
     /// Where all chance comes from.
     pub seed: u64,

@@ -1,6 +1,7 @@
 //! The moments at which a call is counted and at which it is done. One lock, one order of all calls.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use paceline_clock::Tick;
 
@@ -107,13 +108,15 @@ impl World {
         if !self.channels.contains_key(&place) && self.channels.len() >= SLACK_CHANNELS_MAX {
             place = KeyHash::of(b"");
         }
-        if !self.channels.contains_key(&place) {
-            // The same settings built one before, so they do again.
-            let enforcer = Enforcer::new(&config.limits, &config.policy).ok()?;
-            let busiest = config.limits.iter().copied().map(Busiest::new).collect();
-            self.channels.insert(place, Channel { enforcer, busiest });
+        match self.channels.entry(place) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(new) => {
+                // The same settings built one before, so they do again.
+                let enforcer = Enforcer::new(&config.limits, &config.policy).ok()?;
+                let busiest = config.limits.iter().copied().map(Busiest::new).collect();
+                Some(new.insert(Channel { enforcer, busiest }))
+            }
         }
-        self.channels.get_mut(&place)
     }
 }
 

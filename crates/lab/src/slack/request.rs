@@ -76,7 +76,7 @@ impl SlackRequest {
             |name| fields.get(name).and_then(Value::as_array).is_some_and(|l| !l.is_empty());
         let channel = match webhook {
             Some(service) => service,
-            None => fields.get("channel").and_then(Value::as_str).ok_or(No::NoChannel)?,
+            None => fields.get("channel").and_then(Value::as_str).ok_or(No::Channel)?,
         };
         if let Some(closed) = config.closed(channel) {
             return Err(No::Closed(closed));

@@ -27,7 +27,7 @@ pub(super) enum No {
     Payload,
     Text,
     /// The message names no channel.
-    NoChannel,
+    Channel,
     Closed(SlackClosed),
 }
 
@@ -45,7 +45,7 @@ impl No {
             Self::Payload if method => (400, "invalid_arguments"),
             Self::Payload => (400, "invalid_payload"),
             Self::Text => (400, "no_text"),
-            Self::NoChannel => (404, "channel_not_found"),
+            Self::Channel => (404, "channel_not_found"),
             Self::Closed(SlackClosed::Missing) => (404, "channel_not_found"),
             Self::Closed(SlackClosed::Archived) if method => (410, "is_archived"),
             Self::Closed(SlackClosed::Archived) => (410, "channel_is_archived"),
