@@ -76,7 +76,7 @@ struct State {
     /// What the calls of a column have come to today.
     accounts: HashMap<ColumnId, Arc<Account>>,
     /// By the address of a Hex.
-    books: HashMap<String, paceline_hex::Books>,
+    books: HashMap<String, hex::Told>,
     active: HashMap<RunId, Active>,
     /// By table: told whenever a run of it has come further.
     reported: HashMap<TableId, Reported>,

@@ -87,7 +87,7 @@ impl Memory {
 /// The budgets that the calls of a run pass, by the names under which the store keeps what they learnt.
 fn budgets(ctx: &RunContext) -> Vec<(String, Budget)> {
     let gate = ctx.gate.now();
-    let own = (key(ctx.column.id), gate.own().clone());
+    let own = (gate.key().to_owned(), gate.own().clone());
     let shared = gate.shared().map(|shared| (shared.key.clone(), shared.budget.clone()));
     std::iter::once(own).chain(shared).collect()
 }

@@ -38,14 +38,10 @@ impl Work {
     }
 
     /// These tasks were claimed and are about to be worked on.
-    pub(crate) async fn claimed(
-        &self,
-        ctx: &RunContext,
-        tasks: &[Task],
-    ) -> paceline_model::Result<()> {
+    pub(crate) fn claimed(&self, tasks: &[Task]) {
         match self {
-            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => Ok(()),
-            Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => {}
+            Self::Hex(hex) => integration::claimed(hex, tasks),
         }
     }
 
@@ -65,7 +61,7 @@ impl Work {
             Self::Waterfall(all) => &all.memories,
             Self::Hex(hex) => &hex.memories,
         };
-        memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
+        memories.end(ctx.store.as_ref(), &ctx.clock).await;
     }
 }
 

@@ -9,6 +9,7 @@ use paceline_model::{Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, T
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::past::Leaving;
 use super::shared::Group;
 use super::spec::Spec;
 use super::{Active, Engine, smart_column};
@@ -121,7 +122,8 @@ impl Engine {
             let _turn = inner.sharing.lock().await;
             let group = self.group(spec, &rate).await?;
             let shared = group.as_ref().map(Group::limits).unwrap_or_default();
-            self.recover(column.id, run, call.repeatable(), &rate, shared).await?;
+            let leaving = Leaving::of_calls(call.repeatable(), &rate, shared);
+            self.recover(column.id, run, leaving).await?;
             let shared = match group {
                 Some(group) => Some(self.shared(group, column.id).await?),
                 None => None,

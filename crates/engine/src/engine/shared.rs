@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use paceline_governor::{Budget, BudgetConfig, Guard, Limit, Rate, Shape};
-use paceline_model::{Column, ColumnId, Recovery, RunId, RunStatus, Table, TableId};
+use paceline_model::{Column, ColumnId, Table, TableId};
 
 use super::Engine;
 use super::budgets::NamedBudget;
+use super::past::Leaving;
 use super::spec::Spec;
 use crate::Result;
 use crate::gate::SharedBudget;
@@ -19,8 +20,6 @@ use crate::ledger::{Account, day_of};
 
 /// Limits of one budget at the most.
 const LIMITS_MAX: usize = 16;
-/// Runs of a table that are looked at for those of one column that are not over.
-const RUNS_MAX: usize = 10_000;
 
 /// Columns that share a budget.
 pub(super) struct Group {
@@ -118,7 +117,8 @@ impl Engine {
         }
         let mut coming = 0;
         for member in group.members.iter().filter(|member| member.column != beginning) {
-            coming += self.left_behind(member, group.limits()).await?;
+            let leaving = Leaving::of_calls(member.repeatable, &member.rate, group.limits());
+            coming += self.left_behind((member.table, member.column), leaving).await?;
         }
         let budget = Budget::new(group.config.clone(), self.inner.clock.clone())
             .map_err(|error| crate::Error::config("rate_limit", error.to_string()))?;
@@ -161,44 +161,8 @@ impl Engine {
         Ok(Some(Arc::new(Account::daily(whose, remedy, named.daily_caps, spent, today))))
     }
 
-    /// How many calls of a member are under way that no record tells of. What an earlier process left in its hands is
-    /// recovered, so that it is on record.
-    async fn left_behind(&self, member: &Member, shared: &[Limit]) -> Result<u64> {
-        let concurrent_max = u64::from(member.rate.concurrent_max);
-        let mut coming = 0;
-        for run in self.inner.store.runs(member.table, RUNS_MAX).await? {
-            let at_work = matches!(run.status, RunStatus::Queued | RunStatus::Running);
-            if run.column != member.column || !at_work {
-                continue;
-            }
-            let Some(_reservation) = self.reserve(run.id) else {
-                coming += concurrent_max;
-                continue;
-            };
-            self.recover(member.column, run.id, member.repeatable, &member.rate, shared).await?;
-        }
-        Ok(coming)
-    }
-
-    /// Recovers a run from a crash: what may have been sent is on record from then on.
-    pub(super) async fn recover(
-        &self,
-        column: ColumnId,
-        run: RunId,
-        repeatable: bool,
-        rate: &Rate,
-        shared: &[Limit],
-    ) -> Result<()> {
-        let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        let held = self.inner.store.recover_run(run, recovery).await?;
-        if !super::launch::records_intents(repeatable, rate, shared) {
-            self.note_lost(column, run, held.min(u64::from(rate.concurrent_max))).await?;
-        }
-        Ok(())
-    }
-
     /// What is found under the same key for all who send the same secret to the same host.
-    async fn credential_key(&self, spec: &Spec) -> Result<Option<String>> {
+    pub(super) async fn credential_key(&self, spec: &Spec) -> Result<Option<String>> {
         // A stored provider that is not there any more shares with nobody.
         let sealer = self.inner.config.sealer.as_ref();
         let Ok(spec) = spec.clone().provided(self.inner.store.as_ref(), sealer).await else {
@@ -212,30 +176,7 @@ impl Engine {
         Ok(Some(format!("credential:{}", &hasher.finalize().to_hex()[..32])))
     }
 
-    /// As [`Engine::credential_key`], for the budgets of a Hex.
-    pub(super) async fn hex_key(&self, spec: &Spec, column: ColumnId) -> Result<String> {
-        let key = self.credential_key(spec).await?;
-        Ok(key.map_or_else(|| format!("column:{column}"), |key| format!("hex:{key}")))
-    }
-
-    /// The Hex columns whose budgets are found under a key.
-    pub(super) async fn hex_columns(&self, key: &str) -> Result<Vec<(Spec, Column, Rate)>> {
-        let mut found = Vec::new();
-        for (table, column) in self.smart_columns().await? {
-            let Some(smart) = &column.smart else { continue };
-            if !smart.is_job() {
-                continue;
-            }
-            let Ok(spec) = self.opened(&table, &column, smart) else { continue };
-            let Ok(rate) = self.rate(smart.kind, &spec, &smart.rate_limit) else { continue };
-            if self.hex_key(&spec, column.id).await? == key {
-                found.push((spec, column, rate));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn smart_columns(&self) -> Result<Vec<(Arc<Table>, Column)>> {
+    pub(super) async fn smart_columns(&self) -> Result<Vec<(Arc<Table>, Column)>> {
         let mut found = Vec::new();
         for table in self.inner.store.tables().await? {
             let table = Arc::new(table);

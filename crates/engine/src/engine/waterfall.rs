@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use paceline_governor::{Budget, Rate};
-use paceline_model::{Column, ColumnId, Recovery, RunId};
+use paceline_model::{Column, ColumnId, RunId};
 
 use super::Engine;
 use super::launch::{Prepared, network_observer};
+use super::past::Leaving;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{Memories, recall};
 use crate::kind::{Call, Source, Waterfall};
@@ -23,16 +24,13 @@ impl Engine {
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let repeatable = waterfall.is_repeatable();
-        let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        let held = inner.store.recover_run(run, recovery).await?;
         let rates = waterfall.rates(rate, inner.config.ceilings)?;
         // As many rows at once as all sources together take.
         let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
-        if waterfall.sources.iter().any(|source| source.call.repeatable()) {
-            // For the ledger; the budgets have their own memories.
-            self.note_lost(column.id, run, held.min(u64::from(concurrent_max))).await?;
-        }
+        // For the ledger; the budgets have their own memories.
+        let lossy = waterfall.sources.iter().any(|source| source.call.repeatable());
+        let leaving = Leaving::of_sources(waterfall.is_repeatable(), lossy, concurrent_max);
+        self.recover(column.id, run, leaving).await?;
         let mut sources = Vec::with_capacity(rates.len());
         let mut budgets = Vec::with_capacity(rates.len());
         for (source, rate) in waterfall.sources.iter().zip(&rates) {
@@ -48,7 +46,7 @@ impl Engine {
             return Err(Error::config("config.sources", "is required: at least one source"));
         };
         let memories = Memories::new(budgets);
-        memories.save(inner.store.as_ref(), &inner.clock, true).await;
+        memories.begin(inner.store.as_ref(), &inner.clock).await;
         // As many rows at once as all sources together take.
         let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
         let rate =
