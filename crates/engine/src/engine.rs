@@ -39,6 +39,7 @@ pub use columns::SmartSpec;
 pub use plan::Plan;
 pub use schema::ColumnSpec;
 pub use settle::Settle;
+pub(crate) use shared::Passer;
 pub use status::{ColumnBudget, SharedStatus};
 
 /// The engine of one store. Clones share it.

@@ -50,12 +50,17 @@ impl SharedBudget {
 
 impl Gate {
     pub(crate) fn new(column: ColumnId, own: Budget, shared: Option<SharedBudget>) -> Self {
-        Self::keyed(column, memory::key(column), own).sharing(shared)
+        Self::sharing_with(column, memory::key(column), own, shared)
     }
 
-    /// One budget alone, of which the store keeps under `key` what it learnt.
-    pub(crate) fn keyed(column: ColumnId, key: String, own: Budget) -> Self {
-        Self { column, own, key, shared: None }
+    /// The same, where the store keeps under `key` what its own budget learnt.
+    pub(crate) fn sharing_with(
+        column: ColumnId,
+        key: String,
+        own: Budget,
+        shared: Option<SharedBudget>,
+    ) -> Self {
+        Self { column, own, key, shared: None }.sharing(shared)
     }
 
     fn sharing(self, shared: Option<SharedBudget>) -> Self {

@@ -10,6 +10,7 @@ use paceline_clock::{Clock, Tick, Timestamp};
 use paceline_hex::Session;
 use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value, limits};
 
+use crate::gate::{Gate, GateSwitch};
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
 use crate::runner::{RunContext, Stop, Weather};
@@ -35,6 +36,20 @@ impl Work {
             Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => None,
             Self::Hex(hex) => Some(&hex.session),
         }
+    }
+
+    /// What the calls of one of its sources pass.
+    pub(crate) fn gate(&self, name: &str) -> Option<&Arc<GateSwitch>> {
+        let Self::Waterfall(all) = self else { return None };
+        let source = all.sources.iter().find(|source| source.name == name)?;
+        source.http.source.as_ref().map(|(_, gate)| gate)
+    }
+
+    /// What its sources' calls pass, if it has several.
+    pub(crate) fn gates(&self) -> Vec<Gate> {
+        let Self::Waterfall(all) = self else { return Vec::new() };
+        let gates = all.sources.iter().filter_map(|source| source.http.source.as_ref());
+        gates.map(|(_, gate)| gate.now()).collect()
     }
 
     /// These tasks were claimed and are about to be worked on.

@@ -2,7 +2,7 @@
 //! overall one, everything else the overall one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use paceline_clock::Clock;
 use paceline_governor::{
@@ -119,13 +119,41 @@ fn config(limits: Vec<Limit>) -> BudgetConfig {
     BudgetConfig { guard: Guard::Strict, breaker, ..BudgetConfig::new(limits) }
 }
 
+/// Calls of one session that wait for leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// To start a run.
+    pub triggers: usize,
+    /// To look at one, at a project or at its runs.
+    pub reads: usize,
+    /// To cancel a run, or to list the projects: only the limits of everything hold for these.
+    pub others: usize,
+}
+
 /// The gates that calls pass.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Doors {
     triggers: Gates,
     reads: Gates,
     overall: Budget,
     turn: u64,
+    waiting: [AtomicUsize; 3],
+}
+
+/// One who waits, until it is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn at(line: &'a AtomicUsize) -> Self {
+        line.fetch_add(1, Ordering::Relaxed);
+        Self(line)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Doors {
@@ -136,6 +164,7 @@ impl Doors {
             reads: taught(reads, overall),
             overall: overall.clone(),
             turn: *turn,
+            waiting: Default::default(),
         }
     }
 
@@ -147,11 +176,26 @@ impl Doors {
             Group::Poll => Priority::Low,
         };
         let ask = Ask::new().priority(priority).turn(self.turn, 1);
+        let [triggers, reads, others] = &self.waiting;
+        let _waits = Waits::at(match group {
+            Group::Trigger => triggers,
+            Group::Check | Group::Poll => reads,
+            Group::Cancel | Group::Projects => others,
+        });
         match group {
             Group::Trigger => self.triggers.acquire_with(ask).await,
             Group::Check | Group::Poll => self.reads.acquire_with(ask).await,
             Group::Cancel | Group::Projects => self.overall.acquire_with(ask).await,
         }
+    }
+}
+
+impl Doors {
+    /// How many calls wait.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let [triggers, reads, others] =
+            [0, 1, 2].map(|at| self.waiting.get(at).map_or(0, |line| line.load(Ordering::Relaxed)));
+        Waiting { triggers, reads, others }
     }
 }
 

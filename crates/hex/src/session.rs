@@ -16,7 +16,7 @@ use crate::tokens::Tokens;
 use crate::watcher::{Pace, Watcher};
 use crate::{
     Budgets, End, Error, Host, Job, Note, Options, OptionsError, Project, ProjectPage, Run, RunId,
-    RunPage, TokenSource, Wire,
+    RunPage, TokenSource, Waiting, Wire,
 };
 
 /// A session with Hex. Clones share everything. It needs a tokio runtime: while runs are watched, one task looks at them.
@@ -173,6 +173,12 @@ impl Session {
             (self.inner.triggered.load(Relaxed), self.inner.ended.load(Relaxed));
         let next_look_ms = if pending + running > 0 { self.next_look_ms() } else { None };
         Gauge { triggered, pending, running, ended, next_look_ms }
+    }
+
+    /// How many of its calls wait for leave of the budgets.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.inner.client.waiting()
     }
 
     fn next_look_ms(&self) -> Option<u64> {

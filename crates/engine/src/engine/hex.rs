@@ -24,6 +24,8 @@ const UNSAVED_CALLS_MAX: usize = 4;
 /// What all columns with one token at one address share, and the limits that it was made with.
 pub(super) struct Known {
     pub(super) columns: Vec<ColumnId>,
+    /// Where.
+    pub(super) base_url: String,
     limits: [Vec<Limit>; 3],
     shared: Shared,
 }
@@ -98,7 +100,7 @@ impl Engine {
         let deadline = options.retry.throttle_deadline;
         let tokens = self.tokens(spec)?;
 
-        let key = self.hex_key(whole, column.id).await?;
+        let key = self.hex_key(whole, &rate, column.id).await?;
         let (shared, books) = {
             let _turn = inner.sharing.lock().await;
             self.recover(column.id, run, Leaving::of_jobs(&rate)).await?;
@@ -124,7 +126,7 @@ impl Engine {
         );
         let session = session.map_err(|error| Error::config("config", error.to_string()))?;
         let work = HexWork::new(bound, session, memories);
-        let gate = Gate::keyed(column.id, triggers_key(&key), budgets.triggers);
+        let gate = Gate::sharing_with(column.id, triggers_key(&key), budgets.triggers, None);
         let gate = Arc::new(GateSwitch::new(gate));
         // How long a refused job waits says the provider.
         Ok(Prepared { work: Work::Hex(Box::new(work)), gate, rate, deadline })
@@ -156,8 +158,11 @@ impl Engine {
     }
 
     /// What is found under the same key for all columns with one token at one address.
-    async fn hex_key(&self, spec: &Spec, column: ColumnId) -> Result<String> {
-        let key = self.credential_key(spec).await?;
+    async fn hex_key(&self, spec: &Spec, rate: &Rate, column: ColumnId) -> Result<String> {
+        let key = match self.callers(spec, rate).await?.first() {
+            Some(caller) => self.credential_key(caller).await?,
+            None => None,
+        };
         Ok(key.map_or_else(|| format!("column:{column}"), |key| format!("hex:{key}")))
     }
 
@@ -202,7 +207,7 @@ impl Engine {
         let mut limits: [Vec<Limit>; 3] = Default::default();
         let (mut columns, mut others) = (Vec::new(), Vec::new());
         for (spec, column, rate) in self.hex_columns().await? {
-            if self.hex_key(&spec, column.id).await? != key {
+            if self.hex_key(&spec, &rate, column.id).await? != key {
                 continue;
             }
             let Ok(own) = spec.hex_options() else { continue };
@@ -223,7 +228,8 @@ impl Engine {
         }
         others.retain(|((_, column), _)| *column != beginning);
         let shared = self.make_hex(key, (&columns, &limits), &others, options).await?;
-        let known = Known { columns, limits, shared: shared.clone() };
+        let base_url = base_of(&options.base_url).to_owned();
+        let known = Known { columns, base_url, limits, shared: shared.clone() };
         self.lock().hex.insert(key.to_owned(), known);
         Ok(shared)
     }

@@ -63,7 +63,7 @@ impl Engine {
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
-                Some(all) => self.prepare_waterfall(column, all, &rate, run.id).await?,
+                Some(all) => self.prepare_waterfall(column, &spec, all, &rate, run.id).await?,
                 None => self.prepare_call(column, &spec, call, rate, run.id).await?,
             },
             Bound::Job(job_spec, job) => {
@@ -120,7 +120,11 @@ impl Engine {
         let inner = &self.inner;
         let gate = {
             let _turn = inner.sharing.lock().await;
-            let group = self.group(spec, &rate).await?;
+            let caller = self.callers(spec, &rate).await?.into_iter().next();
+            let group = match &caller {
+                Some(caller) => self.group(caller).await?,
+                None => None,
+            };
             let shared = group.as_ref().map(Group::limits).unwrap_or_default();
             let leaving = Leaving::of_calls(call.repeatable(), &rate, shared);
             self.recover(column.id, run, leaving).await?;
@@ -184,9 +188,8 @@ impl Engine {
         {
             let mut state = self.lock();
             // Whom it shares with may have changed since its gates were made.
-            let known = state.shared.values().find(|one| one.members.contains(&ctx.column.id));
-            if let Some(known) = known {
-                ctx.gate.share(&known.shared);
+            for known in state.shared.values() {
+                ctx.share(&known.shared, &known.members);
             }
             state.active.insert(run, Active { ctx: Arc::clone(&ctx), done });
         }

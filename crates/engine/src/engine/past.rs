@@ -9,6 +9,7 @@ use paceline_model::{ColumnId, Recovery, RunId, RunStatus, TableId};
 
 use super::Engine;
 use super::launch::records_intents;
+use crate::kind::{Call, Waterfall};
 use crate::ledger::day_of;
 use crate::{Result, memory};
 
@@ -28,7 +29,7 @@ const RUNS_MAX: usize = 10_000;
 pub(super) struct Leaving {
     recovery: Recovery,
     /// Calls at once.
-    concurrent_max: u32,
+    pub(super) concurrent_max: u32,
     /// Whether each is on record before it leaves.
     is_recorded: bool,
 }
@@ -43,10 +44,15 @@ impl Leaving {
         }
     }
 
-    /// Calls of several sources, one after the other; `lossy`: some of them are not on record before they leave.
-    pub(super) fn of_sources(repeatable: bool, lossy: bool, concurrent_max: u32) -> Self {
-        let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        Self { recovery, concurrent_max, is_recorded: !lossy }
+    /// Calls of several sources, one after the other, each by its own rate.
+    pub(super) fn of_sources(all: &Waterfall, rates: &[Rate]) -> Self {
+        let repeatable = all.is_repeatable();
+        Self {
+            recovery: if repeatable { Recovery::Repeatable } else { Recovery::Once },
+            // As many rows at once as all sources together take.
+            concurrent_max: rates.iter().map(|rate| rate.concurrent_max).sum(),
+            is_recorded: !all.sources.iter().any(|source| source.call.repeatable()),
+        }
     }
 
     /// Jobs that are looked up after a crash.

@@ -8,9 +8,10 @@ use paceline_model::{Column, ColumnId, RunId};
 use super::Engine;
 use super::launch::{Prepared, network_observer};
 use super::past::Leaving;
+use super::spec::Spec;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{Memories, recall};
-use crate::kind::{Call, Source, Waterfall};
+use crate::kind::{Call, Caller, Source, Waterfall};
 use crate::task::{HttpWork, SourceWork, WaterfallWork, Work};
 use crate::{Error, Result};
 
@@ -19,43 +20,57 @@ impl Engine {
     pub(super) async fn prepare_waterfall(
         &self,
         column: &Column,
+        spec: &Spec,
         waterfall: &Waterfall,
         rate: &Rate,
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
         let rates = waterfall.rates(rate, inner.config.ceilings)?;
-        // As many rows at once as all sources together take.
-        let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
-        // For the ledger; the budgets have their own memories.
-        let lossy = waterfall.sources.iter().any(|source| source.call.repeatable());
-        let leaving = Leaving::of_sources(waterfall.is_repeatable(), lossy, concurrent_max);
-        self.recover(column.id, run, leaving).await?;
+        let leaving = Leaving::of_sources(waterfall, &rates);
+        let gates = {
+            let _turn = inner.sharing.lock().await;
+            self.recover(column.id, run, leaving).await?;
+            self.source_gates(column.id, &self.callers(spec, rate).await?).await?
+        };
         let mut sources = Vec::with_capacity(rates.len());
         let mut budgets = Vec::with_capacity(rates.len());
-        for (source, rate) in waterfall.sources.iter().zip(&rates) {
-            let budget = self.source_budget(column.id, &source.name, rate).await?;
-            budget.reset_breaker();
-            budgets.push((source_key(column.id, &source.name), budget.clone()));
-            let gate = Arc::new(GateSwitch::new(Gate::new(column.id, budget, None)));
+        for ((source, rate), gate) in waterfall.sources.iter().zip(&rates).zip(gates) {
+            gate.reset_breakers();
+            budgets.push((source_key(column.id, &source.name), gate.own().clone()));
+            let gate = Arc::new(GateSwitch::new(gate));
             let http = self.source_work(source, rate, gate).await?;
             let (name, optional) = (source.name.clone(), source.optional);
             sources.push(SourceWork { name, optional, http });
         }
-        let Some((_, first)) = budgets.first().cloned() else {
+        let first = sources.first().and_then(|source| source.http.source.as_ref());
+        let Some(gate) = first.map(|(_, gate)| Arc::clone(gate)) else {
             return Err(Error::config("config.sources", "is required: at least one source"));
         };
         let memories = Memories::new(budgets);
         memories.begin(inner.store.as_ref(), &inner.clock).await;
-        // As many rows at once as all sources together take.
-        let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
+        let concurrent_max = leaving.concurrent_max;
         let rate =
             Rate { concurrent_max, ..rates.first().cloned().unwrap_or_else(|| rate.clone()) };
         let work = WaterfallWork { sources, until: waterfall.until, memories };
         let deadlines = rates.iter().map(|rate| rate.retry_policy().throttle_deadline);
         let deadline = deadlines.max().unwrap_or_default();
-        let gate = Arc::new(GateSwitch::new(Gate::new(column.id, first, None)));
         Ok(Prepared { work: Work::Waterfall(work), gate, rate, deadline })
+    }
+
+    /// What the calls of each source pass: its own budget, and perhaps one that it shares.
+    async fn source_gates(&self, column: ColumnId, callers: &[Caller]) -> Result<Vec<Gate>> {
+        let mut gates = Vec::with_capacity(callers.len());
+        for caller in callers {
+            let name = caller.source.as_deref().unwrap_or_default();
+            let own = self.source_budget(column, name, &caller.rate).await?;
+            let shared = match self.group(caller).await? {
+                Some(group) => Some(self.shared(group, column).await?),
+                None => None,
+            };
+            gates.push(Gate::sharing_with(column, source_key(column, name), own, shared));
+        }
+        Ok(gates)
     }
 
     async fn source_work(
