@@ -16,6 +16,7 @@ mod spec;
 mod stale;
 mod start;
 mod status;
+mod time;
 mod waterfall;
 
 use std::collections::{HashMap, HashSet};

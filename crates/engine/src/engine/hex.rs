@@ -10,6 +10,7 @@ use super::Engine;
 use super::launch::Prepared;
 use super::past::Leaving;
 use super::spec::Spec;
+use super::time::{self, Gauge, Passage};
 use crate::common::Common;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{
@@ -35,6 +36,16 @@ pub(super) struct Known {
 struct Shared {
     budgets: Budgets,
     memories: Arc<Memories>,
+}
+
+/// The columns of one token at one address.
+#[derive(Default)]
+struct Account {
+    columns: Vec<ColumnId>,
+    /// Of triggers, of reads and of everything: the least of each window that any of them names.
+    limits: [Vec<Limit>; 3],
+    /// Those whose runs an earlier process may have left.
+    others: Vec<((TableId, ColumnId), Leaving)>,
 }
 
 /// What is known of the runs at one Hex: columns share it, or one would take another one's run for its own.
@@ -204,22 +215,7 @@ impl Engine {
         beginning: ColumnId,
         options: &mut Options,
     ) -> Result<Shared> {
-        let mut limits: [Vec<Limit>; 3] = Default::default();
-        let (mut columns, mut others) = (Vec::new(), Vec::new());
-        for (spec, column, rate) in self.hex_columns().await? {
-            if self.hex_key(&spec, &rate, column.id).await? != key {
-                continue;
-            }
-            let Ok(own) = spec.hex_options() else { continue };
-            let mut triggers = rate.limits.clone();
-            triggers.extend(spacing(&rate).and_then(|spacing| Limit::new(1, spacing).ok()));
-            for (all, own) in limits.iter_mut().zip([triggers, own.poll_limits, own.overall_limits])
-            {
-                least(all, &own);
-            }
-            columns.push(column.id);
-            others.push(((column.table, column.id), Leaving::of_jobs(&rate)));
-        }
+        let Account { columns, limits, mut others } = self.hex_account(key).await?;
         // The watcher looks no more often than they allow.
         [options.trigger_limits, options.poll_limits, options.overall_limits] = limits.clone();
         options.min_spacing = None;
@@ -232,6 +228,54 @@ impl Engine {
         let known = Known { columns, base_url, limits, shared: shared.clone() };
         self.lock().hex.insert(key.to_owned(), known);
         Ok(shared)
+    }
+
+    /// The columns that are found under a key, and what they may do together.
+    async fn hex_account(&self, key: &str) -> Result<Account> {
+        let mut account = Account::default();
+        for (spec, column, rate) in self.hex_columns().await? {
+            if self.hex_key(&spec, &rate, column.id).await? != key {
+                continue;
+            }
+            let Ok(own) = spec.hex_options() else { continue };
+            let mut triggers = rate.limits.clone();
+            triggers.extend(spacing(&rate).and_then(|spacing| Limit::new(1, spacing).ok()));
+            let own = [triggers, own.poll_limits, own.overall_limits];
+            for (all, own) in account.limits.iter_mut().zip(own) {
+                least(all, &own);
+            }
+            account.columns.push(column.id);
+            account.others.push(((column.table, column.id), Leaving::of_jobs(&rate)));
+        }
+        Ok(account)
+    }
+
+    /// What the jobs of a column pass, as a run would find it now.
+    pub(super) async fn jobs_passage(
+        &self,
+        column: ColumnId,
+        spec: &Spec,
+        rate: &Rate,
+    ) -> Result<Passage> {
+        let key = self.hex_key(spec, rate, column).await?;
+        let Account { columns, limits, .. } = self.hex_account(&key).await?;
+        let budget = match self.known_hex(&key, &columns, &limits) {
+            Some(shared) => shared.budgets.triggers,
+            None => {
+                let [trigger_limits, ..] = limits.clone();
+                let options = Options { trigger_limits, ..Options::default() };
+                let budgets = Budgets::new(&options, &self.inner.clock)
+                    .map_err(|error| Error::config("config", error.to_string()))?;
+                let (budget, key) = (budgets.triggers, triggers_key(&key));
+                self.remember(&budget, &key, &columns, &limits[0], 0).await?;
+                budget
+            }
+        };
+        let key = triggers_key(&key);
+        let others = self.left_to_others(column, &key);
+        let [limits, ..] = limits;
+        let gauge = Gauge { limits, budget };
+        Ok(Passage::of_jobs(time::Shared { key, gauge, concurrent_max: None, others }, rate))
     }
 
     /// What there is under a key, if it has these limits, or is in use: two sets of budgets would spend the vendor's limits

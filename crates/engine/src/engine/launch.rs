@@ -209,6 +209,17 @@ impl Engine {
     /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record and what was
     /// learnt of the vendor.
     async fn budget(&self, column: ColumnId, rate: &Rate) -> Result<Budget> {
+        let budget = self.budget_as_it_stands(column, rate).await?;
+        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// As a run would find it now.
+    pub(super) async fn budget_as_it_stands(
+        &self,
+        column: ColumnId,
+        rate: &Rate,
+    ) -> Result<Budget> {
         if let Some((known, budget)) = self.lock().budgets.get(&column)
             && known == rate
         {
@@ -221,7 +232,6 @@ impl Engine {
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
         let key = memory::key(column);
         self.remember(&budget, &key, &[column], &rate.limits, 0).await?;
-        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
         Ok(budget)
     }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use paceline_governor::{Budget, BudgetConfig, Guard, Limit, Rate, Shape};
 use paceline_model::{Column, ColumnId, Table, TableId};
 
-use super::Engine;
 use super::budgets::NamedBudget;
 use super::past::Leaving;
 use super::spec::Spec;
+use super::{Engine, time};
 use crate::Result;
 use crate::gate::SharedBudget;
 use crate::kind::{Bound, Caller};
@@ -178,6 +178,33 @@ impl Engine {
             Known { config: group.config, shared: shared.clone(), members: passers, account };
         state.shared.insert(group.key, known);
         Ok(shared)
+    }
+
+    /// What a run would find now, beside the runs of others that are at work.
+    pub(super) async fn shared_as_it_stands(
+        &self,
+        column: ColumnId,
+        group: Group,
+    ) -> Result<time::Shared> {
+        let known = {
+            let state = self.lock();
+            let known = state.shared.get(&group.key).filter(|known| known.config == group.config);
+            known.map(|known| known.shared.budget.clone())
+        };
+        let budget = match known {
+            Some(budget) => budget,
+            None => {
+                let budget = Budget::new(group.config.clone(), self.inner.clock.clone())
+                    .map_err(|error| crate::Error::config("rate_limit", error.to_string()))?;
+                let columns = columns_of(group.members.iter().map(|member| member.passer.column));
+                self.remember(&budget, &group.key, &columns, group.limits(), 0).await?;
+                budget
+            }
+        };
+        let others = self.left_to_others(column, &group.key);
+        let concurrent_max = group.config.concurrent_max;
+        let gauge = time::Gauge { limits: group.config.limits, budget };
+        Ok(time::Shared { key: group.key, gauge, concurrent_max, others })
     }
 
     /// What the columns of a named budget may do in a day, and have done of it.

@@ -102,6 +102,19 @@ impl Engine {
 
     /// The budget of one source; made anew if its rate has changed, and then it remembers what was spent.
     async fn source_budget(&self, column: ColumnId, name: &str, rate: &Rate) -> Result<Budget> {
+        let budget = self.source_as_it_stands(column, name, rate).await?;
+        let key = (column, name.to_owned());
+        self.lock().sources.insert(key, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// As a run would find it now.
+    pub(super) async fn source_as_it_stands(
+        &self,
+        column: ColumnId,
+        name: &str,
+        rate: &Rate,
+    ) -> Result<Budget> {
         let key = (column, name.to_owned());
         if let Some((known, budget)) = self.lock().sources.get(&key)
             && known == rate
@@ -115,7 +128,6 @@ impl Engine {
             .map_err(|error| Error::config("config.sources", error.to_string()))?;
         let now = self.inner.clock.wall();
         recall(self.inner.store.as_ref(), &source_key(column, name), &budget, now).await?;
-        self.lock().sources.insert(key, (rate.clone(), budget.clone()));
         Ok(budget)
     }
 }
