@@ -10,3 +10,4 @@ mod slack;
 mod support;
 mod waterfall;
 mod webhooks;
+mod words;
