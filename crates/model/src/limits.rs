@@ -212,6 +212,9 @@ fixed! {
     FUNCTION_BYTES_MAX: usize = 256 * 1024, "bytes", OURS;
     /// Processes that functions run in at once, each with one call; further calls wait.
     FUNCTION_PROCESSES_MAX: usize = 4, "processes", OURS;
+    /// Memory that such a process may take from the system, beyond what it starts with: what a script may take, what the
+    /// engine needs for it, and air.
+    FUNCTION_PROCESS_MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024, "bytes", OURS;
     /// Versions of one function that are kept.
     FUNCTION_VERSIONS_KEPT: u64 = 50, "versions", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
@@ -307,4 +310,5 @@ const _: () = {
     assert!(WEBSOCKETS_PER_TABLE_MAX <= WEBSOCKETS_MAX);
     assert!(WEBSOCKET_CELLS_BYTES_MAX <= WEBSOCKET_QUEUE_BYTES_MAX);
     assert!(FUNCTION_BYTES_MAX <= VALUE_BYTES_MAX);
+    assert!(SCRIPT_MEMORY_BYTES_MAX <= FUNCTION_PROCESS_MEMORY_BYTES_MAX / 2);
 };

@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What is started as a child: a program that runs [`worker::serve`](crate::worker::serve) on its stdin and stdout.
 ///
 /// The child gets an empty environment, no stderr and no other open file. Its memory is capped inside of it
-/// (`limits::SCRIPT_MEMORY_BYTES_MAX`); for a cap by the system as well, name a program that sets one and then becomes the
-/// worker, as in `prlimit --as=1073741824 paceline sandbox-worker`.
+/// (`limits::SCRIPT_MEMORY_BYTES_MAX`); what the system is to hold it to, the program sets itself before it serves, as
+/// `paceline sandbox-worker` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionCommand {
     /// The program.

@@ -82,7 +82,8 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     field(pid, "State:").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
-fn field(pid: u32, name: &str) -> Option<String> {
+/// What the system says of a process under that name, which ends with a colon.
+pub(crate) fn field(pid: u32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().to_owned())
