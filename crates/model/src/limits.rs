@@ -212,7 +212,10 @@ fixed! {
     FUNCTION_BYTES_MAX: usize = 256 * 1024, "bytes", OURS;
     /// Processes that functions run in at once, each with one call; further calls wait.
     FUNCTION_PROCESSES_MAX: usize = 4, "processes", OURS;
-    /// Memory that such a process may take from the system, beyond what it starts with: what a script may take, what the
+    /// Processes at once for formulas that were caught in what cannot be stopped otherwise; as many again for the other
+    /// formulas, while threads for them are missing.
+    FORMULA_PROCESSES_MAX: usize = 2, "processes", OURS;
+    /// Memory that a process of either may take from the system, beyond what it starts with: what a script may take, what the
     /// engine needs for it, and air.
     FUNCTION_PROCESS_MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024, "bytes", OURS;
     /// Versions of one function that are kept.

@@ -36,11 +36,13 @@ const BOTH: [Abuse; 9] = [
     abuse("file", "return require('fs').readFileSync('/etc/passwd', 'utf8')", THROWN),
 ];
 
-/// Formulas: what they share is frozen, and built-ins that do not ask for the time are bounded.
+/// Formulas: what they share is frozen; built-ins that do not ask for the time are bounded, or end with a child.
 pub(crate) fn formulas() -> impl Iterator<Item = Abuse> {
     let own = [
         abuse("prototype", "Object.prototype.polluted = 1; return 'got through'", THROWN),
         abuse("built_in", "return new Array(2 ** 32 - 1).join('')", THROWN),
+        // Nothing in this process can stop it.
+        abuse("stuck", "const n = (1n << 500000n) - 1n; for (;;) n * n", TIME),
     ];
     BOTH.into_iter().chain(own)
 }

@@ -30,8 +30,8 @@ const SCRIPT_BYTES: u64 = 64 * MIB;
 const SERVER_AIR_BYTES: u64 = 192 * MIB;
 /// What a child may take on top: the program itself, the call and the answer.
 const CHILD_AIR_BYTES: u64 = 96 * MIB;
-/// Children for functions, and for formulas that cannot be stopped.
-const CHILDREN_MAX: usize = 4 + 2;
+/// Children for functions, for formulas that cannot be stopped, and for others while these keep the threads.
+const CHILDREN_MAX: usize = 4 + 2 + 2;
 /// Answers of a server that is busy come later, on two cores that six scripts compete for. Those of one whose runtime
 /// is kept by scripts wait for whole batches of them: `/healthz` for seconds.
 const P99_MAX: Duration = Duration::from_millis(1_000);
