@@ -5,6 +5,7 @@
 //! tasks claimed ahead are at most [`RunContext::open_max`]. So after a kill, what may have been sent and is not on disk
 //! is at most what may be in flight (spec R4).
 
+mod batches;
 mod claim;
 mod context;
 mod flights;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use paceline_clock::Clock;
 use paceline_model::{Run, RunStatus, Task, TaskReport, limits};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::kind::Local;
@@ -41,11 +43,7 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     }
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
     let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox).in_current_span());
-    let workers: Vec<_> = (0..ctx.concurrent_max)
-        .map(|_| worker(Arc::clone(&ctx), reports.clone()).in_current_span())
-        .map(tokio::spawn)
-        .collect();
-    drop(reports);
+    let workers = start_workers(&ctx, reports);
     let fed = tokio::select! {
         fed = feed(&ctx) => fed,
         () = ctx.work.keep(&ctx) => Ok(()),
@@ -69,8 +67,22 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     ended
 }
 
-/// Fills the cells of a column that calls nobody. Where rows come one by one from other runs, the workers do it.
-async fn work_locally(ctx: &RunContext, local: &dyn Local) -> paceline_model::Result<Run> {
+/// As many as calls at once, or those that fill cells without one.
+fn start_workers(ctx: &Arc<RunContext>, reports: mpsc::Sender<Ended>) -> Vec<JoinHandle<()>> {
+    if let Work::Local(local) = &ctx.work {
+        let size = Arc::new(local::BatchSize::small());
+        let one = |_| {
+            let (ctx, local, size) = (Arc::clone(ctx), Arc::clone(local), Arc::clone(&size));
+            tokio::spawn(batches::worker(ctx, local, size, reports.clone()).in_current_span())
+        };
+        return (0..batches::WORKERS).map(one).collect();
+    }
+    let one = |_| tokio::spawn(worker(Arc::clone(ctx), reports.clone()).in_current_span());
+    (0..ctx.concurrent_max).map(one).collect()
+}
+
+/// Fills the cells of a column that calls nobody. Where rows come from other runs as these are done with them, workers do it.
+async fn work_locally(ctx: &Arc<RunContext>, local: &dyn Local) -> paceline_model::Result<Run> {
     if let Err(error) = local::fill(ctx, local).await {
         ctx.stop(Stop::Store(error.to_string()));
     }

@@ -42,7 +42,7 @@ pub(crate) fn formulas() -> impl Iterator<Item = Abuse> {
         abuse("prototype", "Object.prototype.polluted = 1; return 'got through'", THROWN),
         abuse("built_in", "return new Array(2 ** 32 - 1).join('')", THROWN),
         // Nothing in this process can stop it.
-        abuse("stuck", "const n = (1n << 500000n) - 1n; for (;;) n * n", TIME),
+        abuse("stuck", "const big = (1n << 500000n) - 1n; for (;;) big * big", TIME),
     ];
     BOTH.into_iter().chain(own)
 }

@@ -32,11 +32,15 @@ const SERVER_AIR_BYTES: u64 = 192 * MIB;
 const CHILD_AIR_BYTES: u64 = 96 * MIB;
 /// Children for functions, for formulas that cannot be stopped, and for others while these keep the threads.
 const CHILDREN_MAX: usize = 4 + 2 + 2;
-/// Answers of a server that is busy come later, on two cores that six scripts compete for. Those of one whose runtime
-/// is kept by scripts wait for whole batches of them: `/healthz` for seconds.
+/// Answers of a server that is busy come later, on two cores that seven scripts compete for. Those of one whose runtime
+/// is kept by scripts wait for whole batches of them: for seconds, and again and again. What a call takes before the scripts
+/// begin says how slow the machine is by itself.
 const P99_MAX: Duration = Duration::from_millis(1_000);
-const HEALTH_MAX: Duration = Duration::from_secs(2);
-const ROWS_MAX: Duration = Duration::from_secs(5);
+const IDLE_FACTOR: u32 = 20;
+const LATENCY_MAX: Duration = Duration::from_secs(5);
+/// Calls that say so.
+const IDLE_CALLS: usize = 20;
+const PATHS: [&str; 2] = ["/api/tables/t/rows?limit=10", "/healthz"];
 /// All of it: a dozen seconds where there are two cores.
 const END_WITHIN: Duration = Duration::from_secs(90);
 
@@ -129,11 +133,12 @@ async fn check(caller: &Caller, hostile: &[Hostile], runs: &[i64]) {
     }
 }
 
-fn check_latency(what: &str, all: &[Duration], max: Duration) {
-    let p99 = all[all.len() * 99 / 100];
+fn check_latency(what: &str, idle: &[Duration], all: &[Duration]) {
+    let (idle, p99) = (idle[idle.len() / 2], all[all.len() * 99 / 100]);
     let most = *all.last().unwrap();
-    println!("{what}: {} calls, p99 {p99:?}, max {most:?}", all.len());
-    assert!(p99 < P99_MAX && most < max, "{what}: p99 {p99:?}, max {most:?}");
+    println!("{what}: {idle:?} before; {} calls, p99 {p99:?}, max {most:?}", all.len());
+    assert!(p99 < P99_MAX + IDLE_FACTOR * idle, "{what}: {idle:?} before, p99 {p99:?}");
+    assert!(most < LATENCY_MAX + IDLE_FACTOR * idle, "{what}: {idle:?} before, max {most:?}");
 }
 
 fn check_memory(memory: &watch::Memory, baseline: u64) {
@@ -161,16 +166,16 @@ async fn hostile_scripts_end_as_errors_of_their_cells_and_harm_nobody_else() {
     let hostile = table(&caller, &lab).await;
     let first = caller.run("t", "good").await;
     caller.ended(first).await;
+    let idle = [
+        watch::latencies(&caller, PATHS[0], IDLE_CALLS).await,
+        watch::latencies(&caller, PATHS[1], IDLE_CALLS).await,
+    ];
     let baseline = watch::peak(server.pid()).unwrap();
 
     let began = clock.now();
     let (stop, stopped) = told::channel(false);
-    let rows = tokio::spawn(watch::latency(
-        caller.clone(),
-        "/api/tables/t/rows?limit=10",
-        stopped.clone(),
-    ));
-    let health = tokio::spawn(watch::latency(caller.clone(), "/healthz", stopped.clone()));
+    let calls =
+        PATHS.map(|path| tokio::spawn(watch::latency(caller.clone(), path, stopped.clone())));
     let memory = tokio::spawn(watch::memory(server.pid(), stopped.clone()));
     let good = tokio::spawn(goes_on(caller.clone(), stopped));
     let runs = start_all(&caller, &hostile).await;
@@ -187,8 +192,9 @@ async fn hostile_scripts_end_as_errors_of_their_cells_and_harm_nobody_else() {
         runs.len()
     );
     assert!(times > 1 && took < END_WITHIN, "{times} {took:?}");
-    check_latency("rows", &rows.await.unwrap(), ROWS_MAX);
-    check_latency("health", &health.await.unwrap(), HEALTH_MAX);
+    for ((path, idle), calls) in PATHS.iter().zip(idle).zip(calls) {
+        check_latency(path, &idle, &calls.await.unwrap());
+    }
     check_memory(&memory.await.unwrap(), baseline);
     stops_in_the_middle(server, &hostile, dir.path()).await;
 }
