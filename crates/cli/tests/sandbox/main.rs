@@ -35,7 +35,8 @@ const CHILDREN_MAX: usize = 4 + 2 + 2;
 /// Answers of a server that is busy come later, on two cores that seven scripts compete for. Those of one whose runtime
 /// is kept by scripts wait for whole batches of them: for seconds, and again and again. What a call takes before the scripts
 /// begin says how slow the machine is by itself.
-const P99_MAX: Duration = Duration::from_millis(1_000);
+/// A page of rows goes through several threads, each of which waits for its turn.
+const P99_MAX: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
 const IDLE_FACTOR: u32 = 20;
 const LATENCY_MAX: Duration = Duration::from_secs(5);
 /// Calls that say so.
@@ -133,11 +134,11 @@ async fn check(caller: &Caller, hostile: &[Hostile], runs: &[i64]) {
     }
 }
 
-fn check_latency(what: &str, idle: &[Duration], all: &[Duration]) {
+fn check_latency((what, p99_max): (&str, Duration), idle: &[Duration], all: &[Duration]) {
     let (idle, p99) = (idle[idle.len() / 2], all[all.len() * 99 / 100]);
     let most = *all.last().unwrap();
     println!("{what}: {idle:?} before; {} calls, p99 {p99:?}, max {most:?}", all.len());
-    assert!(p99 < P99_MAX + IDLE_FACTOR * idle, "{what}: {idle:?} before, p99 {p99:?}");
+    assert!(p99 < p99_max + IDLE_FACTOR * idle, "{what}: {idle:?} before, p99 {p99:?}");
     assert!(most < LATENCY_MAX + IDLE_FACTOR * idle, "{what}: {idle:?} before, max {most:?}");
 }
 
@@ -192,8 +193,8 @@ async fn hostile_scripts_end_as_errors_of_their_cells_and_harm_nobody_else() {
         runs.len()
     );
     assert!(times > 1 && took < END_WITHIN, "{times} {took:?}");
-    for ((path, idle), calls) in PATHS.iter().zip(idle).zip(calls) {
-        check_latency(path, &idle, &calls.await.unwrap());
+    for ((bound, idle), calls) in PATHS.into_iter().zip(P99_MAX).zip(idle).zip(calls) {
+        check_latency(bound, &idle, &calls.await.unwrap());
     }
     check_memory(&memory.await.unwrap(), baseline);
     stops_in_the_middle(server, &hostile, dir.path()).await;

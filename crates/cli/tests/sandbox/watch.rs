@@ -12,6 +12,8 @@ use crate::server::Caller;
 
 /// Between two calls of one path.
 const PAUSE: Duration = Duration::from_millis(5);
+/// What a child is told to be.
+const WORKER: &[u8] = b"sandbox-worker";
 /// Between two looks at the memory.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -63,8 +65,10 @@ pub(crate) async fn memory(pid: u32, stop: watch::Receiver<bool>) -> Memory {
         let children = children(pid);
         most.at_once = most.at_once.max(children.len());
         for child in children {
-            // It may be gone by now.
-            let Some(bytes) = peak(child) else { continue };
+            // It may be gone by now; or not have begun: until it runs its own program it has its parent's memory.
+            let command = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            let has_begun = command.windows(WORKER.len()).any(|part| part == WORKER);
+            let Some(bytes) = peak(child).filter(|_| has_begun) else { continue };
             let known = most.children.entry(child).or_default();
             *known = bytes.max(*known);
         }
