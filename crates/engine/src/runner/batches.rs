@@ -25,14 +25,13 @@ pub(super) async fn worker(
     while let Some(first) = ctx.control.queue.next().await {
         let mut tasks = vec![first];
         tasks.extend(ctx.control.queue.more(size.rows().min(share) - 1));
-        if ctx.is_stopped() {
+        // Never more than there are, or it would wait for ever. Closed when nobody is left to write what comes of them.
+        let slots = ctx.control.unrecorded.acquire_many(tasks.len() as u32).await;
+        let Some(slots) = slots.ok().filter(|_| !ctx.is_stopped()) else {
             tasks.into_iter().rev().for_each(|task| ctx.control.queue.put_back(task));
             break;
-        }
-        // Never closed; and never more than there are, or it would wait for ever.
-        if let Ok(slots) = ctx.control.unrecorded.acquire_many(tasks.len() as u32).await {
-            slots.forget();
-        }
+        };
+        slots.forget();
         for ended in fill(&ctx, local.as_ref(), &size, &tasks).await {
             if reports.send(ended).await.is_err() {
                 return;
