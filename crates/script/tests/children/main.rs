@@ -75,7 +75,12 @@ async fn a_formula_that_cannot_be_stopped_costs_one_thread_and_no_other_formula(
     // The same text in another column: nothing is to be learnt anew.
     assert!(timed_out(&eval(&pool, &stuck("a"), &[Value::Int(1)]).await[0]));
     assert_eq!(threads(), 1);
-    // Others have a thread.
+    // Nobody is suspected for ever.
+    let many: Vec<Value> = (2..1_010).map(Value::Int).collect();
+    let outcomes = eval(&pool, &stuck("a"), &many).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes.iter().find(|it| it.is_err()));
+    assert_eq!(threads(), 2, "the last rows had a thread again");
+    // Others have it, too.
     assert_eq!(eval(&pool, "x + 1", &[Value::Int(1)]).await, [Ok(json!(2))]);
     assert_eq!(threads(), 2);
 
@@ -112,6 +117,7 @@ async fn a_formula_that_cannot_be_stopped_costs_one_thread_and_no_other_formula(
     a_program_that_is_not_there_is_said().await;
 }
 
+#[expect(clippy::unwrap_used, reason = "a test")]
 async fn a_program_that_is_not_there_is_said() {
     let command = FunctionCommand { program: "/no/such/program".into(), args: Vec::new() };
     let pool = Pool::with_children(Clock::system(), 1, command);
