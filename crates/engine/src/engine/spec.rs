@@ -138,6 +138,11 @@ impl Spec {
         Ok(Self { kind: self.kind.provided(found), ..self })
     }
 
+    /// The stored AI provider that it was given: its service and its address.
+    pub(super) fn stored_provider(&self) -> Option<(&str, &str)> {
+        self.kind.stored_provider()
+    }
+
     pub(super) fn masked(self) -> Self {
         Self { kind: self.kind.masked(), ..self }
     }

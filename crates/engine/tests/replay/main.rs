@@ -1,0 +1,9 @@
+//! Runs are recorded and replayed, in virtual time, on a real store: cells end as they did, what was changed shows, and no
+//! secret is in the file.
+
+mod altered;
+mod damaged;
+mod kinds;
+mod same;
+mod secrets;
+mod support;
