@@ -22,4 +22,4 @@ pub use reader::{Recording, RecordingError};
 pub(crate) use format::VERSION;
 pub(crate) use key::request_key;
 pub(crate) use recorder::{REUSED, Recorder, UNCHANGED};
-pub(crate) use veil::{Veil, secret_columns, shown};
+pub(crate) use veil::{HIDDEN, Veil, secret_columns, shown};

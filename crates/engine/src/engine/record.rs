@@ -9,7 +9,7 @@ use super::spec::Spec;
 use super::{Engine, smart_column};
 use crate::kind::Bound;
 use crate::recording::{
-    Header, InColumn, Limits, Recorder, StoredProvider, VERSION, Veil, secret_columns, shown,
+    HIDDEN, Header, InColumn, Limits, Recorder, StoredProvider, VERSION, Veil, secret_columns, shown,
 };
 use crate::labels::Labels;
 use crate::triage::Triage;
@@ -137,7 +137,7 @@ fn veil(spec: &Spec) -> Veil {
     let mut veil = Veil::of_config(&spec.to_json(), &spec.clone().masked().to_json());
     // The key of a stored provider is not in the configuration.
     for secret in spec.credential().iter().flat_map(|credential| credential.secret.lines()) {
-        veil.hide(secret, crate::secret::MASK);
+        veil.hide(secret, HIDDEN);
     }
     veil
 }

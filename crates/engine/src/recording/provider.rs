@@ -10,7 +10,7 @@ use paceline_clock::Tick;
 use paceline_model::RowId;
 
 use super::format::{Call, Content, Failure, Head, Outcome};
-use super::veil::Veil;
+use super::veil::{HIDDEN, Veil};
 use super::{Recorder, request_key};
 use crate::secret::{MASK, is_secret_header};
 use crate::task::{Secrets, masked_address};
@@ -71,7 +71,7 @@ impl Recording {
     fn veil(&self, row: RowId, request: &Request) -> Veil {
         let mut veil = self.recorder.veil_of(row);
         for secret in Secrets::of(request, self.secret_path).iter() {
-            veil.hide(secret, MASK);
+            veil.hide(secret, HIDDEN);
         }
         veil
     }

@@ -100,7 +100,7 @@ impl Recording {
             return Err(RecordingError::TooLong);
         }
         // They are written when they end.
-        recording.calls.sort_by_key(|call| (call.at_us, call.attempt));
+        recording.calls.sort_by_key(|call| (call.at_us, call.row, call.attempt));
         Ok(recording)
     }
 

@@ -6,13 +6,21 @@ use serde_json::Value as Json;
 use crate::secret::{MASK, is_secret_header, is_sealed};
 use crate::task::{SECRET_BYTES_MIN, is_secret_name};
 
+/// What stands in the place of a secret that is the same for all rows. Not the mask of a configuration: where that one stands
+/// alone, a secret is to be put in its place.
+pub(crate) const HIDDEN: &str = "masked_secret";
+
 /// Texts, each with what stands in its place.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Veil(Vec<(String, String)>);
 
 impl Veil {
-    /// Hides a text; too short a one is left, because it would be found everywhere.
+    /// Hides a text. Too short a one is left, because it would be found everywhere; and so is a template, whose secrets rows
+    /// bring.
     pub(crate) fn hide(&mut self, secret: &str, shown: &str) {
+        if secret.contains("{{") {
+            return;
+        }
         let known = self.0.iter().any(|(known, _)| known == secret);
         if secret.len() >= SECRET_BYTES_MIN && secret != MASK && !known {
             self.0.push((secret.to_owned(), shown.to_owned()));
@@ -63,7 +71,7 @@ impl Veil {
         veil.differing(opened, masked);
         each_text(opened, "", &mut |field, text| {
             if field == "url" || field == "base_url" {
-                secret_parts(text).for_each(|part| veil.hide(part, MASK));
+                secret_parts(text).for_each(|part| veil.hide(part, HIDDEN));
             }
         });
         veil
@@ -72,9 +80,9 @@ impl Veil {
     fn differing(&mut self, opened: &Json, masked: &Json) {
         match (opened, masked) {
             (Json::String(secret), Json::String(mask)) if secret != mask => {
-                self.hide(secret, MASK);
+                self.hide(secret, HIDDEN);
                 // `Bearer abc`: the vendor may repeat the second word alone.
-                self.hide(secret.rsplit(' ').next().unwrap_or_default(), MASK);
+                self.hide(secret.rsplit(' ').next().unwrap_or_default(), HIDDEN);
             }
             (Json::Array(opened), Json::Array(masked)) => {
                 opened.iter().zip(masked).for_each(|(opened, masked)| self.differing(opened, masked));
@@ -94,6 +102,9 @@ impl Veil {
 pub(crate) fn shown(opened: &Json, masked: Json) -> Json {
     match (opened, masked) {
         (Json::String(secret), Json::String(mask)) if *secret != mask => {
+            if let Some(references) = references(secret) {
+                return Json::String(references);
+            }
             let url = url::Url::parse(secret).ok().filter(|url| url.has_host() && !is_sealed(secret));
             let Some(url) = url else { return Json::String(mask) };
             let first = url.path().split('/').nth(1).unwrap_or_default();
@@ -112,6 +123,22 @@ pub(crate) fn shown(opened: &Json, masked: Json) -> Json {
             .collect(),
         (_, other) => other,
     }
+}
+
+/// What a secret takes from rows, without its own words: `Bearer {{token}}` is `{{token}}`. A default may be secret, so an empty
+/// one stands in its place. None for a text that takes nothing.
+fn references(secret: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = secret;
+    while let Some((_, after)) = rest.split_once("{{") {
+        let (inner, next) = after.split_once("}}")?;
+        match inner.split_once("??") {
+            Some((name, _)) => out.push_str(&format!("{{{{{} ?? \"\"}}}}", name.trim())),
+            None => out.push_str(&format!("{{{{{inner}}}}}")),
+        }
+        rest = next;
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// The names of the columns whose values go into secrets: into headers that carry them, and into the credentials of addresses.
@@ -192,9 +219,22 @@ mod tests {
         masked["headers"]["Authorization"] = json!(MASK);
         let veil = Veil::of_config(&opened, &masked);
         let told = veil.text("abcdef123, Bearer abcdef123, k-123456, passwort, application/json");
-        assert_eq!(told, format!("{MASK}, {MASK}, {MASK}, {MASK}, application/json"));
-        assert_eq!(veil.bytes(b"\xffabcdef123\xfe"), [b"\xff", MASK.as_bytes(), b"\xfe"].concat());
+        assert_eq!(told, format!("{HIDDEN}, {HIDDEN}, {HIDDEN}, {HIDDEN}, application/json"));
+        assert_eq!(veil.bytes(b"\xffabcdef123\xfe"), [b"\xff", HIDDEN.as_bytes(), b"\xfe"].concat());
         assert_eq!(secret_columns(&opened), ["token", "other"]);
+    }
+
+    #[test]
+    fn of_a_secret_that_takes_from_rows_only_that_is_shown() {
+        let cases = [
+            ("Bearer {{token}}", "{{token}}"),
+            ("{{a.b}}:hidden {{c ?? \"hidden\"}}", "{{a.b}}{{c ?? \"\"}}"),
+            ("hidden", MASK),
+            ("hidden {{a", MASK),
+        ];
+        for (secret, wanted) in cases {
+            assert_eq!(shown(&json!(secret), json!(MASK)), json!(wanted), "{secret}");
+        }
     }
 
     #[test]

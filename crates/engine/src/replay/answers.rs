@@ -16,6 +16,9 @@ use paceline_model::RowId;
 use crate::recording::{Call, Content, Outcome, Recording, request_key};
 use crate::{CallError, CallEvents, Provider, Reply, Request};
 
+/// Characters of an address that an error tells.
+const ADDRESS_SHOWN: usize = 200;
+
 /// See the module.
 pub(super) struct Answers {
     clock: Clock,
@@ -145,9 +148,10 @@ impl Provider for Answers {
 }
 
 fn not_recorded(request: &Request) -> CallError {
+    let address: String = request.url.as_str().chars().take(ADDRESS_SHOWN).collect();
     CallError::NotRecorded(format!(
-        "the recording has no answer (any more) to this row's {} request; what decides what is sent was changed, or calls are \
-         made more often than they were. Record the run anew",
+        "the recording has no answer (any more) to {} {address} of this row; what is sent was changed, or is sent more often \
+         than it was. Record the run anew",
         request.method
     ))
 }

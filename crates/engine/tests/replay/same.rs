@@ -69,13 +69,20 @@ fn the_file_says_of_each_call_what_was_sent_and_what_came_back() {
 }
 
 #[test]
-fn rows_with_equal_requests_share_their_call_again() {
-    let case = Case::get(20).config(json!({"url": "https://vendor.example/same?of={{n ?? 1}}"}));
-    let case = Case { config: json!({"url": "https://vendor.example/same?of={{word.x ?? 1}}"}), ..case };
-    let run = record(&case, |_, _| value(&json!("one")));
-    assert_eq!((run.counts.calls, run.counts.completed), (20, 20));
-    let report = replayed(&case.files.read(), Altered::default()).unwrap();
-    assert!(report.is_same() && report.calls == 20, "{report:#?}");
+fn rows_with_equal_requests_share_their_call_again_whichever_row_makes_it() {
+    let config = |least: u64| {
+        json!({"url": "https://vendor.example/{{group}}", "run_if": {"n": {"gte": least}}})
+    };
+    let case = Case::get(20).config(config(1));
+    let run = record(&case, |_, request| value(&json!(request.url.path())));
+    assert_eq!((run.counts.calls, run.counts.completed), (4, 20));
+    let recording = case.files.read();
+    let report = replayed(&recording, Altered::default()).unwrap();
+    assert!(report.is_same() && report.calls == 4, "{report:#?}");
+    // Rows 1 to 4, which made the calls then, are left out: rows 5 to 8 make them now.
+    let altered = Altered { config: Some(config(5)), ..Altered::default() };
+    let report = replayed(&recording, altered).unwrap();
+    assert_eq!((report.calls, report.same, report.not_recorded), (4, 16, 0), "{report:#?}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Write for Shared {
     }
 }
 
-/// What is recorded: a column over rows with a number `n`, a text `word` and whatever `token` is.
+/// What is recorded: a column over the rows of [`table`].
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) kind: SmartKind,
@@ -183,7 +183,7 @@ pub(crate) fn engine(
     Engine::new(Arc::clone(store) as Arc<dyn Store>, clock.clone(), random, config)
 }
 
-/// The case's table; `word` is `wN`, and `token` is `row-token-N`.
+/// The case's table; `word` is `wN`, `token` is `row-token-N`, and there are four groups.
 pub(crate) async fn table(engine: &Engine, case: &Case) -> Table {
     let column = |name: &str, kind| NewColumn {
         name: name.to_owned(),
@@ -196,13 +196,15 @@ pub(crate) async fn table(engine: &Engine, case: &Case) -> Table {
         column("n", ColumnType::Number),
         column("word", ColumnType::Text),
         column("token", ColumnType::Text),
+        column("group", ColumnType::Text),
     ];
     let new = NewTable { name: "rows".to_owned(), description: String::new(), columns };
     let table = engine.store().create_table(new).await.unwrap();
     let ids: Vec<_> = table.columns.iter().map(|column| column.id).collect();
     let row = |n| {
         let text = |text: String| Value::Text(text);
-        vec![Value::Int(n), text(format!("w{n}")), text(format!("row-token-{n}"))]
+        let (word, token, group) = (format!("w{n}"), format!("row-token-{n}"), format!("g{}", n % 4));
+        vec![Value::Int(n), text(word), text(token), text(group)]
     };
     engine.store().insert_rows(table.id, &ids, (1..=case.rows).map(row).collect()).await.unwrap();
     let spec = SmartSpec {
