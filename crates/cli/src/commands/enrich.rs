@@ -5,8 +5,9 @@
 //! command resumes whatever ended the last one.
 
 mod job;
+mod record;
 mod report;
-mod request;
+pub(crate) mod request;
 mod result;
 mod state;
 
@@ -59,7 +60,8 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     let before = job.totals(&engine).await?;
     let mut report = Report::new(&before);
     for step in job.steps(&engine, args.retry_failed).await? {
-        let run = step.begin(&engine, &job).await?;
+        record::check(&engine, &step, request.record.as_deref()).await?;
+        let run = step.begin(&engine, &job, request.record.is_some()).await?;
         let (ended, progress) = follow(&engine, &run, &clock, &mut signals, stopping).await?;
         progress.iter().for_each(|progress| report.add(progress));
         match ended.status {
@@ -98,6 +100,7 @@ async fn prepare(
         ceilings: request::CEILINGS,
         outbound: OutboundGuard::private(request.allow_private),
         sealer: Some(Sealer::new(&key, random.clone())),
+        recordings: request.record.as_deref().map(record::into_file),
         ..EngineConfig::default()
     };
     let engine = Engine::new(store, clock, random, config);

@@ -12,5 +12,6 @@ mod mcp;
 mod plan;
 mod process;
 mod refusals;
+mod replay;
 mod stop;
 mod support;

@@ -81,8 +81,7 @@ impl Recording {
     /// ```
     pub fn read(from: impl BufRead) -> Result<Self, RecordingError> {
         let mut lines = Lines { from: from.take(limits::RECORDING_READ_BYTES_MAX + 1), number: 0 };
-        let first = lines.next()?;
-        let Some((first, _)) = first else {
+        let Some((first, _)) = lines.next()? else {
             return Err(RecordingError::NotOne("the file is empty".to_owned()));
         };
         let mut recording = Self::of(header(&first)?);
@@ -102,6 +101,18 @@ impl Recording {
         // They are written when they end.
         recording.calls.sort_by_key(|call| (call.at_us, call.row, call.attempt));
         Ok(recording)
+    }
+
+    /// Reads the header alone.
+    ///
+    /// # Errors
+    /// As [`Recording::read`].
+    pub fn read_header(from: impl BufRead) -> Result<Header, RecordingError> {
+        let mut lines = Lines { from: from.take(limits::RECORDING_READ_BYTES_MAX + 1), number: 0 };
+        match lines.next()? {
+            Some((first, _)) => header(&first),
+            None => Err(RecordingError::NotOne("the file is empty".to_owned())),
+        }
     }
 
     fn of(header: Header) -> Self {

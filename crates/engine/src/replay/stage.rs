@@ -43,7 +43,8 @@ impl Stage {
         };
         let table = engine.store().create_table(new).await?;
         let InColumn { name, title, kind, options, .. } = header.column.clone();
-        let rate_limit = altered.rate_limit.unwrap_or_else(|| without_budget(&header.rate_limit));
+        let rate_limit =
+            without_budget(altered.rate_limit.unwrap_or_else(|| header.rate_limit.clone()));
         let smart = SmartSpec { name, title, kind, options, smart: header.kind, config, rate_limit };
         let column = engine
             .add_smart_column(&table, smart)
@@ -107,8 +108,7 @@ fn opened(config: Json) -> Json {
 }
 
 /// A rate without the budget that it shares: there is nobody to share with.
-fn without_budget(rate: &Json) -> Json {
-    let mut rate = rate.clone();
+fn without_budget(mut rate: Json) -> Json {
     if let Some(fields) = rate.as_object_mut() {
         fields.remove("budget");
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use paceline_clock::Timestamp;
 use paceline_engine::{Engine, HttpColumn, HttpSpec, OutboundGuard, SmartSpec};
 use paceline_model::{
-    CellState, Column, ColumnId, ColumnType, Counts, NewColumn, NewTable, Run, RunId, RunStatus,
-    Scope, SmartKind, Table, TableId, limits,
+    CellState, Column, ColumnId, ColumnType, Counts, NewColumn, NewTable, Run, RunId,
+    RunOptions, RunStatus, Scope, SmartKind, Table, TableId, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +48,20 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) async fn begin(self, engine: &Engine, job: &Job) -> Result<Run, Failure> {
-        Ok(match self {
-            Self::GoOn(run) => engine.resume_run(run).await?,
-            Self::Begin(scope) => engine.start_run(&job.table, COLUMN, scope).await?,
-        })
+    pub(crate) async fn begin(
+        self,
+        engine: &Engine,
+        job: &Job,
+        record: bool,
+    ) -> Result<Run, Failure> {
+        match self {
+            Self::GoOn(run) => Ok(engine.resume_run(run).await?),
+            Self::Begin(scope) => {
+                let options = RunOptions { record, ..RunOptions::default() };
+                let runs = engine.start_runs(&job.table, &[COLUMN], scope, options).await?;
+                runs.into_iter().next().ok_or_else(damaged)
+            }
+        }
     }
 }
 
