@@ -56,16 +56,8 @@ impl Default for EngineConfig {
 
 impl fmt::Debug for EngineConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            ceilings,
-            outbound,
-            sealer,
-            providers,
-            tokens,
-            formulas,
-            functions,
-            recordings,
-        } = self;
+        let Self { ceilings, outbound, sealer, providers, tokens, formulas, functions, recordings } =
+            self;
         f.debug_struct("EngineConfig")
             .field("ceilings", ceilings)
             .field("outbound", outbound)

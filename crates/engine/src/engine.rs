@@ -170,7 +170,9 @@ impl Engine {
         for table in self.inner.store.tables().await? {
             for run in self.inner.store.runs(table.id, usize::MAX).await? {
                 if matches!(run.status, RunStatus::Queued | RunStatus::Running) {
-                    resumed.push(self.launch(&table, &run).await?);
+                    // Whoever asked for it has gone: it counts as one that had begun.
+                    let begun = Run { status: RunStatus::Running, ..run };
+                    resumed.push(self.launch(&table, &begun).await?);
                 }
             }
         }

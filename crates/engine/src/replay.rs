@@ -15,7 +15,9 @@ use paceline_governor::Ceilings;
 use paceline_model::{RunOptions, RunStatus, Scope, Store, limits};
 use serde_json::Value as Json;
 
-use crate::{Engine, EngineConfig, Error, OutboundGuard, ProviderFactory, Recording, Result, Sealer};
+use crate::{
+    Engine, EngineConfig, Error, OutboundGuard, ProviderFactory, Recording, Result, Sealer,
+};
 use answers::Answers;
 pub use report::{Difference, Ending, Report};
 use stage::Stage;

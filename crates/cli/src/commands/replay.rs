@@ -31,7 +31,9 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<Exit, Failure> {
     if json {
         output::result(&as_json(&recording, &report).to_string());
     } else {
-        as_text(&recording, &report).iter().for_each(|line| output::result(&output::in_one_line(line)));
+        as_text(&recording, &report)
+            .iter()
+            .for_each(|line| output::result(&output::in_one_line(line)));
     }
     Ok(if report.is_same() { Exit::Done } else { Exit::Different })
 }
@@ -78,7 +80,9 @@ fn rate_limit(args: &ReplayArgs, recording: &Recording) -> Result<Option<Json>, 
     let Some(concurrency) = args.concurrency else { return Ok(given) };
     let mut rate = given.unwrap_or_else(|| recording.header.rate_limit.clone());
     if rate.is_null() {
-        return Err(usage("--concurrency: the recorded column has no rate of its own; give --rate-limit"));
+        return Err(usage(
+            "--concurrency: the recorded column has no rate of its own; give --rate-limit",
+        ));
     }
     if rate.is_string() {
         let preset = Rate::from_json(&rate, CEILINGS).map_err(|faults| {
@@ -165,7 +169,9 @@ fn what_is_missing(recording: &Recording, report: &Report) -> Vec<String> {
     }
     if report.left_out > 0 {
         let count = output::thousands(report.left_out);
-        lines.push(format!("{count} rows are not played: their cells hung on other columns or earlier runs"));
+        lines.push(format!(
+            "{count} rows are not played: their cells hung on other columns or earlier runs"
+        ));
     }
     if recording.is_full {
         lines.push("the recording was full before the run ended: the rest is not in it".to_owned());

@@ -34,13 +34,18 @@ async fn what_a_change_would_do_is_told_row_by_row_with_an_exit_code_of_its_own(
     let request = Enrich::nearest(&lab).with(&["--rate", "unlimited", "--record", "run.jsonl"]);
     bench.enrich(&request).await.exits(0);
 
-    let url = format!("http://{}/geo/nearest?lat={{{{latitude}}}}&lon={{{{longitude}}}}", lab.addr());
+    let url =
+        format!("http://{}/geo/nearest?lat={{{{latitude}}}}&lon={{{{longitude}}}}", lab.addr());
     bench.write("code.json", json!({"url": url, "extract": "$.iata"}).to_string());
-    let told = bench.run(&["replay", "run.jsonl", "--config", "code.json", "--json"]).await.exits(1);
+    let told =
+        bench.run(&["replay", "run.jsonl", "--config", "code.json", "--json"]).await.exits(1);
     let told = told.json();
     assert_eq!((told["same"].as_u64(), told["different"].as_u64()), (Some(0), Some(30)), "{told}");
     let first = &told["differences"][0];
-    assert_eq!((first["row"].as_u64(), first["now"]["state"].as_str()), (Some(1), Some("completed")));
+    assert_eq!(
+        (first["row"].as_u64(), first["now"]["state"].as_str()),
+        (Some(1), Some("completed"))
+    );
     assert_eq!(first["now"]["value"].as_str().map(str::len), Some(3), "{first}");
 
     bench.write("other.json", json!({"url": format!("{url}&unit=mi")}).to_string());
@@ -72,7 +77,10 @@ async fn a_killed_run_leaves_a_recording_that_is_replayed_and_gone_on_with() {
     }
     bench.enrich(&request).await.exits(0);
     let told = bench.run(&["replay", "run.jsonl", "--json"]).await.exits(0).json();
-    assert_eq!((told["same"].as_u64(), told["then"]["status"].as_str()), (Some(120), Some("completed")));
+    assert_eq!(
+        (told["same"].as_u64(), told["then"]["status"].as_str()),
+        (Some(120), Some("completed"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +95,7 @@ async fn what_cannot_be_recorded_or_replayed_is_told_in_one_line() {
     let ended = bench.enrich(&request.clone().with(&["--record", "there.jsonl"])).await.exits(2);
     assert!(ended.complaint().contains("it is there already"), "{}", ended.stderr);
     assert_eq!(lab.stats().accepted, 0);
+    assert_eq!(bench.names(), ["airports.csv", "there.jsonl"], "nothing is left behind");
 
     let rate = ["replay", "run.jsonl", "--rate-limit", "agressive"];
     bench.enrich(&request.with(&["--record", "run.jsonl"])).await.exits(0);

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use paceline_governor::{Limit, Rate};
-use paceline_model::{Column, ColumnId, Filter, Run, SmartColumn, Subject, Table, Test};
+use paceline_model::{Column, ColumnId, Filter, Run, RunStatus, SmartColumn, Subject, Table, Test};
 
 use super::spec::Spec;
 use super::{Engine, smart_column};
 use crate::kind::Bound;
-use crate::recording::{
-    HIDDEN, Header, InColumn, Limits, Recorder, StoredProvider, VERSION, Veil, secret_columns, shown,
-};
 use crate::labels::Labels;
+use crate::recording::{
+    HIDDEN, Header, InColumn, Limits, Recorder, StoredProvider, VERSION, Veil, secret_columns,
+    shown,
+};
 use crate::triage::Triage;
 use crate::{Error, Recordings, Result};
 
@@ -31,10 +32,15 @@ impl Engine {
         let refuse = |problem: String| Err(Error::config("record", problem));
         if smart.kind.is_local() {
             let kind = smart.kind.as_str();
-            return refuse(format!("a column of kind {kind} calls nobody; there is nothing to record"));
+            return refuse(format!(
+                "a column of kind {kind} calls nobody; there is nothing to record"
+            ));
         }
         if smart.is_job() {
-            return refuse("a job of Hex goes on after its calls and cannot be replayed; leave it out".to_owned());
+            return refuse(
+                "a job of Hex goes on after its calls and cannot be replayed; leave it out"
+                    .to_owned(),
+            );
         }
         let spec = Spec::from_json(smart.kind, &smart.config)?;
         let terms = spec.common.bind(table, &column.name)?;
@@ -67,11 +73,22 @@ impl Engine {
         let unopened = |error: String| {
             Error::Conflict(format!("the recording of run {id} cannot be opened: {error}"))
         };
-        let opened = tokio::task::spawn_blocking(move || recordings.open(id));
+        let asked = run.clone();
+        let opened = tokio::task::spawn_blocking(move || recordings.open(&asked));
         let busy = self.inner.clock.busy();
         let opened = opened.await.map_err(|error| unopened(error.to_string()))?;
         drop(busy);
-        let out = opened.map_err(|error| unopened(error.to_string()))?;
+        let out = match opened {
+            Ok(out) => out,
+            Err(error) if run.status == RunStatus::Queued => {
+                return Err(unopened(error.to_string()));
+            }
+            Err(error) => {
+                // What has begun is not held up by it.
+                tracing::warn!(run = %id, %error, "this run is not recorded any further: its file cannot be opened");
+                return Ok(None);
+            }
+        };
         let mut header = self.header(table, (column, smart), (spec, triage), rate, run);
         header.bytes_max = out.bytes_max();
         let seed = format!("{} {id}", self.key_seed().await?);
@@ -149,7 +166,9 @@ fn veil(spec: &Spec) -> Veil {
 /// No deeper than a filter may be nested.
 fn asks_for_more_than_values(filter: &Filter) -> bool {
     match filter {
-        Filter::All(filters) | Filter::Any(filters) => filters.iter().any(asks_for_more_than_values),
+        Filter::All(filters) | Filter::Any(filters) => {
+            filters.iter().any(asks_for_more_than_values)
+        }
         Filter::Test(Test { subject, .. }) => !matches!(subject, Subject::Column(_)),
         Filter::Cell { .. } => true,
     }

@@ -64,8 +64,7 @@ impl Engine {
         let (column, _) = smart_column(table, column)?;
         let graph = self.graph(table);
         // Of them all the column itself is recorded: the others may call nobody.
-        let following =
-            RunOptions { first: None, filter: None, record: false, ..options.clone() };
+        let following = RunOptions { first: None, filter: None, record: false, ..options.clone() };
         let mut planned = vec![Planned { column: column.id, scope, options }];
         planned.extend(graph.dependents(column.id).into_iter().map(|column| Planned {
             column,

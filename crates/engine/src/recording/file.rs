@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use paceline_model::RunId;
+use paceline_model::Run;
 
 /// Where the recordings of runs are.
 pub trait Recordings: Send + Sync {
@@ -12,7 +12,7 @@ pub trait Recordings: Send + Sync {
     ///
     /// # Errors
     /// The file system's. Then the run does not begin.
-    fn open(&self, run: RunId) -> io::Result<RecordingFile>;
+    fn open(&self, run: &Run) -> io::Result<RecordingFile>;
 }
 
 /// A recording to be written on.

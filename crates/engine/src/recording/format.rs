@@ -1,7 +1,9 @@
 //! The lines of a recording. Times are microseconds since the epoch, as the recording machine's clock had it.
 
 use paceline_governor::Transport;
-use paceline_model::{Caps, CellState, Column, ColumnType, RowId, RunId, RunStatus, Scope, SmartKind};
+use paceline_model::{
+    Caps, CellState, Column, ColumnType, RowId, RunId, RunStatus, Scope, SmartKind,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 

@@ -112,7 +112,8 @@ fn micros(duration: std::time::Duration) -> u64 {
 fn veiled(headers: Vec<(String, String)>, veil: &Veil) -> Vec<(String, String)> {
     let shown = |(name, value): (String, String)| {
         let counts = name.contains("ratelimit") || name.contains("rate-limit");
-        let value = if is_secret_header(&name) && !counts { MASK.to_owned() } else { veil.text(&value) };
+        let value =
+            if is_secret_header(&name) && !counts { MASK.to_owned() } else { veil.text(&value) };
         (name, value)
     };
     headers.into_iter().map(shown).collect()

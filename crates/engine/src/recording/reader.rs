@@ -39,7 +39,9 @@ pub enum RecordingError {
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
     /// It does not begin as recordings do.
-    #[error("it is no recording: {0}; make one with `paceline enrich --record FILE`, or with `record` of run_column")]
+    #[error(
+        "it is no recording: {0}; make one with `paceline enrich --record FILE`, or with `record` of run_column"
+    )]
     NotOne(String),
     /// It is of another version.
     #[error(
@@ -58,7 +60,10 @@ pub enum RecordingError {
         problem: String,
     },
     /// A line is longer than any that is written.
-    #[error("line {number} is longer than {} bytes, which no recording has", limits::RECORDING_LINE_BYTES_MAX)]
+    #[error(
+        "line {number} is longer than {} bytes, which no recording has",
+        limits::RECORDING_LINE_BYTES_MAX
+    )]
     LongLine {
         /// Which one, from 1.
         number: u64,

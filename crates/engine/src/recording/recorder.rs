@@ -63,7 +63,13 @@ impl Recorder {
         } else {
             Line::Recording(Box::new(header))
         };
-        recorder.lock().put_always(&first);
+        let mut state = recorder.lock();
+        state.put_always(&first);
+        if state.out.bytes == 0 && !state.broken {
+            let error = std::io::Error::other("its header alone is longer than a recording may be");
+            state.breaks(&error);
+        }
+        drop(state);
         recorder
     }
 

@@ -3,7 +3,7 @@
 use paceline_model::{Place, Template};
 use serde_json::Value as Json;
 
-use crate::secret::{MASK, is_secret_header, is_sealed};
+use crate::secret::{MASK, is_sealed, is_secret_header};
 use crate::task::{SECRET_BYTES_MIN, is_secret_name};
 
 /// What stands in the place of a secret that is the same for all rows. Not the mask of a configuration: where that one stands
@@ -51,9 +51,10 @@ impl Veil {
         match json {
             Json::String(text) => Json::String(self.text(&text)),
             Json::Array(items) => items.into_iter().map(|item| self.json(item)).collect(),
-            Json::Object(fields) => {
-                fields.into_iter().map(|(name, value)| (self.text(&name), self.json(value))).collect()
-            }
+            Json::Object(fields) => fields
+                .into_iter()
+                .map(|(name, value)| (self.text(&name), self.json(value)))
+                .collect(),
             other => other,
         }
     }
@@ -85,7 +86,10 @@ impl Veil {
                 self.hide(secret.rsplit(' ').next().unwrap_or_default(), HIDDEN);
             }
             (Json::Array(opened), Json::Array(masked)) => {
-                opened.iter().zip(masked).for_each(|(opened, masked)| self.differing(opened, masked));
+                opened
+                    .iter()
+                    .zip(masked)
+                    .for_each(|(opened, masked)| self.differing(opened, masked));
             }
             (Json::Object(opened), Json::Object(masked)) => {
                 for (name, opened) in opened {
@@ -105,7 +109,8 @@ pub(crate) fn shown(opened: &Json, masked: Json) -> Json {
             if let Some(references) = references(secret) {
                 return Json::String(references);
             }
-            let url = url::Url::parse(secret).ok().filter(|url| url.has_host() && !is_sealed(secret));
+            let url =
+                url::Url::parse(secret).ok().filter(|url| url.has_host() && !is_sealed(secret));
             let Some(url) = url else { return Json::String(mask) };
             let first = url.path().split('/').nth(1).unwrap_or_default();
             Json::String(format!("{}/{first}/{MASK}", url.origin().ascii_serialization()))
@@ -166,7 +171,8 @@ fn each_text(json: &Json, field: &str, see: &mut dyn FnMut(&str, &str)) {
         Json::Array(items) => items.iter().for_each(|item| each_text(item, field, see)),
         Json::Object(fields) => {
             for (name, value) in fields {
-                let of_headers = if field == "headers" { format!("headers.{name}") } else { name.clone() };
+                let of_headers =
+                    if field == "headers" { format!("headers.{name}") } else { name.clone() };
                 each_text(value, &of_headers, see);
             }
         }
@@ -220,7 +226,10 @@ mod tests {
         let veil = Veil::of_config(&opened, &masked);
         let told = veil.text("abcdef123, Bearer abcdef123, k-123456, passwort, application/json");
         assert_eq!(told, format!("{HIDDEN}, {HIDDEN}, {HIDDEN}, {HIDDEN}, application/json"));
-        assert_eq!(veil.bytes(b"\xffabcdef123\xfe"), [b"\xff", HIDDEN.as_bytes(), b"\xfe"].concat());
+        assert_eq!(
+            veil.bytes(b"\xffabcdef123\xfe"),
+            [b"\xff", HIDDEN.as_bytes(), b"\xfe"].concat()
+        );
         assert_eq!(secret_columns(&opened), ["token", "other"]);
     }
 
@@ -239,7 +248,8 @@ mod tests {
 
     #[test]
     fn an_address_that_is_a_secret_stays_an_address() {
-        let opened = json!({"webhook_url": "https://hooks.example/services/T0/B0/xyz", "token": "t"});
+        let opened =
+            json!({"webhook_url": "https://hooks.example/services/T0/B0/xyz", "token": "t"});
         let masked = json!({"webhook_url": MASK, "token": MASK});
         let wanted = json!({
             "webhook_url": format!("https://hooks.example/services/{MASK}"), "token": MASK

@@ -136,10 +136,9 @@ impl Provider for Answers {
                 }
                 Ok(Reply { status, headers, body })
             }
-            Outcome::Failed(failure) => Err(CallError::Transport {
-                kind: failure.kind,
-                message: failure.message.clone(),
-            }),
+            Outcome::Failed(failure) => {
+                Err(CallError::Transport { kind: failure.kind, message: failure.message.clone() })
+            }
             Outcome::TooLong(bytes_max) => {
                 Err(CallError::TooLong { status, bytes_max: *bytes_max })
             }

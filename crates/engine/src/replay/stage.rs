@@ -45,7 +45,8 @@ impl Stage {
         let InColumn { name, title, kind, options, .. } = header.column.clone();
         let rate_limit =
             without_budget(altered.rate_limit.unwrap_or_else(|| header.rate_limit.clone()));
-        let smart = SmartSpec { name, title, kind, options, smart: header.kind, config, rate_limit };
+        let smart =
+            SmartSpec { name, title, kind, options, smart: header.kind, config, rate_limit };
         let column = engine
             .add_smart_column(&table, smart)
             .await
@@ -58,7 +59,8 @@ impl Stage {
             engine.store().insert_rows(table.id, &columns, values).await?;
         }
         let found = engine.store().table(&table.id.to_string()).await?;
-        let table = found.ok_or_else(|| Error::Internal("the replay's table is gone".to_owned()))?;
+        let table =
+            found.ok_or_else(|| Error::Internal("the replay's table is gone".to_owned()))?;
         Ok(Self {
             table,
             column: column.name,

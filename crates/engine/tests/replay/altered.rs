@@ -43,7 +43,11 @@ fn a_condition_skips_the_rows_that_it_would_have_skipped() {
 fn a_path_takes_another_part_of_the_same_answers() {
     let config = json!({"url": "https://vendor.example/{{n}}", "extract": "$.twice"});
     let report = replayed(&recorded(), altered(config)).unwrap();
-    assert_eq!((report.calls, report.same, report.calls_unused), (10, 1, 0), "the 404 is as it was");
+    assert_eq!(
+        (report.calls, report.same, report.calls_unused),
+        (10, 1, 0),
+        "the 404 is as it was"
+    );
     let first = &report.different[0];
     assert_eq!(first.then.as_ref().unwrap().value, json!({"n": 1, "twice": 2}));
     assert_eq!(first.now.as_ref().unwrap().value, json!(2));
@@ -53,7 +57,11 @@ fn a_path_takes_another_part_of_the_same_answers() {
 fn a_request_that_was_never_made_fails_its_cell_with_a_code_of_its_own_and_is_not_tried_again() {
     let config = json!({"url": "https://vendor.example/v2/{{n}}"});
     let report = replayed(&recorded(), altered(config)).unwrap();
-    assert_eq!((report.calls, report.not_recorded, report.calls_unused), (0, 10, 10), "{report:#?}");
+    assert_eq!(
+        (report.calls, report.not_recorded, report.calls_unused),
+        (0, 10, 10),
+        "{report:#?}"
+    );
     let now = report.different[0].now.as_ref().unwrap();
     assert_eq!((now.state, now.error.as_deref()), (CellState::Failed, Some("NOT_RECORDED")));
     assert!(now.message.as_ref().unwrap().contains("Record the run anew"));

@@ -94,7 +94,10 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
         (format!("{header}\nnonsense\n{rest}"), "line 2 is damaged"),
         (format!("{header}\n{{\"what\":{{}}}}\n{rest}"), "unknown variant `what`"),
         (format!("{header}\n{header}\n{rest}"), "line 2 is damaged: another recording"),
-        (format!("{header}\n{{\"row\":{{\"row\":1,\"values\":[]}}}}\n"), "0 values, and there are 1"),
+        (
+            format!("{header}\n{{\"row\":{{\"row\":1,\"values\":[]}}}}\n"),
+            "0 values, and there are 1",
+        ),
         (long, "line 2 is longer"),
     ];
     for (text, wanted) in cases {

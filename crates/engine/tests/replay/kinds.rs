@@ -2,8 +2,8 @@
 
 use paceline_clock::SimClock;
 use paceline_engine::replay::Altered;
-use paceline_engine::Request;
-use paceline_model::{ColumnType, RunOptions, Scope, SmartKind};
+use paceline_engine::{AiProvider, Request};
+use paceline_model::{ColumnType, NewItem, RunOptions, Scope, SmartKind};
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 
@@ -70,7 +70,9 @@ fn a_question_to_a_model_and_a_changed_prompt() {
     });
     let case = case(SmartKind::Ai, ColumnType::Text, config.clone());
     is_the_same(&case, |_, request| {
-        assert!(request.headers.iter().any(|(_, value)| value.as_bytes().ends_with(b"sk-very-secret")));
+        assert!(
+            request.headers.iter().any(|(_, value)| value.as_bytes().ends_with(b"sk-very-secret"))
+        );
         value(&json!({
             "choices": [{"message": {"content": "there"}, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
@@ -86,6 +88,45 @@ fn a_question_to_a_model_and_a_changed_prompt() {
 }
 
 #[test]
+fn a_stored_provider_is_replayed_under_its_label_without_its_key() {
+    let config = json!({"provider": "ours", "model": "m-1", "prompt": "Where is {{word}}?"});
+    let case = case(SmartKind::Ai, ColumnType::Text, config);
+    let played = case.clone();
+    SimClock::new().run(|clock| async move {
+        let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
+        let engine = engine(&store, &clock, Some(&played.files), |_, _| {
+            value(&json!({"choices": [{"message": {"content": "there"}, "finish_reason": "stop"}]}))
+        });
+        let base_url = "https://api.groq.com/openai/v1".to_owned();
+        let key = AiProvider::seal_key(
+            engine.sealer().unwrap(),
+            "gsk_in-the-vault",
+            &base_url.parse().unwrap(),
+        );
+        let body = AiProvider {
+            provider: "groq".to_owned(),
+            base_url,
+            key: key.unwrap(),
+            ends: String::new(),
+            default_since_micros: None,
+            models: Vec::new(),
+            tested_at_micros: None,
+        };
+        let (name, body) = ("ours".to_owned(), body.to_json());
+        engine
+            .store()
+            .create_item(NewItem { kind: AiProvider::KIND, table: None, name, body })
+            .await
+            .unwrap();
+        let table = table(&engine, &played).await;
+        assert_eq!(crate::support::run(&engine, &table).await.counts.completed, 12);
+    });
+    assert!(!case.files.text().contains("in-the-vault"));
+    let report = replayed(&case.files.read(), Altered::default()).unwrap();
+    assert!(report.is_same() && report.same == 12, "{report:#?}");
+}
+
+#[test]
 fn what_cannot_be_replayed_is_not_recorded_and_no_run_is_left_behind() {
     let refused = |case: Case, files: Option<InMemory>| {
         SimClock::new().run(|clock| async move {
@@ -93,7 +134,8 @@ fn what_cannot_be_replayed_is_not_recorded_and_no_run_is_left_behind() {
             let engine = engine(&store, &clock, files.as_ref(), |_, _| status(200));
             let table = table(&engine, &case).await;
             let options = RunOptions { record: true, ..RunOptions::default() };
-            let error = engine.start_runs(&table, &[COLUMN], Scope::All, options).await.unwrap_err();
+            let error =
+                engine.start_runs(&table, &[COLUMN], Scope::All, options).await.unwrap_err();
             assert!(engine.store().runs(table.id, 10).await.unwrap().is_empty());
             error.to_string()
         })

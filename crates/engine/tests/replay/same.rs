@@ -70,9 +70,7 @@ fn the_file_says_of_each_call_what_was_sent_and_what_came_back() {
 
 #[test]
 fn rows_with_equal_requests_share_their_call_again_whichever_row_makes_it() {
-    let config = |least: u64| {
-        json!({"url": "https://vendor.example/{{group}}", "run_if": {"n": {"gte": least}}})
-    };
+    let config = |least: u64| json!({"url": "https://vendor.example/{{group}}", "run_if": {"n": {"gte": least}}});
     let case = Case::get(20).config(config(1));
     let run = record(&case, |_, request| value(&json!(request.url.path())));
     assert_eq!((run.counts.calls, run.counts.completed), (4, 20));

@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use paceline_clock::{Clock, Random, SimClock};
 use paceline_engine::replay::{Altered, Report, replay};
 use paceline_engine::{
-    CallError, CallEvents, Engine, EngineConfig, OutboundGuard, Provider, ProviderFactory, Recording,
-    RecordingFile, Recordings, Reply, Request, Sealer, SmartSpec,
+    CallError, CallEvents, Engine, EngineConfig, OutboundGuard, Provider, ProviderFactory,
+    Recording, RecordingFile, Recordings, Reply, Request, Sealer, SmartSpec,
 };
 use paceline_governor::{Ceilings, Transport};
 use paceline_model::{
-    ColumnType, NewColumn, NewTable, Run, RunId, RunOptions, Scope, SmartKind, Store, Table, Value,
+    ColumnType, NewColumn, NewTable, Run, RunOptions, Scope, SmartKind, Store, Table, Value,
 };
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
@@ -108,7 +108,7 @@ impl InMemory {
 }
 
 impl Recordings for InMemory {
-    fn open(&self, _: RunId) -> io::Result<RecordingFile> {
+    fn open(&self, _: &Run) -> io::Result<RecordingFile> {
         let bytes = self.bytes.lock().unwrap().len() as u64;
         Ok(RecordingFile::new(Shared(Arc::clone(&self.bytes)), bytes, self.bytes_max))
     }
@@ -203,7 +203,8 @@ pub(crate) async fn table(engine: &Engine, case: &Case) -> Table {
     let ids: Vec<_> = table.columns.iter().map(|column| column.id).collect();
     let row = |n| {
         let text = |text: String| Value::Text(text);
-        let (word, token, group) = (format!("w{n}"), format!("row-token-{n}"), format!("g{}", n % 4));
+        let (word, token, group) =
+            (format!("w{n}"), format!("row-token-{n}"), format!("g{}", n % 4));
         vec![Value::Int(n), text(word), text(token), text(group)]
     };
     engine.store().insert_rows(table.id, &ids, (1..=case.rows).map(row).collect()).await.unwrap();

@@ -19,6 +19,7 @@ mod outside;
 mod promise;
 mod providers;
 mod proxy;
+mod recordings;
 mod rows;
 mod rows_change;
 mod rows_query;

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use paceline_engine::{Engine, Recording, RecordingFile, Recordings};
-use paceline_model::{RunId, limits};
+use paceline_model::{Run, limits};
 
-use super::job::Step;
+use super::step::Step;
 use crate::exit::{Failure, usage};
 
 struct IntoFile(PathBuf);
 
 impl Recordings for IntoFile {
-    fn open(&self, _: RunId) -> io::Result<RecordingFile> {
+    fn open(&self, _: &Run) -> io::Result<RecordingFile> {
         RecordingFile::append(&self.0, limits::RECORDING_BYTES_MAX)
     }
 }
@@ -27,10 +27,10 @@ pub(super) fn into_file(path: &Path) -> Arc<dyn Recordings> {
 /// Whether the file is free for a new run, or the recording of the one that goes on.
 pub(super) async fn check(
     engine: &Engine,
-    step: &Step,
+    step: Option<&Step>,
     file: Option<&Path>,
 ) -> Result<(), Failure> {
-    let Some(file) = file else { return Ok(()) };
+    let (Some(file), Some(step)) = (file, step) else { return Ok(()) };
     let name = file.display();
     let Step::GoOn(run) = step else {
         if file.exists() {
@@ -47,9 +47,9 @@ pub(super) async fn check(
         )));
     };
     let recording = File::open(file).ok().map(|file| Recording::read_header(BufReader::new(file)));
-    let is_its = recording.and_then(Result::ok).is_some_and(|header| {
-        header.run == run.id && header.at_us >= run.created_at.as_micros()
-    });
+    let is_its = recording
+        .and_then(Result::ok)
+        .is_some_and(|header| header.run == run.id && header.at_us >= run.created_at.as_micros());
     if is_its {
         return Ok(());
     }
