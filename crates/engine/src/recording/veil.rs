@@ -137,10 +137,11 @@ fn references(secret: &str) -> Option<String> {
     let mut rest = secret;
     while let Some((_, after)) = rest.split_once("{{") {
         let (inner, next) = after.split_once("}}")?;
-        match inner.split_once("??") {
-            Some((name, _)) => out.push_str(&format!("{{{{{} ?? \"\"}}}}", name.trim())),
-            None => out.push_str(&format!("{{{{{inner}}}}}")),
-        }
+        let reference = match inner.split_once("??") {
+            Some((name, _)) => format!("{} ?? \"\"", name.trim()),
+            None => inner.to_owned(),
+        };
+        out.extend(["{{", &reference, "}}"]);
         rest = next;
     }
     (!out.is_empty()).then_some(out)
