@@ -17,6 +17,7 @@ mod spec;
 mod stale;
 mod start;
 mod status;
+mod survey;
 mod turn;
 mod waterfall;
 
@@ -38,7 +39,7 @@ use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use budgets::BudgetSpec;
 pub use columns::SmartSpec;
-pub use plan::Plan;
+pub use plan::{Asked, Plan};
 pub use schema::ColumnSpec;
 pub use settle::Settle;
 pub use status::{ColumnBudget, SharedStatus};

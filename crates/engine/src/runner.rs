@@ -17,7 +17,7 @@ mod upstream;
 use std::sync::Arc;
 
 use paceline_clock::Clock;
-use paceline_model::{Run, RunStatus, Task, TaskReport, limits};
+use paceline_model::{RowId, Run, RunStatus, Task, TaskReport, TaskStep, limits};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
@@ -201,12 +201,24 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
                 }
             }
             None => {
+                leave(&ctx, row).await;
                 let next = ctx.flights.lost(row);
                 ctx.control.queue.again(next.into_iter().collect(), &ctx.clock);
                 ctx.control.unrecorded.add_permits(1);
                 ctx.control.queue.ended(1);
             }
         }
+    }
+}
+
+/// Ends a task that may not be worked on any more, if it is still ours: a person has locked its cell. Of somebody else's the
+/// store takes no word of ours.
+async fn leave(ctx: &RunContext, row: RowId) {
+    let report = TaskReport::new(row, None, TaskStep::Leave);
+    let ended = || ctx.store.record(ctx.run, ctx.lease.token, vec![report.clone()]);
+    match until_recovered(&ctx.clock, ended).await {
+        Ok(run) => ctx.progress.counted(run.counts),
+        Err(error) => ctx.stop(Stop::Store(error.to_string())),
     }
 }
 
