@@ -8,3 +8,4 @@ mod kinds;
 mod same;
 mod secrets;
 mod support;
+mod upstream;
