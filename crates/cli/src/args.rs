@@ -5,6 +5,7 @@ pub(crate) mod hex;
 pub(crate) mod hex_lab;
 pub(crate) mod hook_lab;
 mod lab;
+pub(crate) mod replay;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Enrich(Box<EnrichArgs>),
     /// Tell when so many calls would start and end under limits, without a call
     Plan(PlanArgs),
+    /// Run a recorded run again, against its own recording: no call is made, and an hour takes no time
+    Replay(replay::ReplayArgs),
     /// Run a simulated vendor on loopback, to try things against
     Lab(Box<LabArgs>),
     /// Serve tables over REST
@@ -114,6 +117,9 @@ pub(crate) struct EnrichArgs {
     /// Time for one call
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub(crate) timeout_ms: Option<u64>,
+    /// Write every call and its answer into a file, without secrets, for `paceline replay`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Call again for the cells that failed before
     #[arg(long)]
     pub(crate) retry_failed: bool,

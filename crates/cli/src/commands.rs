@@ -8,6 +8,7 @@ mod hex;
 mod lab;
 mod mcp;
 mod plan;
+mod replay;
 pub(crate) mod sandbox_worker;
 mod serve;
 
@@ -21,6 +22,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(args).await,
         Command::Enrich(args) => enrich::run(*args).await,
         Command::Plan(args) => plan::run(&args),
+        Command::Replay(args) => replay::run(args).await,
         Command::Lab(args) => lab::run(*args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Mcp(args) => mcp::run(args).await,

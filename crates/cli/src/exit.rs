@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything was done.
     Done = 0,
+    /// A replay ended otherwise than its recording.
+    Different = 1,
     /// Wrong usage or input; nothing was done.
     Usage = 2,
     /// Some cells failed; the rest is written.

@@ -9,7 +9,7 @@ use paceline_hex::TokenSource;
 use paceline_model::limits;
 use paceline_script::{FunctionHost, Pool};
 
-use crate::{OutboundGuard, ProviderFactory, Sealer};
+use crate::{OutboundGuard, ProviderFactory, Recordings, Sealer};
 
 /// Settings of an engine.
 #[derive(Clone)]
@@ -29,11 +29,13 @@ pub struct EngineConfig {
     pub formulas: Pool,
     /// Where functions run; without it a run of a `function` column cannot begin.
     pub functions: Option<FunctionHost>,
+    /// Where runs are recorded that are to be; without it such a run is refused.
+    pub recordings: Option<Arc<dyn Recordings>>,
 }
 
 impl Default for EngineConfig {
     /// The platform's ceilings, private addresses refused, no sealer, real HTTP, formulas on as many threads as there are cores,
-    /// no functions.
+    /// no functions, no recordings.
     fn default() -> Self {
         Self {
             ceilings: Ceilings {
@@ -47,13 +49,15 @@ impl Default for EngineConfig {
             tokens: None,
             formulas: Pool::new(Clock::system(), threads()),
             functions: None,
+            recordings: None,
         }
     }
 }
 
 impl fmt::Debug for EngineConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ceilings, outbound, sealer, providers, tokens, formulas, functions } = self;
+        let Self { ceilings, outbound, sealer, providers, tokens, formulas, functions, recordings } =
+            self;
         f.debug_struct("EngineConfig")
             .field("ceilings", ceilings)
             .field("outbound", outbound)
@@ -62,6 +66,7 @@ impl fmt::Debug for EngineConfig {
             .field("tokens", &tokens.is_some())
             .field("formulas", formulas)
             .field("functions", functions)
+            .field("recordings", &recordings.is_some())
             .finish()
     }
 }

@@ -9,6 +9,7 @@ mod hex;
 mod launch;
 mod past;
 mod plan;
+mod record;
 mod schema;
 mod settle;
 mod shared;

@@ -274,6 +274,7 @@ fn failed(error: CallError) -> FetchError {
         },
         // A reply that is cut is never too long.
         error @ CallError::TooLong { .. } => FetchError::Broken(error.to_string()),
+        CallError::NotRecorded(message) => FetchError::Connect(message),
     }
 }
 

@@ -90,6 +90,11 @@ pub(crate) trait KindSpec: Send + Sync {
         None
     }
 
+    /// The stored AI provider that it was given: its service and its address.
+    fn stored_provider(&self) -> Option<(&str, &str)> {
+        None
+    }
+
     /// With the stored AI provider that it wants.
     fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
         let _ = found;

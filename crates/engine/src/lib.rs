@@ -28,6 +28,8 @@ mod memory;
 mod outbound;
 mod progress;
 mod provider;
+pub mod recording;
+pub mod replay;
 mod runner;
 mod secret;
 mod signature;
@@ -51,6 +53,7 @@ pub use provider::{
     CallError, CallEvents, ConnectHook, NameResolver, Provider, ProviderFactory, Reply, Request,
     http_provider,
 };
+pub use recording::{Recording, RecordingError, RecordingFile, Recordings};
 pub use runner::Stop;
 pub use secret::Sealer;
 pub use signature::{SIGNATURE, signed};

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use paceline_clock::Clock;
 use paceline_governor::Transport;
+use paceline_model::RowId;
 use url::Url;
 
 use self::http::HttpProvider;
@@ -83,6 +84,9 @@ pub enum CallError {
         /// The limit.
         bytes_max: usize,
     },
+    /// Nothing was sent: in a replay, the recording has no answer to this request (any more).
+    #[error("{0}")]
+    NotRecorded(String),
 }
 
 /// What a provider tells while it makes a call; the budget's stamp hangs on it.
@@ -93,6 +97,10 @@ pub trait CallEvents: Send {
     fn head(&mut self, status: u16, headers: &HeaderMap);
     /// What is to be called if a connection has to be made for this call; see [`ConnectHook`].
     fn on_connect(&self) -> ConnectHook;
+    /// The row of the cell that the call is for, and which attempt it is, from 1; none for calls that are for no cell.
+    fn cell(&self) -> Option<(RowId, u32)> {
+        None
+    }
 }
 
 /// Told `false` when a connection has to be made for a call, and `true` when it is there.

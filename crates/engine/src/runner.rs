@@ -59,6 +59,9 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     }
     ctx.work.close(&ctx).await;
     let ended = end(&ctx).await;
+    if let (Some(recorder), Ok(run)) = (&ctx.recorder, &ended) {
+        recorder.stopped(run);
+    }
     ctx.progress.end();
     ctx.reported.send_replace(());
     ended

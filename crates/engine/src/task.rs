@@ -14,7 +14,9 @@ use crate::gate::{Gate, GateSwitch};
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
 use crate::runner::{RunContext, Weather};
-pub(crate) use http::HttpWork;
+pub(crate) use http::{
+    HttpWork, NOT_RECORDED, SECRET_BYTES_MIN, Secrets, is_secret_name, masked_address,
+};
 pub(crate) use waterfall::{SourceWork, WaterfallWork};
 
 /// What a run does for each of its tasks, by the kind of its column.

@@ -20,7 +20,7 @@ use fingerprint::Prints;
 use upstream::Failures;
 
 /// A cell that is left out because its condition does not hold.
-const CONDITION: &str = "CONDITION";
+pub(crate) const CONDITION: &str = "CONDITION";
 /// A cell that is left out because a column that it needs is not done with its row.
 const UPSTREAM_FAILED: &str = "UPSTREAM_FAILED";
 const UPSTREAM_SKIPPED: &str = "UPSTREAM_SKIPPED";

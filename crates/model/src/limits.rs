@@ -61,6 +61,11 @@ settable! {
     STRANGER_TRIES_MAX stranger_tries_max: u32 = 60, "requests", OURS, 1..=10_000;
     /// Calls that a run may make without the token of a plan; zero asks for a plan each time.
     RUN_UNPLANNED_CALLS_MAX run_unplanned_calls_max: u64 = 1_000, "calls", OURS, 0..=1_000_000_000;
+    /// Attempts kept per cell; older ones are dropped.
+    ATTEMPTS_PER_CELL_MAX attempts_per_cell_max: u32 = 20, "attempts", OURS, 1..=1_000;
+    /// Bytes of the recording of one run; what does not fit is left out, and the recording says so.
+    RECORDING_BYTES_MAX recording_bytes_max: u64 = 256 * 1024 * 1024, "bytes", OURS,
+        64 * 1024..=RECORDING_READ_BYTES_MAX;
     /// Calls at once of one smart column ("Platform connection limit").
     COLUMN_CONCURRENT_MAX column_concurrent_max: u32 = 6, "calls", SEED, 1..=CLI_CONCURRENT_MAX;
     /// Calls per second of one smart column.
@@ -164,8 +169,10 @@ fixed! {
     COMMIT_REPORTS_MAX: usize = 1_000, "reports", OURS;
     /// Cells filled without a call that one commit writes at the most.
     FILL_CELLS_MAX: usize = 10_000, "cells", OURS;
-    /// Attempts kept per cell; older ones are dropped.
-    ATTEMPTS_PER_CELL_MAX: u32 = 20, "attempts", OURS;
+    /// Bytes of the longest recording that is read.
+    RECORDING_READ_BYTES_MAX: u64 = 1024 * 1024 * 1024, "bytes", OURS;
+    /// Bytes of one line of a recording: a reply of 1 MiB in which every character has to be escaped, and some air.
+    RECORDING_LINE_BYTES_MAX: usize = 8 * 1024 * 1024, "bytes", OURS;
     /// Bytes of the line that is kept of what an attempt sent.
     REQUEST_LINE_BYTES_MAX: usize = 500, "bytes", OURS;
     /// How long the token of a plan holds.

@@ -181,6 +181,9 @@ pub struct RunOptions {
     /// Nobody asked for it: rows came or changed, and the column runs by itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
+    /// Every call and how each cell ends are written into a file, to be replayed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
 }
 
 /// How much may be done; what is not named is not held back.

@@ -299,6 +299,10 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         max: usize,
     ) -> Result<Vec<SentRecord>>;
 
+    /// From now on so many attempts are kept per cell, the newest; [`limits::ATTEMPTS_PER_CELL_MAX`](crate::limits) if nothing
+    /// is said. Cells that have more lose them with their next attempt. Holds until the store is closed.
+    fn keep_attempts(&self, per_cell_max: u32);
+
     /// The attempts on record for a cell, oldest first.
     async fn attempts(&self, column: ColumnId, row: RowId) -> Result<Vec<Attempt>>;
 

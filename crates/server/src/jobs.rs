@@ -13,6 +13,7 @@ mod inline;
 mod links;
 mod mapping;
 mod read;
+mod recordings;
 mod routes;
 mod sweep;
 
@@ -34,6 +35,7 @@ pub(crate) use inline::{stream, text};
 pub(crate) use links::{Link, Links, link};
 pub(crate) use mapping::{Asked, Told, map};
 pub(crate) use read::header;
+pub use recordings::recordings;
 pub(crate) use routes::{guarded, open};
 
 /// How long to wait with a database that is held up.

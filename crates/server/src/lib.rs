@@ -45,6 +45,7 @@ pub use auth::{ApiKeys, KeyScope};
 pub use catalog::{
     CATALOGUE, Chapter, DEFAULT_TOOLS_MAX, Field, Kind, Operation, Place, Verb, operations,
 };
+pub use jobs::recordings;
 pub use mcp::{McpUpstream, Toolsets, UnknownToolset, mcp_bridge, mcp_stdio};
 pub use openapi::document as openapi;
 pub use rest::router;

@@ -12,6 +12,7 @@ pub(crate) mod insert;
 pub(crate) mod keys;
 pub(crate) mod providers;
 pub(crate) mod proxy;
+pub(crate) mod recordings;
 pub(crate) mod rows;
 pub(crate) mod runs;
 pub(crate) mod shared_budgets;

@@ -41,13 +41,14 @@ mod value;
 mod verbs;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use paceline_clock::Clock;
-use paceline_model::{Error, Result};
+use paceline_model::{Error, Result, limits};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -190,7 +191,9 @@ where
     F: FnOnce(Arc<Db>) -> Fut,
     Fut: Future<Output = crate::error::Result<T>>,
 {
-    let db = Arc::new(Db::begin(&server.pool, mode, clock.wall()).await?);
+    let mut db = Db::begin(&server.pool, mode, clock.wall()).await?;
+    db.attempts_kept = server.attempts_kept.load(Ordering::Relaxed);
+    let db = Arc::new(db);
     match work(Arc::clone(&db)).await {
         Ok(answer) => {
             db.commit(server).await?;
@@ -257,7 +260,8 @@ async fn start(
         Access::Alone => Some(Alone::take(target, &patience).await?),
         Access::Shared => None,
     };
-    let server = Server { pool: db::pool(target)?, patience, wakeup: Wakeup::new() };
+    let attempts_kept = Arc::new(AtomicU32::new(limits::ATTEMPTS_PER_CELL_MAX));
+    let server = Server { pool: db::pool(target)?, patience, wakeup: Wakeup::new(), attempts_kept };
     let migrated = transaction(&server, Mode::Durable, clock, |db| async move {
         migrate::migrate(&db, migrate::MIGRATIONS).await
     });

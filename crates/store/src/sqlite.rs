@@ -33,11 +33,12 @@ mod writer;
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use paceline_clock::Clock;
-use paceline_model::{Error, Result};
+use paceline_model::{Error, Result, limits};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,6 +58,7 @@ pub struct SqliteStore {
     reads: Option<mpsc::Sender<Box<dyn Job>>>,
     threads: Vec<JoinHandle<()>>,
     wakeup: Wakeup,
+    attempts_kept: AtomicU32,
     /// Held for as long as the threads run.
     _lock: Option<File>,
 }
@@ -125,7 +127,9 @@ impl SqliteStore {
     /// A store without threads.
     fn idle(clock: Clock, lock: Option<File>) -> Self {
         let wakeup = Wakeup::new();
-        Self { clock, writes: None, reads: None, threads: Vec::new(), wakeup, _lock: lock }
+        let attempts_kept = AtomicU32::new(limits::ATTEMPTS_PER_CELL_MAX);
+        let threads = Vec::new();
+        Self { clock, writes: None, reads: None, threads, wakeup, attempts_kept, _lock: lock }
     }
 
     fn start_readers(&mut self, readers: Vec<Connection>) -> Result<()> {
@@ -168,7 +172,8 @@ impl SqliteStore {
         // Virtual time stands still until the answer is here. The guard stays with the future: dropped on another
         // thread it would not wake a runtime that has gone to sleep meanwhile.
         let _busy = self.clock.busy();
-        let (job, answer) = job(durable, work);
+        let attempts_kept = self.attempts_kept.load(Ordering::Relaxed);
+        let (job, answer) = job(durable, move |db: &Db<'_>| work(&Db { attempts_kept, ..*db }));
         let writes = self.writes.as_ref().ok_or_else(stopped)?;
         writes.send(Command::Write(job)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?

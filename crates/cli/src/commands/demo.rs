@@ -53,6 +53,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, Failure> {
         shape: None,
         guard: None,
         timeout_ms: None,
+        record: None,
         retry_failed: false,
         restart: false,
         allow_private: true,

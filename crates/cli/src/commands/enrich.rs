@@ -5,10 +5,12 @@
 //! command resumes whatever ended the last one.
 
 mod job;
+mod record;
 mod report;
-mod request;
+pub(crate) mod request;
 mod result;
 mod state;
+mod step;
 
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ use job::Job;
 use report::Report;
 use request::Request;
 use state::StateDir;
+use step::Step;
 
 /// Runs one enrichment to its end, its pause or its interruption.
 pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
@@ -58,22 +61,13 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     }
     let before = job.totals(&engine).await?;
     let mut report = Report::new(&before);
-    for step in job.steps(&engine, args.retry_failed).await? {
-        let run = step.begin(&engine, &job).await?;
-        let (ended, progress) = follow(&engine, &run, &clock, &mut signals, stopping).await?;
-        progress.iter().for_each(|progress| report.add(progress));
-        match ended.status {
-            RunStatus::Completed | RunStatus::CompletedWithErrors => {}
-            RunStatus::Paused => {
-                report.paused(ended.reason.as_deref());
-                break;
-            }
-            _ => {
-                report.interrupted();
-                break;
-            }
-        }
+    let steps = job.steps(&engine, args.retry_failed).await?;
+    if let Err(failure) = record::check(&engine, steps.first(), request.record.as_deref()).await {
+        drop(engine);
+        state.discard_if_new();
+        return Err(failure);
     }
+    carry_out(steps, (&engine, &job, &request), &clock, &mut signals, &mut report).await?;
     let after = job.totals(&engine).await?;
     report.finish(&after, &request.rate);
     if report.is_complete() {
@@ -87,6 +81,39 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     Ok(report.exit())
 }
 
+/// Makes one run after the other, until one does not come to its end. The first one is recorded, if that was asked for.
+async fn carry_out(
+    steps: Vec<Step>,
+    (engine, job, request): (&Engine, &Job, &Request),
+    clock: &Clock,
+    signals: &mut Signals,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    for (at, step) in steps.into_iter().enumerate() {
+        let records = request.record.is_some() && at == 0;
+        if request.record.is_some() && !records {
+            output::note(
+                "a recording is of one run: the cells that failed before are called again without it",
+            );
+        }
+        let run = step.begin(engine, job, records).await?;
+        let (ended, progress) = follow(engine, &run, clock, signals, stopping).await?;
+        progress.iter().for_each(|progress| report.add(progress));
+        match ended.status {
+            RunStatus::Completed | RunStatus::CompletedWithErrors => {}
+            RunStatus::Paused => {
+                report.paused(ended.reason.as_deref());
+                break;
+            }
+            _ => {
+                report.interrupted();
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn prepare(
     request: Arc<Request>,
     state: Arc<StateDir>,
@@ -98,6 +125,7 @@ async fn prepare(
         ceilings: request::CEILINGS,
         outbound: OutboundGuard::private(request.allow_private),
         sealer: Some(Sealer::new(&key, random.clone())),
+        recordings: request.record.as_deref().map(record::into_file),
         ..EngineConfig::default()
     };
     let engine = Engine::new(store, clock, random, config);

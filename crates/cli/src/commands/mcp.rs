@@ -46,7 +46,9 @@ async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit,
         OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
     let functions = serve::functions(&clock, limits::FUNCTION_TIMEOUT);
     let formulas = serve::formulas(&clock);
-    let config = EngineConfig { outbound, formulas, functions, ..EngineConfig::default() };
+    let recordings = Some(paceline_server::recordings(&data, limits::RECORDING_BYTES_MAX));
+    let config =
+        EngineConfig { outbound, formulas, functions, recordings, ..EngineConfig::default() };
     let opened = serve::engine(args.store, &data, config, &clock, &random).await;
     let engine = opened.map_err(|failure| {
         if !failure.is_busy {

@@ -35,9 +35,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
         },
         formulas: formulas(&clock),
         functions: functions(&clock, limits.function_timeout),
+        recordings: Some(paceline_server::recordings(&args.data, limits.recording_bytes_max)),
         ..EngineConfig::default()
     };
     let engine = engine(args.store, &args.data, config, &clock, &random).await?;
+    engine.store().keep_attempts(limits.attempts_per_cell_max);
     let (keys, shown) = api_keys(engine.store().as_ref(), &random, args.new_key).await?;
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {

@@ -3,7 +3,7 @@
 use crate::support::Bench;
 
 /// Every command with its documented flags and arguments.
-const DOCUMENTED: [(&str, &[&str]); 7] = [
+const DOCUMENTED: [(&str, &[&str]); 8] = [
     ("demo", &["--json"]),
     (
         "enrich",
@@ -27,6 +27,7 @@ const DOCUMENTED: [(&str, &[&str]); 7] = [
             "counter_safe",
             "--guard <auto|strict|MS>",
             "--timeout-ms <N>",
+            "--record <FILE>",
             "--retry-failed",
             "--restart",
             "--allow-private",
@@ -38,6 +39,18 @@ const DOCUMENTED: [(&str, &[&str]); 7] = [
     (
         "plan",
         &["--calls <N>", "--limit <N/UNIT>", "--concurrency <C>", "--service-ms <S>", "--json"],
+    ),
+    (
+        "replay",
+        &[
+            "<FILE>",
+            "--config <FILE>",
+            "--rate-limit <PRESET|JSON>",
+            "--concurrency <N>",
+            "--json",
+            "Exit codes",
+            "NOT_RECORDED",
+        ],
     ),
     (
         "lab",

@@ -13,5 +13,6 @@ mod mcp;
 mod plan;
 mod process;
 mod refusals;
+mod replay;
 mod stop;
 mod support;

@@ -17,6 +17,7 @@ use crate::gate::{Gate, GateSwitch, SharedBudget};
 use crate::kind::{Bound, Call, Local};
 use crate::progress::ProgressState;
 use crate::provider::NetworkObserver;
+use crate::recording::Recorder;
 use crate::runner::{self, Control, Flights, RunContext};
 use crate::task::{HttpWork, Work};
 use crate::{Error, Result, memory};
@@ -54,10 +55,15 @@ impl Engine {
         let (_, smart) = smart_column(table, &column.name)?;
         let (spec, bound, triage) = self.bound(table, column, smart, run.scope).await?;
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
+        let parts = (&spec, &bound, &triage);
+        let recorder = self.recorder(table, (column, smart), parts, &rate, run).await?;
+        let watched = recorder.as_ref();
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
-                Some(all) => self.prepare_waterfall(column, &spec, all, &rate, run.id).await?,
-                None => self.prepare_call(column, &spec, call, rate, run.id).await?,
+                Some(all) => {
+                    self.prepare_waterfall(column, &spec, all, &rate, run.id, watched).await?
+                }
+                None => self.prepare_call(column, (&spec, call), rate, run.id, watched).await?,
             },
             Bound::Job(job_spec, job) => {
                 self.prepare_hex(column, &spec, &job_spec, *job, rate, run.id).await?
@@ -85,6 +91,7 @@ impl Engine {
             work,
             tools: inner.tools.clone(),
             flights: Flights::default(),
+            recorder,
             reported: self.reported(table.id),
             gate,
             ledger,
@@ -105,10 +112,10 @@ impl Engine {
     async fn prepare_call(
         &self,
         column: &Column,
-        spec: &Spec,
-        call: Arc<dyn Call>,
+        (spec, call): (&Spec, Arc<dyn Call>),
         rate: Rate,
         run: RunId,
+        recorder: Option<&Arc<Recorder>>,
     ) -> Result<Prepared> {
         let inner = &self.inner;
         let gate = {
@@ -136,6 +143,7 @@ impl Engine {
             &inner.clock,
             network_observer(&rate, &gate),
         )?;
+        let provider = Recorder::watch(recorder, provider, None, call.secret_path());
         let key_seed = self.key_seed().await? + &call.identity();
         let work = Work::Http(HttpWork {
             timeout: rate.timeout.filter(|_| !call.names_timeout()),

@@ -52,6 +52,13 @@ impl Spec {
         self.kind.callers(rate, ceilings)
     }
 
+    /// The secrets by which whom it calls knows it; secrets must be open.
+    pub(super) fn secrets(&self, rate: &Rate, ceilings: Ceilings) -> Vec<String> {
+        // Rates that do not fit are told where the rates are read.
+        let callers = self.callers(rate, ceilings).unwrap_or_default();
+        callers.into_iter().filter_map(|caller| caller.called?.secret).collect()
+    }
+
     /// The settings of a column of Hex.
     pub(super) fn hex_options(&self) -> Result<Options> {
         IntegrationSpec::from_json(&self.kind.to_json())?.options()
@@ -124,6 +131,11 @@ impl Spec {
         let Some(name) = self.kind.wants_provider().map(str::to_owned) else { return Ok(self) };
         let found = provider::stored(store, sealer, &name).await?;
         Ok(Self { kind: self.kind.provided(found), ..self })
+    }
+
+    /// The stored AI provider that it was given: its service and its address.
+    pub(super) fn stored_provider(&self) -> Option<(&str, &str)> {
+        self.kind.stored_provider()
     }
 
     pub(super) fn masked(self) -> Self {

@@ -63,7 +63,8 @@ impl Engine {
     ) -> Result<Vec<Run>> {
         let (column, _) = smart_column(table, column)?;
         let graph = self.graph(table);
-        let following = RunOptions { first: None, filter: None, ..options.clone() };
+        // Of them all the column itself is recorded: the others may call nobody.
+        let following = RunOptions { first: None, filter: None, record: false, ..options.clone() };
         let mut planned = vec![Planned { column: column.id, scope, options }];
         planned.extend(graph.dependents(column.id).into_iter().map(|column| Planned {
             column,
@@ -84,6 +85,9 @@ impl Engine {
 
     /// Makes these runs, each after those that its column needs, and sets them to work; or none.
     async fn begin(&self, table: &Table, graph: &Graph, planned: Vec<Planned>) -> Result<Vec<Run>> {
+        for planned in planned.iter().filter(|planned| planned.options.record) {
+            self.check_recordable(table, planned.column)?;
+        }
         let mut at_it = self.unfinished(table, graph, &planned).await?;
         let mut runs = Vec::with_capacity(planned.len());
         for Planned { column, scope, mut options } in planned {

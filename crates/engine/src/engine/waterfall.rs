@@ -12,6 +12,7 @@ use super::spec::Spec;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{Memories, recall};
 use crate::kind::{Call, Caller, Source, Waterfall};
+use crate::recording::Recorder;
 use crate::task::{HttpWork, SourceWork, WaterfallWork, Work};
 use crate::{Error, Result};
 
@@ -24,6 +25,7 @@ impl Engine {
         waterfall: &Waterfall,
         rate: &Rate,
         run: RunId,
+        recorder: Option<&Arc<Recorder>>,
     ) -> Result<Prepared> {
         let inner = &self.inner;
         let rates = waterfall.rates(rate, inner.config.ceilings)?;
@@ -39,7 +41,7 @@ impl Engine {
             gate.reset_breakers();
             budgets.push((source_key(column.id, &source.name), gate.own().clone()));
             let gate = Arc::new(GateSwitch::new(gate));
-            let http = self.source_work(source, rate, gate).await?;
+            let http = self.source_work(source, rate, gate, recorder).await?;
             let (name, optional) = (source.name.clone(), source.optional);
             sources.push(SourceWork { name, optional, http });
         }
@@ -78,18 +80,18 @@ impl Engine {
         source: &Source,
         rate: &Rate,
         gate: Arc<GateSwitch>,
+        recorder: Option<&Arc<Recorder>>,
     ) -> Result<HttpWork> {
         let inner = &self.inner;
         let call = Arc::clone(&source.call);
         let observer = network_observer(rate, &gate);
         let key_seed = self.key_seed().await? + &call.identity();
+        let config = &inner.config;
+        let provider = config.providers.make(&config.outbound, &inner.clock, observer)?;
+        let name = Some(source.name.as_str());
         Ok(HttpWork {
             timeout: rate.timeout.filter(|_| !call.names_timeout()),
-            provider: inner.config.providers.make(
-                &inner.config.outbound,
-                &inner.clock,
-                observer,
-            )?,
+            provider: Recorder::watch(recorder, provider, name, call.secret_path()),
             policy: rate.retry_policy(),
             retry_on: rate.retry_on.clone(),
             // Not for a long window's sake: an intent of the one that may be repeated would be taken for one that may not.

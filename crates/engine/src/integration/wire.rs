@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::HeaderMap;
+use paceline_governor::Transport;
 use paceline_hex::{Wire, WireError, WireEvents, WireReply, WireRequest};
 
 use super::memory::Counter;
@@ -45,6 +46,10 @@ impl Wire for ProviderWire {
             }
             Err(CallError::TooLong { status, bytes_max }) => {
                 Err(WireError::TooLong { status, bytes_max })
+            }
+            // Jobs are not replayed; nothing was sent.
+            Err(CallError::NotRecorded(message)) => {
+                Err(WireError::Transport { kind: Transport::Connect, message })
             }
         }
     }

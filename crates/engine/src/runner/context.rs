@@ -17,6 +17,7 @@ use crate::gate::{Gate, GateSwitch, SharedBudget};
 use crate::kind::Tools;
 use crate::ledger::Ledger;
 use crate::progress::ProgressState;
+use crate::recording::Recorder;
 use crate::tally::Tally;
 use crate::task::Work;
 use crate::triage::Triage;
@@ -69,6 +70,8 @@ pub(crate) struct RunContext {
     /// What filling cells without a call may use.
     pub(crate) tools: Tools,
     pub(crate) flights: Flights,
+    /// Writes down what happens, if the run is recorded.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     /// Tells the other runs of the table that this one has come further.
     pub(crate) reported: Reported,
     /// What its calls pass.

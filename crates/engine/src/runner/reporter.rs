@@ -59,6 +59,9 @@ pub(super) async fn write(
         let group = waiting.drain(..waiting.len().min(limits::COMMIT_REPORTS_MAX));
         let group: Vec<TaskReport> = group.map(|report| printed(ctx, report)).collect();
         let ends: Vec<TaskReport> = group.iter().filter(|report| is_end(report)).cloned().collect();
+        if let Some(recorder) = &ctx.recorder {
+            ends.iter().for_each(|report| recorder.ended(report));
+        }
         let run = record(ctx, group).await?;
         ctx.progress.counted(run.counts);
         ended += ends.len();

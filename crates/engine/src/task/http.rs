@@ -20,7 +20,9 @@ use crate::kind::Call;
 use crate::runner::{RunContext, Stop};
 use crate::{Provider, Request};
 use events::Events;
-use line::{Secrets, request_line};
+use line::request_line;
+pub(crate) use line::{SECRET_BYTES_MIN, Secrets, is_secret_name, masked_address};
+pub(crate) use verdict::NOT_RECORDED;
 use verdict::{Verdict, class_of, judge};
 
 /// What a run of such a column works with.
@@ -189,7 +191,8 @@ async fn call(
     let secrets = Secrets::of(&request, secret_path);
     let line = request_line(&request, secret_path);
     let request = http.call.stamped(request, ctx.clock.wall());
-    let mut events = Events::new(permit, &ctx.clock, &http.retry_on);
+    let cell = (task.row, task.attempts + 1);
+    let mut events = Events::new(permit, &ctx.clock, &http.retry_on, cell);
     let result = http.provider.call(request, &mut events).await;
     let (sent, heard) = (events.sent, events.heard);
     let ended = ctx.clock.now();

@@ -81,7 +81,8 @@ pub(super) async fn work(ctx: &RunContext, all: &WaterfallWork, task: Task) -> O
             Try::Called(called) => {
                 let (attempt, verdict) = *called;
                 let past = Past { attempts: task.attempts - turn.before, ..Past::of(&task) };
-                let refused = !source.optional && verdict.outcome.credential_refused;
+                let refused = verdict.is_not_recorded()
+                    || !source.optional && verdict.outcome.credential_refused;
                 let then = http::then(ctx, &source.http, past, verdict);
                 return Some(next(all, turn, task, attempt, then, refused));
             }
@@ -102,7 +103,8 @@ pub(super) async fn work(ctx: &RunContext, all: &WaterfallWork, task: Task) -> O
     Some(exhausted(&turn, &task, None))
 }
 
-/// What comes after an attempt at the source whose turn it is. `refused`: it refuses the credential, which is no row's fault.
+/// What comes after an attempt at the source whose turn it is. `refused`: it refuses the credential, which is no row's fault,
+/// or a replay has no answer of it.
 fn next(
     all: &WaterfallWork,
     mut turn: Turn,

@@ -6,7 +6,7 @@ use super::field::{COLUMN, NAME, RUN, TABLE};
 use super::{Chapter, Field, Kind, Operation, Verb};
 use crate::KeyScope::{Read, Write};
 use crate::app::RUNS_MAX;
-use crate::ops::runs;
+use crate::ops::{recordings, runs};
 
 pub(super) const CHAPTER: Chapter = Chapter {
     name: "runs",
@@ -67,6 +67,12 @@ const OPERATIONS: &[Operation] = &[
                 "plan",
                 NAME,
                 "the token of plan_run; needed where many calls would be made",
+            )
+            .optional(),
+            Field::body(
+                "record",
+                Kind::Flag,
+                "write every call into a file, to be replayed (get_recording)",
             )
             .optional(),
         ],
@@ -156,5 +162,25 @@ const OPERATIONS: &[Operation] = &[
         default_tool: false,
         fields: &[RUN],
         run: |ask| ask.of(runs::cancel),
+    },
+    Operation {
+        name: "get_recording",
+        verb: Verb::Get,
+        path: "/api/runs/{run}/recording",
+        summary: "Get the recording of a run that was started with `record`, as a file for `paceline replay`",
+        scope: Read,
+        default_tool: false,
+        fields: &[RUN],
+        run: |ask| ask.of(recordings::get),
+    },
+    Operation {
+        name: "delete_recording",
+        verb: Verb::Delete,
+        path: "/api/runs/{run}/recording",
+        summary: "Delete the recording of a run",
+        scope: Write,
+        default_tool: false,
+        fields: &[RUN],
+        run: |ask| ask.of(recordings::delete),
     },
 ];

@@ -24,7 +24,12 @@ pub(crate) struct Files {
 impl Files {
     /// The folder of an app's data directory, if it has one.
     pub(crate) fn of(app: &App) -> Option<Self> {
-        Some(Self { folder: app.dir.as_ref()?.join(FOLDER) })
+        Some(Self::in_dir(app.dir.as_ref()?))
+    }
+
+    /// The folder of a data directory.
+    pub(super) fn in_dir(dir: &Path) -> Self {
+        Self { folder: dir.join(FOLDER) }
     }
 
     /// The folder, for what cannot be done without it.
@@ -81,7 +86,7 @@ impl Files {
         match limits::FILES_BYTES_MAX.checked_sub(taken) {
             None | Some(0) => Err(io::Error::new(
                 io::ErrorKind::StorageFull,
-                "the files of imports and exports take all the room that they may",
+                "the files of imports, exports and recordings take all the room that they may",
             )),
             Some(room) => Ok(room),
         }

@@ -8,7 +8,7 @@ use paceline_files::FileFormat;
 use paceline_model::{Item, limits};
 
 use super::files::UPLOAD;
-use super::{Files, Job, KIND, RETRY_PAUSE, Work, blocking};
+use super::{Files, Job, KIND, RETRY_PAUSE, Work, blocking, recordings};
 use crate::App;
 use crate::error::{ApiError, Result};
 
@@ -58,10 +58,14 @@ async fn sweep(app: &App, files: &Files, alone: bool) -> Result<()> {
     items.retain(|item| !old.contains(&item.id));
     let now = app.clock.wall();
     let needed: HashSet<String> = items.iter().flat_map(|item| names(app, item, now)).collect();
+    let tables = recordings::tables(app.engine.store().as_ref()).await?;
     let done: HashSet<String> = items.iter().filter_map(used_upload).collect();
     // An upload is there before its job is.
     let coming = format!("{UPLOAD}{}", app.jobs.start);
     let gone = move |name: &String| {
+        if let Some(table) = recordings::table_of(name) {
+            return !tables.contains(&table);
+        }
         let ours = name.starts_with("job-") || name.starts_with(UPLOAD);
         let comes = name.starts_with(&coming) && !done.contains(name);
         // Drafts of this process have other names; at the start there are none.

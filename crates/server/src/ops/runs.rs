@@ -235,7 +235,7 @@ pub(crate) async fn cancel(app: App, input: OneRun) -> Result<Outcome<RunView>> 
     shown(&app, run).await
 }
 
-async fn find(app: &App, run: RunId) -> Result<Run> {
+pub(super) async fn find(app: &App, run: RunId) -> Result<Run> {
     app.engine.store().run(run).await?.ok_or_else(|| {
         ApiError::new(Code::RunNotFound, format!("there is no run {run}"))
             .hint(Hint::new("list_tables", "see which tables there are, then list the runs of one"))

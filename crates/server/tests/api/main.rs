@@ -20,6 +20,7 @@ mod plans;
 mod promise;
 mod providers;
 mod proxy;
+mod recordings;
 mod rows;
 mod rows_change;
 mod rows_query;

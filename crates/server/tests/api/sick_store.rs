@@ -281,6 +281,7 @@ impl Store for Sick {
     async fn calls_since(&self, _: ColumnId, _: Timestamp, _: usize) -> Result<Vec<SentRecord>> {
         self.says().await
     }
+    fn keep_attempts(&self, _: u32) {}
     async fn attempts(&self, _: ColumnId, _: RowId) -> Result<Vec<Attempt>> {
         self.says().await
     }

@@ -14,8 +14,10 @@ use paceline_engine::{
     CallError, CallEvents, Engine, EngineConfig, OutboundGuard, Provider, ProviderFactory, Reply,
     Sealer,
 };
-use paceline_model::{RunId, Store};
-use paceline_server::{ApiKeys, App, AppParts, KeyScope, Place, ServerConfig, operations, router};
+use paceline_model::{RunId, Store, limits};
+use paceline_server::{
+    ApiKeys, App, AppParts, KeyScope, Place, ServerConfig, operations, recordings, router,
+};
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
@@ -95,6 +97,7 @@ impl TestApp {
             outbound: OutboundGuard::default(),
             sealer: Some(Sealer::new(&[7; 32], random.clone())),
             providers: ProviderFactory::Fixed(provider),
+            recordings: dir.as_deref().map(|dir| recordings(dir, limits::RECORDING_BYTES_MAX)),
             ..EngineConfig::default()
         };
         let engine = Engine::new(store, clock.clone(), random.clone(), engine_config);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use paceline_clock::Timestamp;
-use paceline_model::{Attempt, ColumnId, RowId, SentRecord, limits};
+use paceline_model::{Attempt, ColumnId, RowId, SentRecord};
 
 use super::db::Db;
 use super::param::{Found, params};
@@ -37,7 +37,7 @@ async fn keep_by_cell(db: &Db, target: &Target, attempts: &[(RowId, &Attempt)]) 
     insert(db, target, attempts, &twins).await?;
     let many = attempts.iter().zip(&twins).filter(|((_, attempt), twin)| {
         // In a column's first run a cell has no more attempts than their number says, so there is nothing to count.
-        target.seen_before || **twin > 0 || attempt.number > limits::ATTEMPTS_PER_CELL_MAX
+        target.seen_before || **twin > 0 || attempt.number > db.attempts_kept
     });
     let rows: BTreeSet<i64> = many.map(|((row, _), _)| row.0).collect();
     if rows.is_empty() {
@@ -112,7 +112,7 @@ async fn trim(db: &Db, column: ColumnId, rows: Vec<i64>) -> Result<()> {
          FROM paceline._ht_attempts WHERE column_id = $1 AND row_id = ANY ($2)) AS b \
          WHERE b.place > $3 AND a.column_id = $1 AND a.row_id = b.row_id AND a.run_id = b.run_id \
          AND a.number = b.number AND a.twin = b.twin",
-        params![column.0, rows, i64::from(limits::ATTEMPTS_PER_CELL_MAX)],
+        params![column.0, rows, i64::from(db.attempts_kept)],
     )
     .await?;
     Ok(())

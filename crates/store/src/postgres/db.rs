@@ -1,11 +1,12 @@
 //! One transaction: what begins it, what a step inside it works with, and how it ends.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use paceline_clock::{Clock, Timestamp};
-use paceline_model::Error;
+use paceline_model::{Error, limits};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
@@ -58,6 +59,8 @@ pub(super) struct Server {
     pub(super) patience: Clock,
     /// Who waits for changes.
     pub(super) wakeup: Wakeup,
+    /// How many attempts are kept per cell.
+    pub(super) attempts_kept: Arc<AtomicU32>,
 }
 
 /// A transaction, and what its steps work with.
@@ -69,6 +72,8 @@ pub(super) struct Db {
     pub(super) now: Timestamp,
     /// Its number, by which the server can be asked later what became of it. Reading ones have none.
     number: Option<String>,
+    /// How many attempts are kept per cell.
+    pub(super) attempts_kept: u32,
     open: AtomicBool,
     changed: AtomicBool,
 }
@@ -79,7 +84,8 @@ impl Db {
         let client = pool.get().await.map_err(|error| from_pool(&error))?;
         let open = AtomicBool::new(true);
         let changed = AtomicBool::new(false);
-        let mut db = Self { client: Some(client), now, number: None, open, changed };
+        let attempts_kept = limits::ATTEMPTS_PER_CELL_MAX;
+        let mut db = Self { client: Some(client), now, number: None, attempts_kept, open, changed };
         let durable = if mode == Mode::Durable { DURABLE } else { "" };
         if mode == Mode::Read {
             db.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {WAITS}")).await?;

@@ -1,5 +1,7 @@
 //! The verbs of [`Store`], each a transaction on the store's thread. What a verb does stands in the file of its noun.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
@@ -343,6 +345,10 @@ impl Store for PostgresStore {
     ) -> Result<Vec<SentRecord>> {
         self.read(move |db| async move { attempts::calls_since(&db, column, since, max).await })
             .await
+    }
+
+    fn keep_attempts(&self, per_cell_max: u32) {
+        self.server.attempts_kept.store(per_cell_max, Ordering::Relaxed);
     }
 
     async fn attempts(&self, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {

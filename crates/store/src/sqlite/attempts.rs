@@ -1,7 +1,7 @@
 //! Every outbound call: kept by cell for people, and by time for limits that remember.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Attempt, ColumnId, RowId, RunId, SentRecord, limits};
+use paceline_model::{Attempt, ColumnId, RowId, RunId, SentRecord};
 use rusqlite::{CachedStatement, ErrorCode, params};
 
 use super::connection::Db;
@@ -67,7 +67,7 @@ impl<'c> Keeper<'c> {
             }
         };
         // In a column's first run a cell has no more attempts than their number says, so there is nothing to count.
-        if self.seen_before || twin > 0 || attempt.number > limits::ATTEMPTS_PER_CELL_MAX {
+        if self.seen_before || twin > 0 || attempt.number > db.attempts_kept {
             self.trim(db, row)?;
         }
         Ok(())
@@ -128,7 +128,7 @@ impl<'c> Keeper<'c> {
                 "-- paceline: trim_attempts\nSELECT count(*) FROM _ht_attempts WHERE column_id = ?1 AND row_id = ?2",
             )?
             .query_row(params![self.column.0, row.0], |row| row.get(0))?;
-        if kept > limits::ATTEMPTS_PER_CELL_MAX {
+        if kept > db.attempts_kept {
             db.conn
                 .prepare_cached(
                     "-- paceline: trim_attempts\nDELETE FROM _ht_attempts \
@@ -136,7 +136,7 @@ impl<'c> Keeper<'c> {
                      (SELECT run_id, number, twin FROM _ht_attempts WHERE column_id = ?1 AND row_id = ?2 \
                      ORDER BY run_id, number, twin LIMIT ?3)",
                 )?
-                .execute(params![self.column.0, row.0, kept - limits::ATTEMPTS_PER_CELL_MAX])?;
+                .execute(params![self.column.0, row.0, kept - db.attempts_kept])?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
-use paceline_model::Error;
+use paceline_model::{Error, limits};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -26,6 +26,15 @@ pub(super) struct Db<'c> {
     pub(super) now: Timestamp,
     /// Set by who writes a change, so that those who wait for one are woken after the commit.
     pub(super) changed: &'c Cell<bool>,
+    /// How many attempts are kept per cell.
+    pub(super) attempts_kept: u32,
+}
+
+impl<'c> Db<'c> {
+    /// With the default of what is a setting.
+    pub(super) fn new(conn: &'c Connection, now: Timestamp, changed: &'c Cell<bool>) -> Self {
+        Self { conn, now, changed, attempts_kept: limits::ATTEMPTS_PER_CELL_MAX }
+    }
 }
 
 /// The connection that writes, with the schema brought up to date.

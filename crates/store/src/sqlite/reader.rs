@@ -34,7 +34,7 @@ pub(super) fn serve(conn: &Connection, clock: &Clock, queue: &Queue) {
 fn read(conn: &Connection, clock: &Clock, job: &mut dyn Job) -> rusqlite::Result<()> {
     conn.prepare_cached("BEGIN DEFERRED")?.execute([])?;
     // Nothing is written here, so nobody waits to hear of it.
-    job.run(&Db { conn, now: clock.wall(), changed: &Cell::new(false) });
+    job.run(&Db::new(conn, clock.wall(), &Cell::new(false)));
     conn.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The verbs of [`Store`], each handed to the thread that does it. What a verb does stands in the file of its noun.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_model::{
@@ -304,6 +306,10 @@ impl Store for SqliteStore {
         max: usize,
     ) -> Result<Vec<SentRecord>> {
         self.read(move |db| attempts::calls_since(db, column, since, max)).await
+    }
+
+    fn keep_attempts(&self, per_cell_max: u32) {
+        self.attempts_kept.store(per_cell_max, Ordering::Relaxed);
     }
 
     async fn attempts(&self, column: ColumnId, row: RowId) -> Result<Vec<Attempt>> {

@@ -106,7 +106,7 @@ fn run_jobs(
     for job in group {
         // A savepoint each: one that fails does not undo the others.
         execute(conn, "SAVEPOINT job")?;
-        let well = job.run(&Db { conn, now: clock.wall(), changed });
+        let well = job.run(&Db::new(conn, clock.wall(), changed));
         if !well {
             // If SQLite has rolled everything back by itself (a full disk), this fails, and with it the whole group.
             execute(conn, "ROLLBACK TO job")?;

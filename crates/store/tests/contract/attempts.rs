@@ -81,6 +81,32 @@ fn a_cell_keeps_its_newest_attempts_over_many_runs() {
 }
 
 #[test]
+fn a_cell_keeps_as_many_attempts_as_it_is_told_to() {
+    each(|scene| async move {
+        let (_, city) = scene.filled(1).await;
+        let run = scene.start(&city, Scope::All).await;
+        scene.claim(&run, 1, 1).await;
+        let kept = async || {
+            let kept = scene.store.attempts(city.id, RowId(1)).await.unwrap();
+            kept.iter().map(|attempt| attempt.number).collect::<Vec<_>>()
+        };
+        scene.store.keep_attempts(3);
+        for number in 1..=5 {
+            retry(&scene, &run, number).await;
+        }
+        assert_eq!(kept().await, [3, 4, 5]);
+        scene.store.keep_attempts(5);
+        for number in 6..=9 {
+            retry(&scene, &run, number).await;
+        }
+        assert_eq!(kept().await, [5, 6, 7, 8, 9]);
+        scene.store.keep_attempts(1);
+        retry(&scene, &run, 10).await;
+        assert_eq!(kept().await, [10]);
+    });
+}
+
+#[test]
 fn calls_since_answers_the_newest_of_a_window_in_order() {
     each(|scene| async move {
         let (_, city) = scene.filled(1).await;

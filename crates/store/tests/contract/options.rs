@@ -73,6 +73,7 @@ fn the_options_of_a_run_are_kept_with_it() {
             after: vec![plain.id],
             caps: paceline_model::Caps { calls: Some(7), cost_micros: None },
             automatic: true,
+            record: true,
         };
         let run = scene.start_with(&city, Scope::Empty, options.clone()).await;
         assert_eq!(run.options, options);

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use paceline_clock::Timestamp;
 use paceline_engine::{Engine, HttpColumn, HttpSpec, OutboundGuard, SmartSpec};
 use paceline_model::{
-    CellState, Column, ColumnId, ColumnType, Counts, NewColumn, NewTable, Run, RunId, RunStatus,
-    Scope, SmartKind, Table, TableId, limits,
+    CellState, Column, ColumnId, ColumnType, Counts, NewColumn, NewTable, RunStatus, Scope,
+    SmartKind, Table, TableId, limits,
 };
 use serde::{Deserialize, Serialize};
 
 use super::request::Request;
 use super::state::StateDir;
+use super::step::Step;
 use crate::exit::{Failure, usage};
 use paceline_files::{Format, Source, Spooled, check_new_column, spool};
 
 const TABLE: &str = "input";
 /// The smart column's inner name; its title is what the person called it.
-const COLUMN: &str = "enriched";
+pub(super) const COLUMN: &str = "enriched";
 /// Where what the job was made from is kept.
 const JOB: &str = "enrich_job";
 
@@ -38,22 +39,6 @@ pub(crate) struct Job {
     pub(crate) table: Table,
     pub(crate) column: Column,
     pub(crate) spooled: Spooled,
-}
-
-/// One run of the job: an unfinished one to go on with, or a new one.
-#[derive(Debug)]
-pub(crate) enum Step {
-    GoOn(RunId),
-    Begin(Scope),
-}
-
-impl Step {
-    pub(crate) async fn begin(self, engine: &Engine, job: &Job) -> Result<Run, Failure> {
-        Ok(match self {
-            Self::GoOn(run) => engine.resume_run(run).await?,
-            Self::Begin(scope) => engine.start_run(&job.table, COLUMN, scope).await?,
-        })
-    }
 }
 
 /// Where the job's cells stand, over all its runs.
@@ -185,7 +170,7 @@ impl Job {
     }
 }
 
-fn damaged() -> Failure {
+pub(super) fn damaged() -> Failure {
     usage("the state is incomplete; run again with --restart")
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Request {
     /// Nobody said how fast to call, and the default holds.
     pub(crate) is_default_rate: bool,
     pub(crate) allow_private: bool,
+    /// Where the run is recorded.
+    pub(crate) record: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) report_on_stdout: bool,
 }
@@ -50,6 +52,9 @@ impl Request {
         let output_format = output_format(&args.output)?;
         if !is_pipe(&args.output) {
             check_writable(&args.output)?;
+        }
+        if let Some(record) = &args.record {
+            check_record(record, args)?;
         }
         let rate_json = rate_json(args)?;
         let rate = Rate::from_json(&rate_json, CEILINGS).map_err(|faults| {
@@ -75,6 +80,7 @@ impl Request {
             rate_json,
             is_default_rate: args.rate.is_none() && args.limits.is_empty(),
             allow_private: args.allow_private,
+            record: args.record.clone(),
             json: args.json,
             report_on_stdout: args.report_on_stdout,
         })
@@ -96,6 +102,14 @@ impl Request {
     pub(crate) fn pipes_out(&self) -> bool {
         is_pipe(&self.output)
     }
+}
+
+fn check_record(record: &Path, args: &EnrichArgs) -> Result<(), Failure> {
+    if is_pipe(record) || *record == args.input || *record == args.output {
+        let name = record.display();
+        return Err(usage(format!("--record {name}: a recording goes into a file of its own")));
+    }
+    Ok(check_writable(record)?)
 }
 
 fn is_pipe(path: &Path) -> bool {
@@ -195,7 +209,7 @@ fn rate_json(args: &EnrichArgs) -> Result<Json, Failure> {
 }
 
 /// A preset as the object it stands for.
-fn expand(rate: &Rate) -> Json {
+pub(crate) fn expand(rate: &Rate) -> Json {
     let mut object = json!({
         "max_concurrent": rate.concurrent_max,
         "retry_strategy": rate.backoff.strategy.as_str(),

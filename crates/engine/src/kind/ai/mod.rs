@@ -72,6 +72,10 @@ impl KindSpec for AiSpec {
         self.wants_stored()
     }
 
+    fn stored_provider(&self) -> Option<(&str, &str)> {
+        self.found.as_ref().map(|found| (found.service.as_str(), found.base_url.as_str()))
+    }
+
     fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
         Box::new(Self { found: Some(found), ..*self })
     }

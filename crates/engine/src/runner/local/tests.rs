@@ -145,6 +145,7 @@ impl Scene {
                 &EngineConfig::default(),
             ),
             flights: Flights::default(),
+            recorder: None,
             reported: watch::Sender::new(()),
             gate,
             ledger: Ledger::new(self.clock.clone(), 0, Vec::new()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use paceline_clock::{Clock, Tick};
 use paceline_governor::{Hints, OutcomeClass, Permit, classify_response};
+use paceline_model::RowId;
 
 use super::verdict::Verdict;
 use crate::{CallEvents, ConnectHook};
@@ -23,13 +24,19 @@ pub(super) struct Events<'a> {
     permit: Option<Permit>,
     clock: &'a Clock,
     retry_on: &'a [u16],
+    cell: (RowId, u32),
     pub(super) sent: Option<Tick>,
     pub(super) heard: Option<Heard>,
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(permit: Permit, clock: &'a Clock, retry_on: &'a [u16]) -> Self {
-        Self { permit: Some(permit), clock, retry_on, sent: None, heard: None }
+    pub(super) fn new(
+        permit: Permit,
+        clock: &'a Clock,
+        retry_on: &'a [u16],
+        cell: (RowId, u32),
+    ) -> Self {
+        Self { permit: Some(permit), clock, retry_on, cell, sent: None, heard: None }
     }
 
     /// The call is over, if it was not so at its response's head.
@@ -57,6 +64,10 @@ impl CallEvents for Events<'_> {
 
     fn on_connect(&self) -> ConnectHook {
         self.permit.as_ref().map_or_else(|| Arc::new(|_| {}) as ConnectHook, Permit::on_connect)
+    }
+
+    fn cell(&self) -> Option<(RowId, u32)> {
+        Some(self.cell)
     }
 
     fn head(&mut self, status: u16, headers: &HeaderMap) {

@@ -10,14 +10,20 @@ use crate::secret::{MASK, is_secret_header};
 /// Words that make the name of a query's parameter that of a secret, beside those of headers.
 const SECRET_NAMES: [&str; 6] = ["sig", "auth", "code", "pwd", "pass", "jwt"];
 /// Shorter values of secret headers are not looked for: they would be found everywhere.
-const SECRET_BYTES_MIN: usize = 6;
+pub(crate) const SECRET_BYTES_MIN: usize = 6;
 
-/// `POST https://host/path?q=x&key=******** (123 bytes)`: method, address, size of the body. Header values are not in it;
-/// user names, passwords and values of parameters that are called like secrets are masked. Of a `secret_path` only the first
-/// part is told.
+/// `POST https://host/path?q=x&key=******** (123 bytes)`: method, address, size of the body. Header values are not in it.
 pub(super) fn request_line(request: &Request, secret_path: bool) -> String {
+    let line = format!("{} {}", request.method, masked_address(request, secret_path));
+    let body = request.body.as_ref().map(|body| format!(" ({} bytes)", body.len()));
+    cut(line, &body.unwrap_or_default())
+}
+
+/// The address of a request: user names, passwords and values of parameters that are called like secrets are masked. Of a
+/// `secret_path` only the first part is told.
+pub(crate) fn masked_address(request: &Request, secret_path: bool) -> String {
     let url = &request.url;
-    let mut line = format!("{} {}://", request.method, url.scheme());
+    let mut line = format!("{}://", url.scheme());
     if !url.username().is_empty() || url.password().is_some() {
         let _ = write!(line, "{MASK}@");
     }
@@ -42,8 +48,7 @@ pub(super) fn request_line(request: &Request, secret_path: bool) -> String {
             _ => line.push_str(part),
         }
     }
-    let body = request.body.as_ref().map(|body| format!(" ({} bytes)", body.len()));
-    cut(line, &body.unwrap_or_default())
+    line
 }
 
 fn cut(mut line: String, tail: &str) -> String {
@@ -58,16 +63,17 @@ fn cut(mut line: String, tail: &str) -> String {
     line
 }
 
-fn is_secret_name(name: &str) -> bool {
+/// Whether a parameter of that name is called like a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
     is_secret_header(&name) || SECRET_NAMES.iter().any(|word| name.contains(word))
 }
 
 /// The secrets that a request carries: a vendor that repeats them in its answer must not have them kept.
-pub(super) struct Secrets(Vec<String>);
+pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    pub(super) fn of(request: &Request, secret_path: bool) -> Self {
+    pub(crate) fn of(request: &Request, secret_path: bool) -> Self {
         let mut secrets = Vec::new();
         if secret_path {
             secrets.extend(request.url.path().splitn(3, '/').nth(2).map(str::to_owned));
@@ -90,6 +96,11 @@ impl Secrets {
         secrets.extend(request.url.password().map(str::to_owned));
         secrets.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
         Self(secrets)
+    }
+
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     /// A text without them.

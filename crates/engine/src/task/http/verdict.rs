@@ -12,6 +12,9 @@ use crate::kind::{Cause, Refusal};
 use crate::task::cell_error;
 use crate::{CallError, Reply};
 
+/// The error of a cell whose request has no answer in the recording that is replayed.
+pub(crate) const NOT_RECORDED: &str = "NOT_RECORDED";
+
 /// How a call ended: what the budget learns, what is kept, and the value if there is one.
 pub(in crate::task) struct Verdict {
     pub(in crate::task) outcome: Outcome,
@@ -30,6 +33,11 @@ pub(in crate::task) struct Verdict {
 }
 
 impl Verdict {
+    /// Whether a replay found no answer: then no other source is asked in its place.
+    pub(in crate::task) fn is_not_recorded(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.code == NOT_RECORDED)
+    }
+
     /// What the budget learns. A row that the vendor refuses is no failure of the others, and its breaker does not count it;
     /// an answer that says it worked and cannot be read is mostly the doing of the column's configuration, and it does.
     pub(super) fn lesson(&self) -> Outcome {
@@ -85,6 +93,17 @@ pub(super) fn judge(
             told: false,
         },
         CallError::Transport { kind, message } => judge_transport(http, *kind, message),
+        CallError::NotRecorded(message) => Verdict {
+            outcome: Outcome::of(OutcomeClass::RowCaused),
+            status: None,
+            value: None,
+            error: Some(cell_error(NOT_RECORDED, message)),
+            unknown: false,
+            arrived: false,
+            tokens: None,
+            stops: false,
+            told: false,
+        },
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct RunColumn {
     #[serde(default)]
     dependents: bool,
     plan: Option<String>,
+    #[serde(default)]
+    record: bool,
 }
 
 /// What a run would do.
@@ -80,7 +82,12 @@ pub(crate) async fn start(app: App, input: RunColumn) -> Result<Outcome<RunView>
     };
     let mut runs = runs.map_err(|error| in_the_way(&table, error))?.into_iter();
     let first = runs.next().ok_or_else(|| ApiError::internal("a run was made and is not there"))?;
+    let run = first.id;
     let mut outcome = begun(&app, &table, first);
+    if input.record {
+        let fetch = Hint::new("get_recording", "when it has ended: its recording, to be replayed");
+        outcome = outcome.hint(fetch.with("run", run.0));
+    }
     outcome.data.followed_by = runs.map(|run| run.id).collect();
     Ok(outcome)
 }
@@ -156,7 +163,8 @@ impl From<Plan> for PlanView {
 fn asked(table: &Table, input: &RunColumn) -> Result<(Scope, RunOptions)> {
     let caps = Caps { calls: input.max_calls, cost_micros: cost(input.max_cost.as_ref())? };
     let filter = filter(table, input.filter.as_ref())?;
-    let options = RunOptions { first: input.first, filter, caps, ..RunOptions::default() };
+    let RunColumn { first, record, .. } = *input;
+    let options = RunOptions { first, filter, caps, record, ..RunOptions::default() };
     Ok((input.scope.unwrap_or(Scope::Empty), options))
 }
 

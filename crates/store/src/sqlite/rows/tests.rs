@@ -12,7 +12,7 @@ use crate::sqlite::tables;
 /// The steps of the plan of a page, as SQLite words them.
 fn plan(conn: &Connection, query: &RowQuery) -> Vec<String> {
     let changed = Cell::new(false);
-    let db = Db { conn, now: Timestamp::default(), changed: &changed };
+    let db = Db::new(conn, Timestamp::default(), &changed);
     let (tail, parameters) = page_tail(&db, query).unwrap();
     let sql = format!("EXPLAIN QUERY PLAN SELECT t._ht_id FROM leads AS t {tail}");
     let mut statement = conn.prepare(&sql).unwrap();
@@ -32,7 +32,7 @@ fn pages_in_the_order_of_ids_seek_and_do_not_sort() {
     };
     let new = NewTable { name: "leads".into(), description: String::new(), columns: vec![email] };
     let changed = Cell::new(false);
-    let db = Db { conn: &conn, now: Timestamp::default(), changed: &changed };
+    let db = Db::new(&conn, Timestamp::default(), &changed);
     let table = tables::create_table(&db, &new).unwrap();
     let page = || RowQuery { after: RowId(5), ..RowQuery::of(table.id) };
     let filter = Filter::Test(Test {
