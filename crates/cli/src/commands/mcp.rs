@@ -45,8 +45,10 @@ async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit,
     let outbound =
         OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
     let functions = serve::functions(&clock, limits::FUNCTION_TIMEOUT);
+    let formulas = serve::formulas(&clock);
     let recordings = Some(paceline_server::recordings(&data, limits::RECORDING_BYTES_MAX));
-    let config = EngineConfig { outbound, functions, recordings, ..EngineConfig::default() };
+    let config =
+        EngineConfig { outbound, formulas, functions, recordings, ..EngineConfig::default() };
     let opened = serve::engine(args.store, &data, config, &clock, &random).await;
     let engine = opened.map_err(|failure| {
         if !failure.is_busy {

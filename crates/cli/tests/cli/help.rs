@@ -71,6 +71,8 @@ const DOCUMENTED: [(&str, &[&str]); 8] = [
             "--hex-run-ms <LAW>",
             "--hex-token <TOKEN>",
             "--hex-fault <LAW>",
+            "--slack-channel <ID=STATE>",
+            "--webhook-secret <SECRET>",
             "drop-after-start:#3",
             "\"projects\"",
         ],

@@ -157,7 +157,7 @@ impl Engine {
 fn veil(spec: &Spec) -> Veil {
     let mut veil = Veil::of_config(&spec.to_json(), &spec.clone().masked().to_json());
     // The key of a stored provider is not in the configuration.
-    for secret in spec.credential().iter().flat_map(|credential| credential.secret.lines()) {
+    for secret in spec.secret().iter().flat_map(|secret| secret.lines()) {
         veil.hide(secret, HIDDEN);
     }
     veil
