@@ -61,7 +61,7 @@ impl Engine {
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
                 Some(all) => {
-                    self.prepare_waterfall(column, &spec, all, &rate, run.id, watched).await?
+                    self.prepare_waterfall(column, (&spec, all), &rate, run.id, watched).await?
                 }
                 None => self.prepare_call(column, (&spec, call), rate, run.id, watched).await?,
             },

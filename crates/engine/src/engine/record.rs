@@ -94,8 +94,7 @@ impl Engine {
         let seed = format!("{} {id}", self.key_seed().await?);
         let words = blake3::derive_key(WORDS, seed.as_bytes());
         let clock = self.inner.clock.clone();
-        let veil = veil(spec, &spec.secrets(rate, self.inner.config.ceilings));
-        Ok(Some(Arc::new(Recorder::begin(clock, out, header, veil, words))))
+        Ok(Some(Arc::new(Recorder::begin(clock, out, header, veil(spec), words))))
     }
 
     fn recordings(&self) -> Result<&Arc<dyn Recordings>> {
@@ -141,8 +140,7 @@ impl Engine {
             inputs: inputs.collect(),
             column: InColumn::of(column, false),
             kind: smart.kind,
-            config: veil(spec, &spec.secrets(rate, self.inner.config.ceilings))
-                .json(shown(&opened, spec.clone().masked().to_json())),
+            config: veil(spec).json(shown(&opened, spec.clone().masked().to_json())),
             rate_limit: smart.rate_limit.clone(),
             provider,
             limits: Limits {
@@ -156,10 +154,10 @@ impl Engine {
 }
 
 /// What is hidden in everything that is recorded of a column.
-fn veil(spec: &Spec, secrets: &[String]) -> Veil {
+fn veil(spec: &Spec) -> Veil {
     let mut veil = Veil::of_config(&spec.to_json(), &spec.clone().masked().to_json());
     // The key of a stored provider is not in the configuration.
-    for secret in secrets.iter().flat_map(|secret| secret.lines()) {
+    for secret in spec.secret().iter().flat_map(|secret| secret.lines()) {
         veil.hide(secret, HIDDEN);
     }
     veil

@@ -52,13 +52,6 @@ impl Spec {
         self.kind.callers(rate, ceilings)
     }
 
-    /// The secrets by which whom it calls knows it; secrets must be open.
-    pub(super) fn secrets(&self, rate: &Rate, ceilings: Ceilings) -> Vec<String> {
-        // Rates that do not fit are told where the rates are read.
-        let callers = self.callers(rate, ceilings).unwrap_or_default();
-        callers.into_iter().filter_map(|caller| caller.called?.secret).collect()
-    }
-
     /// The settings of a column of Hex.
     pub(super) fn hex_options(&self) -> Result<Options> {
         IntegrationSpec::from_json(&self.kind.to_json())?.options()
@@ -131,6 +124,11 @@ impl Spec {
         let Some(name) = self.kind.wants_provider().map(str::to_owned) else { return Ok(self) };
         let found = provider::stored(store, sealer, &name).await?;
         Ok(Self { kind: self.kind.provided(found), ..self })
+    }
+
+    /// By what it is known where it calls, be it its own or that of a stored provider; secrets must be open.
+    pub(super) fn secret(&self) -> Option<String> {
+        self.kind.calls()?.secret
     }
 
     /// The stored AI provider that it was given: its service and its address.

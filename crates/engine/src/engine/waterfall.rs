@@ -21,8 +21,7 @@ impl Engine {
     pub(super) async fn prepare_waterfall(
         &self,
         column: &Column,
-        spec: &Spec,
-        waterfall: &Waterfall,
+        (spec, waterfall): (&Spec, &Waterfall),
         rate: &Rate,
         run: RunId,
         recorder: Option<&Arc<Recorder>>,

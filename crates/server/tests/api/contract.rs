@@ -135,7 +135,7 @@ fn every_field_reaches_its_operation() {
                 "update_function" | "delete_function" => &["none"],
                 "export_rows" => &["INVALID_FILTER"],
                 "list_jobs" => &["none"],
-                "get_job" | "cancel_job" => &["NOT_FOUND"],
+                "get_job" | "cancel_job" | "get_recording" | "delete_recording" => &["NOT_FOUND"],
                 "delete_ai_provider" | "test_ai_provider" => &["PROVIDER_NOT_FOUND"],
                 _ => &["VALIDATION_ERROR"],
             };

@@ -70,7 +70,7 @@ fn a_run_that_was_not_asked_to_be_recorded_is_not() {
         let run = app.post(&format!("{COLUMN}/run"), json!({})).await;
         let run = app.settled(&run).await.ok()["id"].clone();
         let path = format!("/api/runs/{run}/recording");
-        app.get(&path).await.refused(404, "NOT_FOUND", &["`record`"]);
+        app.get(&path).await.refused(404, "NOT_FOUND", &["has no recording"]);
         let formula = json!({
             "name": "north", "type": "boolean", "kind": "formula", "config": {"formula": "lat > 0"}
         });
