@@ -4,19 +4,21 @@
 //! there the vendor counts their calls together, whatever they are for. Of a waterfall each source does so for itself. What such columns share allows, in each length of
 //! window, the most that any of them names; each keeps to its own limits besides. Secrets are compared by a keyed hash.
 
+mod members;
+
 use std::sync::Arc;
 
 use paceline_governor::{Budget, BudgetConfig, Guard, Limit, Rate, Shape};
-use paceline_model::{Column, ColumnId, Table, TableId};
+use paceline_model::ColumnId;
 
 use super::budgets::NamedBudget;
-use super::past::Leaving;
-use super::spec::Spec;
 use super::{Engine, time};
 use crate::Result;
 use crate::gate::SharedBudget;
-use crate::kind::{Bound, Caller};
+use crate::kind::Caller;
 use crate::ledger::{Account, day_of};
+pub(crate) use members::Passer;
+use members::{Member, columns_of};
 
 /// Limits of one budget at the most.
 const LIMITS_MAX: usize = 16;
@@ -32,30 +34,6 @@ pub(super) struct Group {
     members: Vec<Member>,
 }
 
-/// Who passes a shared budget: a column, or one source of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Passer {
-    pub(crate) column: ColumnId,
-    pub(crate) source: Option<String>,
-}
-
-/// One of them.
-struct Member {
-    passer: Passer,
-    table: TableId,
-    rate: Rate,
-    /// How the calls of its column leave.
-    kind: Leaves,
-    price_micros: u64,
-}
-
-/// See [`Leaving`].
-#[derive(Clone, Copy)]
-enum Leaves {
-    Calls { repeatable: bool },
-    Sources(Leaving),
-}
-
 /// A budget that columns share, as this process made it.
 pub(super) struct Known {
     config: BudgetConfig,
@@ -63,16 +41,6 @@ pub(super) struct Known {
     pub(super) members: Vec<Passer>,
     /// What its columns may do in a day, if it is a named one.
     pub(super) account: Option<Arc<Account>>,
-}
-
-impl Member {
-    /// Where what it passes has these limits.
-    fn leaving(&self, shared: &[Limit]) -> Leaving {
-        match self.kind {
-            Leaves::Calls { repeatable } => Leaving::of_calls(repeatable, &self.rate, shared),
-            Leaves::Sources(leaving) => leaving,
-        }
-    }
 }
 
 impl Known {
@@ -90,15 +58,6 @@ impl Group {
 }
 
 impl Engine {
-    /// Who makes the calls of a column, with what the stored providers say.
-    pub(super) async fn callers(&self, spec: &Spec, rate: &Rate) -> Result<Vec<Caller>> {
-        let sealer = self.inner.config.sealer.as_ref();
-        let provided = spec.clone().provided(self.inner.store.as_ref(), sealer).await;
-        // A stored provider that is not there any more shares with nobody.
-        let spec = provided.as_ref().unwrap_or(spec);
-        spec.callers(rate, self.inner.config.ceilings)
-    }
-
     /// Those who share a budget with a caller, itself among them; none if it shares none.
     pub(super) async fn group(&self, caller: &Caller) -> Result<Option<Group>> {
         if let Some(name) = &caller.rate.budget {
@@ -235,70 +194,6 @@ impl Engine {
         let remedy = "raise daily_caps of the budget, then resume";
         Ok(Some(Arc::new(Account::daily(whose, remedy, named.daily_caps, spent, today))))
     }
-
-    /// What is found under the same key for all who send the same secret to the same host.
-    pub(super) async fn credential_key(&self, caller: &Caller) -> Result<Option<String>> {
-        let Some(called) = &caller.called else { return Ok(None) };
-        let Some(secret) = &called.secret else { return Ok(None) };
-        let key = *blake3::hash(self.key_seed().await?.as_bytes()).as_bytes();
-        let mut hasher = blake3::Hasher::new_keyed(&key);
-        hasher.update(called.host.as_bytes()).update(&[0]);
-        hasher.update(secret.as_bytes());
-        Ok(Some(format!("credential:{}", &hasher.finalize().to_hex()[..32])))
-    }
-
-    pub(super) async fn smart_columns(&self) -> Result<Vec<(Arc<Table>, Column)>> {
-        let mut found = Vec::new();
-        for table in self.inner.store.tables().await? {
-            let table = Arc::new(table);
-            for column in table.columns.iter().filter(|column| column.smart.is_some()) {
-                found.push((Arc::clone(&table), column.clone()));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Everybody who makes calls and can be read as it stands.
-    async fn members(&self) -> Result<Vec<(Member, Caller)>> {
-        let mut members = Vec::new();
-        for (table, column) in self.smart_columns().await? {
-            let Some((spec, rate, kind)) = self.caller(&table, &column) else { continue };
-            for caller in self.callers(&spec, &rate).await? {
-                let passer = Passer { column: column.id, source: caller.source.clone() };
-                let (rate, price_micros) = (caller.rate.clone(), spec.price_micros());
-                let member = Member { passer, table: table.id, rate, kind, price_micros };
-                members.push((member, caller));
-            }
-        }
-        Ok(members)
-    }
-
-    fn caller(&self, table: &Table, column: &Column) -> Option<(Spec, Rate, Leaves)> {
-        let smart = column.smart.as_ref().filter(|smart| !smart.kind.is_local())?;
-        let spec = self.opened(table, column, smart).ok()?;
-        let rate = self.rate(smart.kind, &spec, &smart.rate_limit).ok()?;
-        let bound = spec.bind(table, &column.name, &self.inner.config.outbound).ok()?;
-        let Bound::Call(call) = bound else { return None };
-        let leaves = match call.waterfall() {
-            None => Leaves::Calls { repeatable: call.repeatable() },
-            Some(all) => {
-                let rates = all.rates(&rate, self.inner.config.ceilings).ok()?;
-                Leaves::Sources(Leaving::of_sources(all, &rates))
-            }
-        };
-        Some((spec, rate, leaves))
-    }
-}
-
-/// Each once, in their order.
-fn columns_of(columns: impl Iterator<Item = ColumnId>) -> Vec<ColumnId> {
-    let mut once = Vec::new();
-    for column in columns {
-        if !once.contains(&column) {
-            once.push(column);
-        }
-    }
-    once
 }
 
 /// What columns share that name no budget: in each length of window the most that any of them names.
