@@ -155,7 +155,8 @@ fn check_memory(memory: &watch::Memory, baseline: u64) {
     // As many formulas at once as there are cores.
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     assert!(memory.own < baseline + cores * SCRIPT_BYTES + SERVER_AIR_BYTES, "{memory:?}");
-    assert!((1..=CHILDREN_MAX).contains(&memory.at_once), "{memory:?}");
+    // One that was killed may not be gone when the next one is there.
+    assert!((1..=2 * CHILDREN_MAX).contains(&memory.at_once), "{memory:?}");
     assert!(child < SCRIPT_BYTES + CHILD_AIR_BYTES, "{memory:?}");
 }
 
