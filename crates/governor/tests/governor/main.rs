@@ -11,6 +11,7 @@ mod plan;
 mod property_s;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod storm;
 mod stuck;
 mod support;
 mod told;
