@@ -12,6 +12,7 @@ mod frozen;
 mod learn;
 mod pacer;
 mod rule;
+mod scout;
 #[cfg(feature = "redis")]
 mod shared;
 mod snapshot;
@@ -175,6 +176,7 @@ impl Core {
             rule.take(slot, tokens, now);
         }
         self.told.take(tokens);
+        self.throttles.scout.take(slot, now);
         // Spacing counts from the grant until the sending is known.
         self.last_sent = Some(now);
         if let Some(supply) = &mut self.supply {
@@ -318,6 +320,9 @@ impl Core {
         }
         if now < self.gate {
             hold(Reason::RetryAfter, Some(self.gate));
+        }
+        if let Some(until) = self.throttles.scout.refuses(self.latency.refusal_max(), now) {
+            hold(Reason::RetryAfter, Some(until));
         }
         if let Some(until) = self.told.refuses(tokens, now) {
             hold(Reason::Quota, Some(until));

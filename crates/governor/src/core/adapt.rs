@@ -1,7 +1,22 @@
 //! How much of a window is in use: a 429 halves it, good answers bring it back in steps.
+//!
+//! A vendor that refuses for a while whatever the rate (a storm) must be told from one whose limit is lower than
+//! configured. So a refusal lowers the share only if it tells something of the rate: enough of the window was in use, or a
+//! whole window went by since. And the next recovery is slower than the last one only if it was refused where that one
+//! was: who refuses at every height has no limit there.
+
+use std::time::Duration;
+
+use paceline_clock::Tick;
 
 /// One 429 takes this share of the slots.
 const COOL_DOWN: f64 = 0.5;
+/// A refusal tells of the rate if this share of the slots was in use, at least.
+const TELLING_USE: f64 = 0.25;
+/// Refusals at heights that differ by no more than this factor were refused at the same height.
+const SAME_HEIGHT: f64 = 1.5;
+/// What comes so far beyond the height of the last refusal has proved that refusal to be out of date, by one in the row.
+const BEYOND: f64 = 1.25;
 /// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
 const AGAIN_MIN: u64 = 50;
 /// Good answers for a whole recovery at the most.
@@ -15,14 +30,33 @@ const WHOLE: f64 = 1.0 - 1e-9;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Share {
     share: f64,
-    /// 429s not forgotten yet.
+    /// What it was when it was refused the last time.
+    height: f64,
+    /// 429s at that height that are not forgotten yet.
     streak: u32,
     clean: u32,
+    /// A call was accepted since the last drop.
+    good_since: bool,
+    /// The last two drops, the later one first.
+    drops: [Option<Tick>; 2],
+}
+
+/// A refusal, as far as the share is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusedAt {
+    pub now: Tick,
+    /// The window's slots at full rate, those of them in use, and how long one is held.
+    pub slots: u64,
+    pub used: u64,
+    pub hold: Duration,
+    /// Another plan answers it.
+    pub explained: bool,
 }
 
 impl Default for Share {
     fn default() -> Self {
-        Self { share: 1.0, streak: 0, clean: 0 }
+        let (share, height) = (1.0, 1.0);
+        Self { share, height, streak: 0, clean: 0, good_since: true, drops: [None; 2] }
     }
 }
 
@@ -40,14 +74,31 @@ impl Share {
         self.streak
     }
 
-    /// A call was refused: half of `slots`, and at least one. What was explained and answered by another plan is no
-    /// reason to come back later than the first time.
-    pub(super) fn cool_down(&mut self, slots: u64, explained: bool) {
-        self.share = (self.share * COOL_DOWN).max(1.0 / slots.max(1) as f64);
+    /// A call was refused: half of the slots, and at least one, are left; twice in a window's time at the most. What was
+    /// explained and answered by another plan is no reason to come back later than the first time.
+    pub(super) fn cool_down(&mut self, refused: RefusedAt) {
         self.clean = 0;
-        if !explained {
-            self.streak = self.streak.saturating_add(1);
+        if !self.is_telling(refused) {
+            return;
         }
+        let least = 1.0 / refused.slots.max(1) as f64;
+        let allowed = self.share * refused.slots as f64;
+        let at_floor = self.streak > 0 && allowed < 2.0;
+        if self.good_since && !refused.explained && !at_floor {
+            let same = (self.height / SAME_HEIGHT..=self.height * SAME_HEIGHT).contains(&self.share);
+            self.streak = if same { self.streak.saturating_add(1) } else { 1 };
+            self.height = self.share;
+        }
+        self.share = (self.share * COOL_DOWN).max(least);
+        self.good_since = false;
+        self.drops = [Some(refused.now), self.drops[0]];
+    }
+
+    fn is_telling(&self, refused: RefusedAt) -> bool {
+        let past = |drop: Option<Tick>| drop.is_none_or(|at| at + refused.hold <= refused.now);
+        let allowed = self.share * refused.slots as f64;
+        let [last, before] = self.drops;
+        past(last) || past(before) && refused.used as f64 >= TELLING_USE * allowed
     }
 
     /// A call was accepted. Answers whether the share grew.
@@ -55,6 +106,7 @@ impl Share {
     /// After a first 429 all of `slots` are back with as many good answers; if that was too soon, the next recovery takes its
     /// time, so that somebody else's use of the key does not cost a refusal every window.
     pub(super) fn good(&mut self, slots: u64) -> bool {
+        self.good_since = true;
         self.clean += 1;
         if self.clean >= FORGETS_AFTER {
             self.clean = 0;
@@ -62,6 +114,10 @@ impl Share {
         }
         if self.share >= 1.0 {
             return false;
+        }
+        if self.streak > 1 && self.share > self.height * BEYOND {
+            self.streak -= 1;
+            self.height = self.share;
         }
         let answers = match self.streak {
             0 | 1 => slots,

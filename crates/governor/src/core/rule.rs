@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use paceline_clock::Tick;
 
-use super::adapt::Share;
+use super::adapt::{RefusedAt, Share};
 use super::flights::{Flights, Slot};
 use super::learn::{Cause, Facts, Learner, Refused};
 use super::spread::Spread;
@@ -400,16 +400,18 @@ impl Rule {
         }
     }
 
-    /// A vendor that says nothing of when to come back is given this long.
-    pub(super) fn pause(&self) -> Duration {
+    /// A vendor that says nothing of when to come back is given this long after the `row`th refusal in a row.
+    pub(super) fn pause(&self, row: u32) -> Duration {
         let pace = self.window.hold().div_f64(self.window.full().max(1) as f64);
-        pace.saturating_mul(1 << self.share.streak().min(6)).min(self.window.hold())
+        let doublings = self.share.streak().max(row.saturating_sub(1)).min(6);
+        pace.saturating_mul(1 << doublings).min(self.window.hold())
     }
 
-    pub(super) fn cool_down(&mut self, cause: Cause) {
+    pub(super) fn cool_down(&mut self, cause: Cause, now: Tick) {
         // Only a learner answers a cause with another plan.
         let explained = self.learner.is_some() && cause != Cause::SomebodyElse;
-        self.share.cool_down(self.window.full(), explained);
+        let (slots, used, hold) = (self.window.full(), self.window.used(), self.window.hold());
+        self.share.cool_down(RefusedAt { now, slots, used, hold, explained });
         self.apply_share();
     }
 

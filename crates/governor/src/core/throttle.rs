@@ -10,6 +10,7 @@ use paceline_clock::Tick;
 use super::flights::Ended;
 use super::learn::Cause;
 use super::rule::likely_refuser;
+use super::scout::Scout;
 use super::{Core, Slot};
 use crate::Limit;
 
@@ -66,6 +67,7 @@ pub(super) struct Throttles {
     /// 429s in a row, round trips counted once.
     streak: u32,
     last_drop: Option<Tick>,
+    pub(super) scout: Scout,
     explanations: VecDeque<Explanation>,
 }
 
@@ -82,8 +84,17 @@ impl Throttles {
         self.total > 0
     }
 
-    pub(super) fn good(&mut self) {
-        self.streak = 0;
+    /// A call was accepted. One that left before the last refusal came says nothing of what has been since.
+    pub(super) fn good(&mut self, ended: Ended) {
+        if self.is_later(ended) {
+            self.streak = 0;
+            self.scout.good();
+        }
+    }
+
+    /// Whether a call left after the last refusal that counted had come.
+    fn is_later(&self, ended: Ended) -> bool {
+        self.last_drop.is_none_or(|last| ended.sent_at.is_some_and(|sent| sent > last))
     }
 
     fn keep(&mut self, explanation: Explanation) {
@@ -106,29 +117,30 @@ impl Core {
         self.throttles.total += 1;
         let configured = self.config.limits.len();
         let refuser = likely_refuser(&self.rules[..configured], (slot, now), asked, &self.latency);
-        let since_last = self
-            .throttles
-            .last_drop
-            .is_none_or(|last| ended.sent_at.is_some_and(|sent| sent > last));
-        if !since_last {
+        if !self.throttles.is_later(ended) {
+            self.throttles.scout.dropped(slot);
             self.rules.iter_mut().for_each(|rule| rule.dropped(slot));
             return;
         }
         self.rules.iter_mut().for_each(|rule| rule.refused(slot));
         self.throttles.last_drop = Some(now);
         self.throttles.streak = self.throttles.streak.saturating_add(1);
-        let doubled = PAUSE_MIN.saturating_mul(1 << (self.throttles.streak - 1).min(6));
+        let row = self.throttles.streak;
+        let doubled = PAUSE_MIN.saturating_mul(1 << (row - 1).min(6));
         let mut pause = doubled.min(PAUSE_MAX);
         let mut explanation =
             Explanation { at: now, limit: None, cause: Cause::SomebodyElse, asked };
         if let Some((index, cause)) = refuser {
             let rule = &mut self.rules[index];
-            pause = rule.pause();
+            pause = rule.pause(row);
             explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
             rule.believe(cause, now, &self.latency);
             if self.config.cool_down_on_429 {
-                rule.cool_down(cause);
+                rule.cool_down(cause, now);
             }
+        }
+        if self.config.cool_down_on_429 {
+            self.throttles.scout.refused(row);
         }
         if asked.is_none() && self.config.cool_down_on_429 {
             self.hold_until(now + pause);
