@@ -17,6 +17,8 @@ const TELLING_USE: f64 = 0.25;
 const SAME_HEIGHT: f64 = 1.5;
 /// What comes so far beyond the height of the last refusal has proved that refusal to be out of date, by one in the row.
 const BEYOND: f64 = 1.25;
+/// Slots that come back with a good answer, up to half of what there were: so many more calls go with each round trip.
+const RETURN: f64 = 2.0;
 /// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
 const AGAIN_MIN: u64 = 50;
 /// Good answers for a whole recovery at the most.
@@ -30,15 +32,20 @@ const WHOLE: f64 = 1.0 - 1e-9;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Share {
     share: f64,
-    /// What it was when it was refused the last time.
+    /// Up to here it comes back at once with good answers: half of what it was when the present row of refusals began.
+    safe: f64,
+    /// What it was when it was refused the last time after a good answer.
     height: f64,
     /// 429s at that height that are not forgotten yet.
     streak: u32,
     clean: u32,
-    /// A call was accepted since the last drop.
-    good_since: bool,
-    /// The last two drops, the later one first.
-    drops: [Option<Tick>; 2],
+    /// The present row of refusals: what the share was at its first one, until a call is accepted.
+    row: Option<f64>,
+    /// That row is counted.
+    counted: bool,
+    /// The last two drops that each began a row, the later one first; and the last drop of all.
+    rows_at: [Option<Tick>; 2],
+    drop_at: Option<Tick>,
 }
 
 /// A refusal, as far as the share is concerned.
@@ -55,8 +62,17 @@ pub(super) struct RefusedAt {
 
 impl Default for Share {
     fn default() -> Self {
-        let (share, height) = (1.0, 1.0);
-        Self { share, height, streak: 0, clean: 0, good_since: true, drops: [None; 2] }
+        Self {
+            share: 1.0,
+            safe: 1.0,
+            height: 1.0,
+            streak: 0,
+            clean: 0,
+            row: None,
+            counted: false,
+            rows_at: [None; 2],
+            drop_at: None,
+        }
     }
 }
 
@@ -74,31 +90,47 @@ impl Share {
         self.streak
     }
 
-    /// A call was refused: half of the slots, and at least one, are left; twice in a window's time at the most. What was
-    /// explained and answered by another plan is no reason to come back later than the first time.
+    /// A call was refused: half of the slots, and at least one, are left. What was explained and answered by another plan is
+    /// no reason to come back later than the first time.
     pub(super) fn cool_down(&mut self, refused: RefusedAt) {
         self.clean = 0;
         if !self.is_telling(refused) {
             return;
         }
         let least = 1.0 / refused.slots.max(1) as f64;
-        let allowed = self.share * refused.slots as f64;
-        let at_floor = self.streak > 0 && allowed < 2.0;
-        if self.good_since && !refused.explained && !at_floor {
-            let same = (self.height / SAME_HEIGHT..=self.height * SAME_HEIGHT).contains(&self.share);
-            self.streak = if same { self.streak.saturating_add(1) } else { 1 };
-            self.height = self.share;
+        let half = |share: f64| (share * COOL_DOWN).max(least);
+        let began_at = *self.row.get_or_insert_with(|| {
+            self.safe = half(self.share);
+            self.rows_at = [Some(refused.now), self.rows_at[0]];
+            self.counted = false;
+            self.share
+        });
+        if !self.counted && !refused.explained {
+            self.counted = true;
+            self.count_row(began_at, refused.slots);
         }
-        self.share = (self.share * COOL_DOWN).max(least);
-        self.good_since = false;
-        self.drops = [Some(refused.now), self.drops[0]];
+        self.share = half(self.share);
+        self.drop_at = Some(refused.now);
+    }
+
+    fn count_row(&mut self, began_at: f64, slots: u64) {
+        // Of the last slot nothing can be taken: its refusal is no news.
+        if self.streak > 0 && began_at * (slots as f64) < 2.0 {
+            return;
+        }
+        let same = (self.height / SAME_HEIGHT..=self.height * SAME_HEIGHT).contains(&began_at);
+        self.streak = if same { self.streak.saturating_add(1) } else { 1 };
+        self.height = began_at;
     }
 
     fn is_telling(&self, refused: RefusedAt) -> bool {
         let past = |drop: Option<Tick>| drop.is_none_or(|at| at + refused.hold <= refused.now);
+        if past(self.drop_at) {
+            return true;
+        }
         let allowed = self.share * refused.slots as f64;
-        let [last, before] = self.drops;
-        past(last) || past(before) && refused.used as f64 >= TELLING_USE * allowed
+        let many = refused.used as f64 >= TELLING_USE * allowed;
+        many && (self.row.is_some() || past(self.rows_at[1]))
     }
 
     /// A call was accepted. Answers whether the share grew.
@@ -106,7 +138,7 @@ impl Share {
     /// After a first 429 all of `slots` are back with as many good answers; if that was too soon, the next recovery takes its
     /// time, so that somebody else's use of the key does not cost a refusal every window.
     pub(super) fn good(&mut self, slots: u64) -> bool {
-        self.good_since = true;
+        self.row = None;
         self.clean += 1;
         if self.clean >= FORGETS_AFTER {
             self.clean = 0;
@@ -114,6 +146,11 @@ impl Share {
         }
         if self.share >= 1.0 {
             return false;
+        }
+        let least = 1.0 / slots.max(1) as f64;
+        if self.share < self.safe {
+            self.share = (self.share + RETURN * least).min(self.safe);
+            return true;
         }
         if self.streak > 1 && self.share > self.height * BEYOND {
             self.streak -= 1;
