@@ -386,6 +386,13 @@ impl Rule {
         self.apply_learnt();
     }
 
+    /// A call was refused that nothing explains.
+    pub(super) fn unexplained(&mut self) {
+        if self.learner.as_mut().is_some_and(|learner| learner.disprove()) {
+            self.apply_learnt();
+        }
+    }
+
     /// A call was refused, by whichever rule.
     pub(super) fn refused(&mut self, slot: Slot) {
         if let Some(learner) = &mut self.learner {

@@ -9,7 +9,7 @@ use paceline_clock::Tick;
 
 use super::flights::Ended;
 use super::learn::Cause;
-use super::rule::likely_refuser;
+use super::rule::{Rule, likely_refuser};
 use super::scout::Scout;
 use super::{Core, Slot};
 use crate::Limit;
@@ -131,6 +131,9 @@ impl Core {
         let mut explanation =
             Explanation { at: now, limit: None, cause: Cause::SomebodyElse, asked };
         if let Some((index, cause)) = refuser {
+            if cause == Cause::SomebodyElse {
+                self.rules.iter_mut().for_each(Rule::unexplained);
+            }
             let rule = &mut self.rules[index];
             pause = rule.pause(row);
             explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
