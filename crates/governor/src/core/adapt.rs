@@ -100,7 +100,8 @@ impl Share {
         let least = 1.0 / refused.slots.max(1) as f64;
         let half = |share: f64| (share * COOL_DOWN).max(least);
         let began_at = *self.row.get_or_insert_with(|| {
-            self.safe = half(self.share);
+            // On the way back to it nothing was proved but that it is not so soon.
+            self.safe = half(self.share.max(self.safe));
             self.rows_at = [Some(refused.now), self.rows_at[0]];
             self.counted = false;
             self.share
@@ -133,12 +134,14 @@ impl Share {
         many && (self.row.is_some() || past(self.rows_at[1]))
     }
 
-    /// A call was accepted. Answers whether the share grew.
+    /// A call was accepted; it may have left after the last refusal. Answers whether the share grew.
     ///
     /// After a first 429 all of `slots` are back with as many good answers; if that was too soon, the next recovery takes its
     /// time, so that somebody else's use of the key does not cost a refusal every window.
-    pub(super) fn good(&mut self, slots: u64) -> bool {
-        self.row = None;
+    pub(super) fn good(&mut self, slots: u64, is_later: bool) -> bool {
+        if is_later {
+            self.row = None;
+        }
         self.clean += 1;
         if self.clean >= FORGETS_AFTER {
             self.clean = 0;
@@ -168,46 +171,4 @@ impl Share {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recovery(share: &mut Share, slots: u64) -> u64 {
-        (1..)
-            .find(|_| {
-                share.good(slots);
-                share.get() >= 1.0
-            })
-            .unwrap_or(0)
-    }
-
-    #[test]
-    fn the_first_recovery_is_quick_and_each_further_one_takes_twice_as_long() {
-        let mut share = Share::default();
-        let mut took = Vec::new();
-        for _ in 0..4 {
-            share.cool_down(8, false);
-            took.push(recovery(&mut share, 8));
-        }
-        assert_eq!(took, [8, 50, 100, 200]);
-    }
-
-    #[test]
-    fn what_was_explained_comes_back_quickly_every_time() {
-        let mut share = Share::default();
-        for _ in 0..4 {
-            share.cool_down(8, true);
-            assert_eq!(recovery(&mut share, 8), 8);
-        }
-    }
-
-    #[test]
-    fn never_below_one_slot_and_forgotten_in_time() {
-        let mut share = Share::default();
-        (0..10).for_each(|_| share.cool_down(8, false));
-        assert_eq!(share.get(), 1.0 / 8.0);
-        (0..12_000).for_each(|_| {
-            share.good(8);
-        });
-        assert_eq!(share.streak(), 0);
-    }
-}
+mod tests;

@@ -105,9 +105,9 @@ impl Core {
     }
 
     fn good(&mut self, slot: Slot, ended: Ended, now: Tick) {
-        self.throttles.good(ended);
+        let is_later = self.throttles.good(ended);
         for rule in &mut self.rules {
-            rule.good(slot, now, &self.latency);
+            rule.good(slot, is_later, now, &self.latency);
         }
     }
 }

@@ -343,9 +343,9 @@ impl Rule {
     }
 
     /// A good answer: the guard comes down slowly, the slots grow back, and what was given up is tried again.
-    pub(super) fn good(&mut self, slot: Slot, now: Tick, latency: &Latency) {
+    pub(super) fn good(&mut self, slot: Slot, is_later: bool, now: Tick, latency: &Latency) {
         self.guard.good(self.limit.count() as usize);
-        if self.share.good(self.window.full()) {
+        if self.share.good(self.window.full(), is_later) {
             self.apply_share();
         }
         if self.learner.as_mut().is_some_and(|learner| learner.accepted(slot, now)) {

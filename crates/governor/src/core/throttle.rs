@@ -85,11 +85,14 @@ impl Throttles {
     }
 
     /// A call was accepted. One that left before the last refusal came says nothing of what has been since.
-    pub(super) fn good(&mut self, ended: Ended) {
-        if self.is_later(ended) {
+    /// Answers whether this one does.
+    pub(super) fn good(&mut self, ended: Ended) -> bool {
+        let is_later = self.is_later(ended);
+        if is_later {
             self.streak = 0;
             self.scout.good();
         }
+        is_later
     }
 
     /// Whether a call left after the last refusal that counted had come.

@@ -120,6 +120,11 @@ impl Job {
             driver.cause(other, 0, What::Other);
         }
         driver.run();
+        if std::env::var_os("STORM").is_some() {
+            let status = driver.core.status(driver.now);
+            for e in &status.explanations { println!("   {:.2} {:?} {e}", (e.at - start).as_secs_f64(), e.cause); }
+            println!("   {:?}", status.limits);
+        }
         driver.done
     }
 }
@@ -194,6 +199,11 @@ impl Driver<'_> {
             None => {
                 self.done.accepted += 1;
                 self.done.took = since;
+                if self.done.accepted % 50 == 0 && std::env::var_os("STORM").is_some() {
+                    let now = self.now;
+                    let limit = &self.core.status(now).limits[0];
+                    println!("     {:.1} s: {} accepted; used {} allowed {} learnt {:?}", since.as_secs_f64(), self.done.accepted, limit.used, limit.allowed, limit.learnt);
+                }
                 let after = self.service.draw(&self.random) + back;
                 self.cause(after, call, What::Answered { refused: false, wait: None });
             }

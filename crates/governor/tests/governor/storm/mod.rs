@@ -75,3 +75,15 @@ fn others() {
         }
     }
 }
+
+#[test]
+fn one() {
+    let shape = if std::env::var_os("BURST").is_some() { Shape::Burst } else { Shape::Auto };
+    let of = |name: &str| std::env::var(name).unwrap();
+    let n = |name: &str| of(name).parse::<u64>().unwrap();
+    let limit: &'static str = of("LIMIT").leak();
+    let truth: &'static str = of("TRUTH").leak();
+    let policy: Policy = of("POLICY").parse().unwrap();
+    let job = Job { limit, truth, shape, calls: n("CALLS"), policy, deadline: s(n("DEADLINE")), storm: (s(n("FROM")), s(n("FROM") + n("LASTS")), of("SHARE").parse().unwrap()), ..Job::default() };
+    println!("{:?}", job.run());
+}
