@@ -142,12 +142,12 @@ impl Share {
         if is_later {
             self.row = None;
         }
-        self.clean += 1;
-        if self.clean >= FORGETS_AFTER {
-            self.clean = 0;
-            self.streak = self.streak.saturating_sub(1);
-        }
         if self.share >= 1.0 {
+            self.clean += 1;
+            if self.clean >= FORGETS_AFTER {
+                self.clean = 0;
+                self.streak = self.streak.saturating_sub(1);
+            }
             return false;
         }
         let least = 1.0 / slots.max(1) as f64;
