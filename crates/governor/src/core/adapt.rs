@@ -15,8 +15,12 @@ const COOL_DOWN: f64 = 0.5;
 const TELLING_USE: f64 = 0.25;
 /// Refusals at heights that differ by no more than this factor were refused at the same height.
 const SAME_HEIGHT: f64 = 1.5;
+/// Who comes back so near to the height of the last refusal and is refused has found the same limit again.
+const AGAIN: f64 = 0.9;
 /// What comes so far beyond the height of the last refusal has proved that refusal to be out of date, by one in the row.
 const BEYOND: f64 = 1.25;
+/// A height that was refused again is safe up to this share of it.
+const NEAR: f64 = 0.8;
 /// Slots that come back with a good answer, up to half of what there were: so many more calls go with each round trip.
 const RETURN: f64 = 2.0;
 /// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
@@ -119,8 +123,13 @@ impl Share {
         if self.streak > 0 && began_at * (slots as f64) < 2.0 {
             return;
         }
-        let same = (self.height / SAME_HEIGHT..=self.height * SAME_HEIGHT).contains(&began_at);
-        self.streak = if same { self.streak.saturating_add(1) } else { 1 };
+        let of_last = began_at / self.height;
+        if of_last < 1.0 / SAME_HEIGHT || of_last > SAME_HEIGHT || self.streak == 0 {
+            self.streak = 1;
+        } else if of_last >= AGAIN {
+            self.streak = self.streak.saturating_add(1);
+            self.safe = self.safe.max(began_at.min(self.height) * NEAR);
+        }
         self.height = began_at;
     }
 
@@ -161,7 +170,7 @@ impl Share {
         }
         let answers = match self.streak {
             0 | 1 => slots,
-            again => slots.max(AGAIN_MIN).saturating_mul(1 << (again - 2).min(20)),
+            again => slots.max(AGAIN_MIN).saturating_mul(1 << (again - 1).min(20)),
         };
         let answers = answers.clamp(1, RECOVERY_MAX.max(slots));
         let share = self.share + COOL_DOWN / answers as f64;
