@@ -24,7 +24,7 @@ const NEAR: f64 = 0.8;
 /// Slots that come back with a good answer, up to half of what there were: so many more calls go with each round trip.
 const RETURN: f64 = 2.0;
 /// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
-const AGAIN_MIN: u64 = 50;
+const AGAIN_MIN: u64 = 100;
 /// Good answers for a whole recovery at the most.
 const RECOVERY_MAX: u64 = 20_000;
 /// Good answers in a row after which one 429 is forgotten.
