@@ -21,10 +21,13 @@ const AGAIN: f64 = 0.9;
 const BEYOND: f64 = 1.25;
 /// A height that was refused again is safe up to this share of it.
 const NEAR: f64 = 0.8;
+/// A row of refusals leaves this share of what is safe, until a window's time is over: less would hold back the call that
+/// finds out whether it is over.
+const ROW_LEAVES: f64 = 0.25;
 /// Slots that come back with a good answer, up to half of what there were: so many more calls go with each round trip.
 const RETURN: f64 = 2.0;
 /// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
-const AGAIN_MIN: u64 = 100;
+const AGAIN_MIN: u64 = 50;
 /// Good answers for a whole recovery at the most.
 const RECOVERY_MAX: u64 = 20_000;
 /// Good answers in a row after which one 429 is forgotten.
@@ -140,7 +143,11 @@ impl Share {
         }
         let allowed = self.share * refused.slots as f64;
         let many = refused.used as f64 >= TELLING_USE * allowed;
-        many && (self.row.is_some() || past(self.rows_at[1]))
+        let may_drop = match self.row {
+            Some(_) => self.share > self.safe * ROW_LEAVES,
+            None => past(self.rows_at[1]),
+        };
+        many && may_drop
     }
 
     /// A call was accepted; it may have left after the last refusal. Answers whether the share grew.
