@@ -113,27 +113,34 @@ impl Share {
             self.counted = false;
             self.share
         });
-        if !self.counted && !refused.explained {
-            self.counted = true;
-            self.count_row(began_at, refused.slots);
+        if !self.counted {
+            self.counted = self.count_row(began_at, refused);
         }
         self.share = half(self.share);
         self.drop_at = Some(refused.now);
     }
 
-    fn count_row(&mut self, began_at: f64, slots: u64) {
+    /// Answers whether the row that began at this height counts. One that is explained counts only if it was refused at
+    /// this height before: then the explanation did not help.
+    fn count_row(&mut self, began_at: f64, refused: RefusedAt) -> bool {
         // Of the last slot nothing can be taken: its refusal is no news.
-        if self.streak > 0 && began_at * (slots as f64) < 2.0 {
-            return;
+        if self.streak > 0 && began_at * (refused.slots as f64) < 2.0 {
+            return false;
         }
         let of_last = began_at / self.height;
-        if of_last < 1.0 / SAME_HEIGHT || of_last > SAME_HEIGHT || self.streak == 0 {
+        let elsewhere = !(1.0 / SAME_HEIGHT..=SAME_HEIGHT).contains(&of_last);
+        let again = !elsewhere && of_last >= AGAIN && began_at < 1.0;
+        self.height = began_at;
+        if refused.explained && !again {
+            return false;
+        }
+        if elsewhere || self.streak == 0 {
             self.streak = 1;
         } else if of_last >= AGAIN {
             self.streak = self.streak.saturating_add(1);
-            self.safe = self.safe.max(began_at.min(self.height) * NEAR);
+            self.safe = self.safe.max(began_at.min(began_at / of_last) * NEAR);
         }
-        self.height = began_at;
+        true
     }
 
     fn is_telling(&self, refused: RefusedAt) -> bool {
