@@ -1,9 +1,15 @@
-//! How much of a window is in use: a 429 halves it, good answers bring it back in steps.
+//! How much of a window is in use: a 429 halves it, good answers bring it back.
 //!
 //! A vendor that refuses for a while whatever the rate (a storm) must be told from one whose limit is lower than
-//! configured. So a refusal lowers the share only if it tells something of the rate: enough of the window was in use, or a
-//! whole window went by since. And the next recovery is slower than the last one only if it was refused where that one
-//! was: who refuses at every height has no limit there.
+//! configured. So:
+//!
+//! - A refusal lowers the share only if it tells something of the rate: enough of the window was in use, or a whole window
+//!   went by since the last drop. Other refusals cost a pause, and then one call alone ([`super::scout`]).
+//! - Of a row of refusals without a good answer only the first is evidence. After it, good answers bring half of what there
+//!   was back at once, as TCP's slow start does, and the rest in steps.
+//! - The next recovery is slower than the last one only if the share was refused where it was refused before: who refuses
+//!   at every height has no limit at any. Then it comes back at once to just below that height, goes slowly past it, and
+//!   faster again beyond, as in CUBIC (RFC 9438).
 
 use std::time::Duration;
 
@@ -26,7 +32,7 @@ const NEAR: f64 = 0.8;
 const ROW_LEAVES: f64 = 0.25;
 /// Slots that come back with a good answer, up to half of what there were: so many more calls go with each round trip.
 const RETURN: f64 = 2.0;
-/// Good answers for a whole recovery after the second 429 in a row; twice as many after each further one.
+/// Half of the good answers for a whole recovery after the second 429 at one height; twice as many after each further one.
 const AGAIN_MIN: u64 = 50;
 /// Good answers for a whole recovery at the most.
 const RECOVERY_MAX: u64 = 20_000;
@@ -127,10 +133,10 @@ impl Share {
         if self.streak > 0 && began_at * (refused.slots as f64) < 2.0 {
             return false;
         }
-        let of_last = began_at / self.height;
+        let last = std::mem::replace(&mut self.height, began_at);
+        let of_last = began_at / last;
         let elsewhere = !(1.0 / SAME_HEIGHT..=SAME_HEIGHT).contains(&of_last);
         let again = !elsewhere && of_last >= AGAIN && began_at < 1.0;
-        self.height = began_at;
         if refused.explained && !again {
             return false;
         }
@@ -138,7 +144,7 @@ impl Share {
             self.streak = 1;
         } else if of_last >= AGAIN {
             self.streak = self.streak.saturating_add(1);
-            self.safe = self.safe.max(began_at.min(began_at / of_last) * NEAR);
+            self.safe = self.safe.max(began_at.min(last) * NEAR);
         }
         true
     }

@@ -1,4 +1,4 @@
-//! A job against a vendor with a mood: its enforcer, a storm that refuses whatever comes, somebody else with the same key.
+//! A job against a vendor with a mood: its enforcer, and a storm that refuses whatever comes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -32,8 +32,6 @@ pub(crate) struct Job {
     pub(crate) storm: (Duration, Duration, f64),
     /// What a refusal in the storm says about when to come back.
     pub(crate) asks: Option<Duration>,
-    /// Somebody else makes a call with the same key each time this is over.
-    pub(crate) other: Option<Duration>,
     pub(crate) seed: u64,
 }
 
@@ -42,8 +40,6 @@ pub(crate) struct Job {
 pub(crate) struct Done {
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
-    /// Of these, before and after half of the time.
-    pub(crate) refused_late: u64,
     /// When the last call was accepted.
     pub(crate) took: Duration,
 }
@@ -61,7 +57,6 @@ impl Default for Job {
             deadline: DAY,
             storm: (Duration::ZERO, Duration::ZERO, 0.0),
             asks: None,
-            other: None,
             seed: 1,
         }
     }
@@ -69,10 +64,12 @@ impl Default for Job {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    Other,
     Arrives,
     /// A refusal may name a wait.
-    Answered { refused: bool, wait: Option<Duration> },
+    Answered {
+        refused: bool,
+        wait: Option<Duration>,
+    },
 }
 
 /// When, in which order, whose, what.
@@ -116,15 +113,7 @@ impl Job {
             waiting: self.calls,
             done: Done::default(),
         };
-        if let Some(other) = self.other {
-            driver.cause(other, 0, What::Other);
-        }
         driver.run();
-        if std::env::var_os("STORM").is_some() {
-            let status = driver.core.status(driver.now);
-            for e in &status.explanations { println!("   {:.2} {:?} {e}", (e.at - start).as_secs_f64(), e.cause); }
-            println!("   {:?}", status.limits);
-        }
         driver.done
     }
 }
@@ -143,11 +132,6 @@ impl Driver<'_> {
             let Some(Reverse((at, _, call, what))) = self.events.pop() else { return };
             self.now = at;
             match what {
-                What::Other => {
-                    let _ = self.enforcer.decide(at);
-                    self.cause(self.job.other.unwrap_or(DAY), 0, What::Other);
-                    continue;
-                }
                 What::Arrives => {
                     self.arrives(call);
                     continue;
@@ -199,17 +183,11 @@ impl Driver<'_> {
             None => {
                 self.done.accepted += 1;
                 self.done.took = since;
-                if self.done.accepted % 50 == 0 && std::env::var_os("STORM").is_some() {
-                    let now = self.now;
-                    let limit = &self.core.status(now).limits[0];
-                    println!("     {:.1} s: {} accepted; used {} allowed {} learnt {:?}", since.as_secs_f64(), self.done.accepted, limit.used, limit.allowed, limit.learnt);
-                }
                 let after = self.service.draw(&self.random) + back;
                 self.cause(after, call, What::Answered { refused: false, wait: None });
             }
             Some(wait) => {
                 self.done.refused += 1;
-                self.done.refused_late += u64::from(since * 2 > self.job.deadline);
                 self.cause(back, call, What::Answered { refused: true, wait });
             }
         }
