@@ -239,7 +239,11 @@ impl Core {
     /// The call took so many tokens, as its response says: what was reserved too much is free again, what was reserved
     /// too little is charged (spec G13). Say this before [`Core::finish`].
     pub fn settle(&mut self, slot: Slot, tokens: u32) {
+        let number = self.flights.place(slot).map(|(number, _)| number);
         if let Some((reserved, stamped)) = self.flights.settle(slot, tokens) {
+            if let Some(number) = number {
+                self.told.settle(number, reserved, tokens);
+            }
             for (index, rule) in self.rules.iter_mut().enumerate() {
                 rule.settle(slot, stamped & (1 << index) != 0, reserved, tokens);
             }

@@ -34,6 +34,8 @@ const ROW_LEAVES: f64 = 0.25;
 const RETURN: f64 = 2.0;
 /// Half of the good answers for a whole recovery after the second 429 at one height; twice as many after each further one.
 const AGAIN_MIN: u64 = 50;
+/// At one or two slots no more 429s than these are counted.
+const FLOOR_STREAK_MAX: u32 = 3;
 /// Good answers for a whole recovery at the most.
 const RECOVERY_MAX: u64 = 20_000;
 /// Good answers in a row after which one 429 is forgotten.
@@ -129,21 +131,21 @@ impl Share {
     /// Answers whether the row that began at this height counts. One that is explained counts only if it was refused at
     /// this height before: then the explanation did not help.
     fn count_row(&mut self, began_at: f64, refused: RefusedAt) -> bool {
-        // Of the last slot nothing can be taken: its refusal is no news.
-        if self.streak > 0 && began_at * (refused.slots as f64) < 2.0 {
-            return false;
-        }
+        let slots = refused.slots as f64;
         let last = std::mem::replace(&mut self.height, began_at);
         let of_last = began_at / last;
-        let elsewhere = !(1.0 / SAME_HEIGHT..=SAME_HEIGHT).contains(&of_last);
-        let again = !elsewhere && of_last >= AGAIN && began_at < 1.0;
-        if refused.explained && !again {
+        let same_slots = (began_at - last).abs() * slots <= 1.0;
+        let elsewhere = !same_slots && !(1.0 / SAME_HEIGHT..=SAME_HEIGHT).contains(&of_last);
+        let again = same_slots || !elsewhere && of_last >= AGAIN;
+        if refused.explained && !(again && began_at < 1.0) {
             return false;
         }
         if elsewhere || self.streak == 0 {
             self.streak = 1;
-        } else if of_last >= AGAIN {
-            self.streak = self.streak.saturating_add(1);
+        } else if again {
+            // The last two slots may be refused by a storm as well as by a limit.
+            let most = if began_at * slots < 3.0 { FLOOR_STREAK_MAX } else { u32::MAX };
+            self.streak = self.streak.saturating_add(1).min(most.max(self.streak));
             self.safe = self.safe.max(began_at.min(last) * NEAR);
         }
         true
@@ -184,7 +186,8 @@ impl Share {
             self.share = (self.share + RETURN * least).min(self.safe);
             return true;
         }
-        if self.streak > 1 && self.share > self.height * BEYOND {
+        let beyond = (self.share - self.height) * slots as f64;
+        if self.streak > 1 && self.share > self.height * BEYOND && beyond >= 2.0 {
             self.streak -= 1;
             self.height = self.share;
         }

@@ -16,6 +16,8 @@ use crate::Limit;
 
 /// Explanations that are kept; older ones are counted, not told.
 const EXPLANATIONS_MAX: usize = 16;
+/// Refusals in a row after which nothing that was learnt in that row is believed.
+const DOUBTS_AFTER: u32 = 4;
 /// Without any limit and without a word of the vendor's, this long after the first 429...
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// ...and twice as long after each further one, up to this.
@@ -134,7 +136,9 @@ impl Core {
         let mut explanation =
             Explanation { at: now, limit: None, cause: Cause::SomebodyElse, asked };
         if let Some((index, cause)) = refuser {
-            if cause == Cause::SomebodyElse {
+            // Of several windows nobody knows which one refused: there it takes more to doubt what was learnt.
+            let learners = self.rules.iter().filter(|rule| rule.learner().is_some()).count();
+            if cause == Cause::SomebodyElse && (learners == 1 || row >= DOUBTS_AFTER) {
                 self.rules.iter_mut().for_each(Rule::unexplained);
             }
             let rule = &mut self.rules[index];

@@ -61,8 +61,10 @@ impl Told {
             return;
         }
         // The same reset can only have less left (what was sent in between is taken off already), and an earlier call
-        // knows less than a later one.
-        last.left = last.left.min(told.left);
+        // knows less than a later one. But of tokens some come back, for calls reserve more than they take: what a call
+        // is told that went after all of that is how it stands.
+        let is_news = told.unit == Unit::Tokens && last.next <= told.number;
+        last.left = if is_news { told.left } else { last.left.min(told.left) };
         last.number = last.number.max(told.number);
         last.next = last.next.max(told.next);
         // Or it is the reset of the next window, which is short or was told by a call that others overtook: then it holds
@@ -103,6 +105,14 @@ impl Told {
     pub(super) fn take(&mut self, tokens: u32) {
         for quota in &mut self.quotas {
             quota.left = quota.left.saturating_sub(weight(quota.unit, tokens));
+        }
+    }
+
+    /// A call took another amount of tokens than was reserved: where that was taken off, the difference comes back.
+    pub(super) fn settle(&mut self, number: u64, reserved: u32, taken: u32) {
+        let tokens = self.quotas.iter_mut().filter(|quota| quota.unit == Unit::Tokens);
+        for quota in tokens.filter(|quota| quota.next <= number) {
+            quota.left = (quota.left + u64::from(reserved)).saturating_sub(u64::from(taken));
         }
     }
 
