@@ -182,7 +182,7 @@ impl Share {
             return false;
         }
         let least = 1.0 / slots.max(1) as f64;
-        if self.share < self.safe {
+        if self.share < self.safe && self.row.is_none() {
             self.share = (self.share + RETURN * least).min(self.safe);
             return true;
         }

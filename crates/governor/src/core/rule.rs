@@ -37,6 +37,8 @@ pub(super) struct Rule {
     pub(super) learner: Option<Box<Learner>>,
     /// Limits of tokens: the stamp of each call under way that has one, by the slot's index.
     pub(super) stamps: Vec<Tick>,
+    /// What had left the window when each call under way was admitted, by the slot's index.
+    left_at: Vec<u64>,
     pub(super) answers: u32,
 }
 
@@ -140,6 +142,7 @@ impl Rule {
             spread: None,
             learner: None,
             stamps: Vec::new(),
+            left_at: Vec::new(),
             answers: 0,
         }
     }
@@ -261,6 +264,11 @@ impl Rule {
 
     pub(super) fn take(&mut self, slot: Slot, tokens: u32, now: Tick) {
         self.window.take(self.limit.weight(tokens));
+        let index = slot.index();
+        if index >= self.left_at.len() {
+            self.left_at.resize(index + 1, 0);
+        }
+        self.left_at[index] = self.window.left();
         if let Some(spread) = &mut self.spread {
             spread.take(now);
         }
@@ -271,6 +279,12 @@ impl Rule {
 
     pub(super) fn sent(&mut self, slot: Slot, tokens: u32, now: Tick) {
         self.unanswered.push_back(Sent { slot, at: now, weight: self.limit.weight(tokens) });
+    }
+
+    /// What has left the window since a call under way was admitted.
+    pub(super) fn left_since(&self, slot: Slot) -> u64 {
+        let at_admission = self.left_at.get(slot.index()).copied();
+        at_admission.map_or(0, |at_admission| self.window.left().saturating_sub(at_admission))
     }
 
     pub(super) fn stamp_call(&mut self, slot: Slot, tokens: u32, at: Tick) {

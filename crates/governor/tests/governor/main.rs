@@ -14,6 +14,7 @@ mod reqwest;
 mod storm;
 mod stuck;
 mod support;
+mod tokens;
 mod told;
 #[cfg(feature = "tower")]
 mod tower;
