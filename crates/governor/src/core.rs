@@ -257,6 +257,15 @@ impl Core {
         }
     }
 
+    /// As [`Core::remember`], for a call of which nobody knows how many tokens it took: as many as the heaviest that is known
+    /// of, here or from the [snapshot](Core::restore).
+    pub fn remember_unsettled(&mut self, counted_at: Tick) {
+        for rule in &mut self.rules {
+            let heaviest = rule.heaviest;
+            rule.remember(counted_at, heaviest);
+        }
+    }
+
     /// A connection took this long to make: what the guard learns from.
     pub fn saw_network(&mut self, took: Duration) {
         self.latency.saw_network(took);

@@ -39,6 +39,8 @@ pub(super) struct Rule {
     pub(super) stamps: Vec<Tick>,
     /// What had left the window when each call under way was admitted, by the slot's index.
     left_at: Vec<u64>,
+    /// The most that any call was thought to weigh.
+    pub(super) heaviest: u32,
     pub(super) answers: u32,
 }
 
@@ -143,6 +145,7 @@ impl Rule {
             learner: None,
             stamps: Vec::new(),
             left_at: Vec::new(),
+            heaviest: 0,
             answers: 0,
         }
     }
@@ -263,7 +266,9 @@ impl Rule {
     }
 
     pub(super) fn take(&mut self, slot: Slot, tokens: u32, now: Tick) {
-        self.window.take(self.limit.weight(tokens));
+        let weight = self.limit.weight(tokens);
+        self.heaviest = self.heaviest.max(weight);
+        self.window.take(weight);
         let index = slot.index();
         if index >= self.left_at.len() {
             self.left_at.resize(index + 1, 0);
