@@ -14,7 +14,7 @@ use crate::gate::GateSwitch;
 const PLAN_CALLS_MAX: u64 = 20_000;
 
 /// A snapshot of a run at work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Counts as they are on disk.
     pub counts: Counts,
@@ -101,6 +101,11 @@ impl ProgressState {
     pub(crate) fn end(&self) {
         let now = self.clock.now();
         self.lock().ended.get_or_insert(now);
+    }
+
+    /// As they are on disk.
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().counts
     }
 
     pub(crate) fn snapshot(&self) -> Progress {

@@ -10,6 +10,7 @@ use paceline_clock::{Clock, Tick, Timestamp};
 use paceline_hex::Session;
 use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value, limits};
 
+use crate::gate::{Gate, GateSwitch};
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
 use crate::runner::{RunContext, Stop, Weather};
@@ -37,15 +38,25 @@ impl Work {
         }
     }
 
+    /// What the calls of one of its sources pass.
+    pub(crate) fn gate(&self, name: &str) -> Option<&Arc<GateSwitch>> {
+        let Self::Waterfall(all) = self else { return None };
+        let source = all.sources.iter().find(|source| source.name == name)?;
+        source.http.source.as_ref().map(|(_, gate)| gate)
+    }
+
+    /// What its sources' calls pass, if it has several.
+    pub(crate) fn gates(&self) -> Vec<Gate> {
+        let Self::Waterfall(all) = self else { return Vec::new() };
+        let gates = all.sources.iter().filter_map(|source| source.http.source.as_ref());
+        gates.map(|(_, gate)| gate.now()).collect()
+    }
+
     /// These tasks were claimed and are about to be worked on.
-    pub(crate) async fn claimed(
-        &self,
-        ctx: &RunContext,
-        tasks: &[Task],
-    ) -> paceline_model::Result<()> {
+    pub(crate) fn claimed(&self, tasks: &[Task]) {
         match self {
-            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => Ok(()),
-            Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => {}
+            Self::Hex(hex) => integration::claimed(hex, tasks),
         }
     }
 
@@ -65,7 +76,7 @@ impl Work {
             Self::Waterfall(all) => &all.memories,
             Self::Hex(hex) => &hex.memories,
         };
-        memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
+        memories.end(ctx.store.as_ref(), &ctx.clock).await;
     }
 }
 

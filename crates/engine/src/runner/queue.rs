@@ -65,7 +65,12 @@ impl TaskQueue {
                     state.delayed.push(Reverse(Delayed { due, number, task }));
                 }
                 None => {
-                    state.ready.push_back(task);
+                    // What was begun goes first: or no row would come to its second source before all had asked the first,
+                    // and one source would idle while the other is asked.
+                    match task.note {
+                        Some(_) => state.ready.push_front(task),
+                        None => state.ready.push_back(task),
+                    }
                     ready += 1;
                 }
             }
