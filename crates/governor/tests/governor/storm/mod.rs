@@ -105,7 +105,6 @@ fn a_vendor_of_half_the_limit_refuses_no_more_calls_than_before() {
                 let (policy, deadline) = (policy.clone(), s(2 * 3_600));
                 let job = Job { limit, truth, shape, policy, deadline, ..Job::default() };
                 let Done { refused, accepted, .. } = job.run();
-                println!("{limit} {} {}: {refused} of {accepted}", job.policy, shape.as_str());
                 assert!(refused <= most, "{refused} refused, {most} at most: {job:?}");
                 let least = if job.policy == Policy::Counter { 15_000 } else { 17_000 };
                 assert!(accepted >= least, "{accepted} accepted: {job:?}");
