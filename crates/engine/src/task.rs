@@ -13,7 +13,7 @@ use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, 
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
-use crate::runner::{RunContext, Stop, Weather};
+use crate::runner::{RunContext, Weather};
 pub(crate) use http::HttpWork;
 pub(crate) use waterfall::{SourceWork, WaterfallWork};
 
@@ -92,27 +92,8 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
         Work::Http(http) => http::work(ctx, http, task).await,
         Work::Waterfall(all) => waterfall::work(ctx, all, task).await,
         Work::Hex(hex) => integration::work(ctx, hex, task).await,
-        Work::Local(local) => Some(fill(ctx, local.as_ref(), &task).await),
-    }
-}
-
-/// One cell without a call. A run that is stopped meanwhile does not wait for it.
-async fn fill(ctx: &RunContext, local: &dyn Local, task: &Task) -> Ended {
-    let values = tokio::select! {
-        values = local.fill(&ctx.tools, &ctx.column, std::slice::from_ref(task)) => values,
-        () = ctx.stopped() => return give_back(task),
-    };
-    let values = match values {
-        Ok(values) => values,
-        Err(error) => {
-            ctx.stop(Stop::Store(error.to_string()));
-            return give_back(task);
-        }
-    };
-    match values.into_iter().next() {
-        Some(Ok(value)) => finish(task, None, CellState::Completed, Some(value), None),
-        Some(Err(error)) => finish(task, None, CellState::Failed, None, Some(error)),
-        None => finish(task, None, CellState::Failed, None, Some(no_value())),
+        // Filled in batches: see `runner/batches.rs`.
+        Work::Local(_) => Some(give_back(&task)),
     }
 }
 

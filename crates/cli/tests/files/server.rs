@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 const KEY: &str = "key-of-the-kill-test";
 /// The longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where the data of a server live.
 pub(crate) struct Home {

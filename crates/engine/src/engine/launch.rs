@@ -26,8 +26,8 @@ const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 /// Random bytes that make a directory's idempotency keys its own.
 const KEY_SEED: &str = "idempotency_seed";
 
-/// Rows of a column that calls nobody which are at work at once, where they come one by one from other runs.
-const LOCAL_CONCURRENT: u32 = 16;
+/// Rows of a column that calls nobody which are filled and not on disk yet, where they come from other runs.
+const LOCAL_CONCURRENT: u32 = 128;
 
 /// What a run works with, by the kind of its column.
 pub(super) struct Prepared {

@@ -113,6 +113,21 @@ impl TaskQueue {
         task
     }
 
+    /// More tasks that are ready now, at most `max`.
+    pub(super) fn more(&self, max: usize) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        while tasks.len() < max
+            && let Ok(token) = self.tokens.try_acquire()
+        {
+            token.forget();
+            tasks.extend(self.lock().ready.pop_front());
+        }
+        if !tasks.is_empty() {
+            self.wake_feeder();
+        }
+        tasks
+    }
+
     /// Takes back a task that was not worked on.
     pub(super) fn put_back(&self, task: Task) {
         self.lock().ready.push_front(task);
