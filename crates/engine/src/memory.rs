@@ -3,7 +3,8 @@
 //! Calls are remembered from their own records, which are exact to the call even after a kill; a snapshot is as old as its
 //! last saving. So of a snapshot only what was learnt is kept, and no call is counted twice: how the vendor enforces each
 //! limit, and until when it asked to wait. Losing the last seconds of that costs a few refused calls and nothing else, so
-//! a store that cannot keep it stops no run.
+//! a store that cannot keep it stops no run. What limits of tokens count is in the snapshot too, for no record of a call says
+//! what it took; a call after the last saving counts as much as the heaviest one.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,21 +24,24 @@ pub(crate) fn key(column: ColumnId) -> String {
     format!("column:{column}")
 }
 
-/// Has a new budget take over what an earlier one of the same key learnt.
+/// Has a new budget take over what an earlier one of the same key learnt; answers when that was saved.
 pub(crate) async fn recall(
     store: &dyn Store,
     key: &str,
     budget: &Budget,
     now: paceline_clock::Timestamp,
-) -> paceline_model::Result<()> {
-    let Some(saved) = store.load_budget(key).await? else { return Ok(()) };
+) -> paceline_model::Result<Option<paceline_clock::Timestamp>> {
+    let Some(saved) = store.load_budget(key).await? else { return Ok(None) };
     match serde_json::from_str::<Snapshot>(&saved.snapshot) {
-        Ok(snapshot) => budget.restore(&snapshot.learnt_only(), now.since(saved.saved_at)),
+        Ok(snapshot) => {
+            budget.restore(&snapshot.learnt_only(), now.since(saved.saved_at));
+            Ok(Some(saved.saved_at))
+        }
         Err(error) => {
             tracing::warn!(%key, %error, "what was learnt of the vendor cannot be read; it is learnt anew");
+            Ok(None)
         }
     }
-    Ok(())
 }
 
 /// What the budgets of a run at work learn, and what of it is kept already.

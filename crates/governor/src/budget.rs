@@ -141,6 +141,19 @@ impl Budget {
         });
     }
 
+    /// As [`Budget::remember`] and [`Budget::remember_coming`], for calls of which nobody knows how many tokens they took: each
+    /// as many as the heaviest that is known of. Do this after [`Budget::restore`], for the calls since that snapshot.
+    pub fn remember_unsettled(
+        &self,
+        counted_ago: impl IntoIterator<Item = Duration>,
+        counted_in: impl IntoIterator<Item = Duration>,
+    ) {
+        self.shared.with_core(|core, now| {
+            counted_ago.into_iter().for_each(|ago| core.remember_unsettled(now.before(ago)));
+            counted_in.into_iter().for_each(|time| core.remember_unsettled(now + time));
+        });
+    }
+
     /// What this budget remembers: keep it, and [restore](Budget::restore) it in the next process (spec G11).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -12,6 +12,7 @@ mod frozen;
 mod learn;
 mod pacer;
 mod rule;
+mod scout;
 #[cfg(feature = "redis")]
 mod shared;
 mod snapshot;
@@ -175,6 +176,7 @@ impl Core {
             rule.take(slot, tokens, now);
         }
         self.told.take(tokens);
+        self.throttles.scout.take(slot, now);
         // Spacing counts from the grant until the sending is known.
         self.last_sent = Some(now);
         if let Some(supply) = &mut self.supply {
@@ -237,7 +239,11 @@ impl Core {
     /// The call took so many tokens, as its response says: what was reserved too much is free again, what was reserved
     /// too little is charged (spec G13). Say this before [`Core::finish`].
     pub fn settle(&mut self, slot: Slot, tokens: u32) {
+        let number = self.flights.place(slot).map(|(number, _)| number);
         if let Some((reserved, stamped)) = self.flights.settle(slot, tokens) {
+            if let Some(number) = number {
+                self.told.settle(number, reserved, tokens);
+            }
             for (index, rule) in self.rules.iter_mut().enumerate() {
                 rule.settle(slot, stamped & (1 << index) != 0, reserved, tokens);
             }
@@ -248,6 +254,15 @@ impl Core {
     pub fn remember(&mut self, counted_at: Tick) {
         for rule in &mut self.rules {
             rule.remember(counted_at, 0);
+        }
+    }
+
+    /// As [`Core::remember`], for a call of which nobody knows how many tokens it took: as many as the heaviest that is known
+    /// of, here or from the [snapshot](Core::restore).
+    pub fn remember_unsettled(&mut self, counted_at: Tick) {
+        for rule in &mut self.rules {
+            let heaviest = rule.heaviest;
+            rule.remember(counted_at, heaviest);
         }
     }
 
@@ -318,6 +333,9 @@ impl Core {
         }
         if now < self.gate {
             hold(Reason::RetryAfter, Some(self.gate));
+        }
+        if let Some(until) = self.throttles.scout.refuses(self.latency.refusal_max(), now) {
+            hold(Reason::RetryAfter, Some(until));
         }
         if let Some(until) = self.told.refuses(tokens, now) {
             hold(Reason::Quota, Some(until));

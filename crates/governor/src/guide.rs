@@ -188,9 +188,14 @@
 //! - **It is explained**, once per round trip: by the [`Cause`](crate::Cause) that costs least among those that fit
 //!   what was sent. [`Status::explanations`](crate::Status) keeps the last 16, and each is a `tracing` event at `info`.
 //!   Shapes other than `Auto` know two causes only: a late arrival, or somebody else.
-//! - **The window that refused gets half its slots**, at least one, and only that window. As many good answers as it
-//!   has slots bring them back in steps; after a further refusal that no other plan answers it takes 50 at least, then
-//!   100, 200 and so on, so that somebody else's use of the key does not cost a refusal every window.
+//! - **The window that refused gets half its slots**, at least one, and only that window; less if it is refused again. As
+//!   many good answers as it has slots bring them back. Where it is refused at the same height again, the next time it
+//!   comes back at once to four fifths of that, and takes twice as long for the rest (100 good answers at least, then 200
+//!   and so on), so that somebody else's use of the key does not cost a refusal every window.
+//! - **A storm is waited out**: while every call is refused, whatever the rate, one call alone goes after each pause, and
+//!   the pause doubles. The slots are not lowered for refusals that so few calls cannot have caused, what they seemed to
+//!   teach is taken back, and with the first good answer the rate is back at half of what it was. A storm of 20 s makes a
+//!   job later by half a minute or a minute.
 //! - **`Retry-After` holds the whole budget** and is never shortened, but for
 //!   [`hint_max`](crate::BudgetConfig::hint_max). Without one the budget pauses for a moment: one call's share of the
 //!   window, longer for refusals that nothing explains.

@@ -45,6 +45,8 @@ pub(crate) struct Window {
     stamped: u64,
     /// What calls weigh that hold slots and have no stamp yet.
     unstamped: u64,
+    /// What all calls weighed that have left.
+    left: u64,
 }
 
 /// When a slot comes free.
@@ -71,6 +73,7 @@ impl Window {
             entries: VecDeque::new(),
             stamped: 0,
             unstamped: 0,
+            left: 0,
         }
     }
 
@@ -86,6 +89,7 @@ impl Window {
                 break;
             }
             self.stamped -= u64::from(oldest.weight);
+            self.left = self.left.saturating_add(u64::from(oldest.weight));
             self.entries.pop_front();
         }
     }
@@ -174,6 +178,11 @@ impl Window {
 
     pub(crate) fn unstamped(&self) -> u64 {
         self.unstamped
+    }
+
+    /// What all calls weighed together that have left so far.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
     }
 
     pub(crate) fn full(&self) -> u64 {

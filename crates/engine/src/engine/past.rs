@@ -79,7 +79,7 @@ impl Engine {
     ) -> Result<()> {
         let now = self.inner.clock.wall();
         // First, because remembered calls are laid out by what is known of the vendor.
-        memory::recall(self.inner.store.as_ref(), key, budget, now).await?;
+        let saved_at = memory::recall(self.inner.store.as_ref(), key, budget, now).await?;
         let longest = limits.iter().map(Limit::window).max().unwrap_or_default();
         // No window holds more calls than it allows, so the newest of them say all.
         let most = limits.iter().map(|limit| limit.count() as usize).max().unwrap_or_default();
@@ -100,8 +100,14 @@ impl Engine {
         seen_at.sort_unstable();
         seen_at.drain(..seen_at.len().saturating_sub(most));
         let coming = seen_at.split_off(seen_at.partition_point(|seen_at| *seen_at <= now));
+        // What those since the last saving took nobody knows; all of them, where nothing was saved.
+        let unsettled =
+            seen_at.split_off(seen_at.partition_point(|seen_at| Some(*seen_at) <= saved_at));
         budget.remember(seen_at.iter().map(|seen_at| now.since(*seen_at)));
-        budget.remember_coming(coming.iter().map(|coming| coming.since(now)));
+        budget.remember_unsettled(
+            unsettled.iter().map(|seen_at| now.since(*seen_at)),
+            coming.iter().map(|coming| coming.since(now)),
+        );
         Ok(())
     }
 

@@ -126,9 +126,9 @@ fn a_storm_of_refusals_and_an_overload_are_waited_out() {
                 assert_eq!(world.states(&table).await["completed"], 200, "{law} {dialect:?}");
                 assert_eq!(world.stats(dialect).served, 200, "{law} {dialect:?}");
                 if law.contains("20s") {
-                    // A window of a minute that refused all through the storm comes back slot by slot: minutes after its end.
+                    // Its length and a minute; once the window came back slot by slot, and it took ten.
                     println!("{dialect:?}: over after {} ms", clock.now().as_millis());
-                    assert!((20_000..1_200_000).contains(&clock.now().as_millis()));
+                    assert!((20_000..80_000).contains(&clock.now().as_millis()));
                 }
             });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_clock::SimClock;
 use paceline_lab::{AiConfig, AiDialect};
-use paceline_model::RunStatus;
+use paceline_model::{RunStatus, Scope};
 
 use crate::support::{World, config, rate};
 
@@ -58,11 +58,36 @@ fn two_thousand_rows_use_the_tokens_of_each_minute_and_none_is_refused() {
                 "{dialect:?} {policy}: refused {refused}, {tokens} tokens in {elapsed:?}, {used:.3}"
             );
             assert_eq!(refused, 0, "{dialect:?} {policy}");
-            // A vendor that keeps a log and tells what is left takes reserved tokens off what it tells, and nothing
-            // says that they came back: what is told is believed, so some of the window stays unused.
-            let tells = dialect != AiDialect::Google && policy != "bucket";
-            let at_least = if tells { 0.75 } else { 0.9 };
-            assert!(used >= at_least, "{dialect:?} {policy}: {used}");
+            assert!(used >= 0.93, "{dialect:?} {policy}: {used}");
         }
+    }
+}
+
+#[test]
+fn a_restart_within_a_minute_gets_no_fresh_tokens() {
+    for (lives_s, policy) in [(1, "log"), (5, "log"), (5, "fixed"), (70, "log")] {
+        SimClock::new().run(|clock| async move {
+            let lab = AiConfig {
+                tokens: vec!["6000/min".parse().unwrap()],
+                policy: policy.parse().unwrap(),
+                net: "1..30".parse().unwrap(),
+                service: "200..900".parse().unwrap(),
+                ..AiConfig::default()
+            };
+            let world = World::new(lab, &clock);
+            let prompt = format!("{} {{{{n}}}}", "Tell me more. ".repeat(57));
+            let limits = ["500/min", "6000 tokens/min"];
+            let dialect = AiDialect::OpenAi;
+            let table = world.table(80, config(dialect, &prompt), rate(&limits, 8)).await;
+            let run = world.engine.start_run(&table, "answer", Scope::All).await.unwrap();
+            clock.sleep(Duration::from_secs(lives_s)).await;
+            let world = world.restarted(&clock).await;
+            assert!(world.stats(dialect).served > 0, "{lives_s} s");
+            world.engine.resume_run(run.id).await.unwrap();
+            let run = world.engine.wait(run.id).await.unwrap();
+            assert_eq!(run.status, RunStatus::Completed, "{:?}", run.reason);
+            let stats = world.stats(dialect);
+            assert_eq!((stats.served, stats.refused), (80, 0), "{lives_s} s, {policy}");
+        });
     }
 }

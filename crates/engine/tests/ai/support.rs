@@ -60,6 +60,17 @@ impl World {
     pub(crate) fn new(config: AiConfig, clock: &Clock) -> Self {
         let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
         let vendors = Arc::new(Vendors(AiVendor::new(config, clock.clone()).unwrap()));
+        Self::of(store, vendors, clock)
+    }
+
+    /// Another process with the same data, after this one has stopped.
+    pub(crate) async fn restarted(self, clock: &Clock) -> Self {
+        self.engine.shutdown().await;
+        let store = Arc::clone(self.engine.store());
+        Self::of(store, self.vendors, clock)
+    }
+
+    fn of(store: Arc<dyn Store>, vendors: Arc<Vendors>, clock: &Clock) -> Self {
         let provider = Arc::clone(&vendors) as Arc<dyn Provider>;
         let config = EngineConfig {
             ceilings: Ceilings { concurrent_max: 1024, rate_max: 10_000.0, rate_optional: true },
@@ -67,7 +78,6 @@ impl World {
             sealer: Some(Sealer::new(&[7; 32], Random::seeded(2))),
             ..EngineConfig::default()
         };
-        let store = store as Arc<dyn Store>;
         Self { engine: Engine::new(store, clock.clone(), Random::seeded(1), config), vendors }
     }
 

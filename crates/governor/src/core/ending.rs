@@ -2,6 +2,7 @@
 
 use paceline_clock::Tick;
 
+use super::flights::Ended;
 use super::{Core, FAILURE_GRACE, Slot};
 use crate::{Outcome, OutcomeClass};
 
@@ -28,7 +29,7 @@ impl Core {
             self.hold_until(now + wait.min(self.config.hint_max));
         }
         match outcome.class {
-            OutcomeClass::Success => self.good(slot, now),
+            OutcomeClass::Success => self.good(slot, ended, now),
             OutcomeClass::Throttled => self.throttle(slot, ended, outcome.retry_after, now),
             _ => self.dropped(slot),
         }
@@ -99,13 +100,14 @@ impl Core {
 
     /// How the call ended says nothing about the vendor's limits.
     fn dropped(&mut self, slot: Slot) {
+        self.throttles.scout.dropped(slot);
         self.rules.iter_mut().for_each(|rule| rule.dropped(slot));
     }
 
-    fn good(&mut self, slot: Slot, now: Tick) {
-        self.throttles.good();
+    fn good(&mut self, slot: Slot, ended: Ended, now: Tick) {
+        let is_later = self.throttles.good(ended);
         for rule in &mut self.rules {
-            rule.good(slot, now, &self.latency);
+            rule.good(slot, is_later, now, &self.latency);
         }
     }
 }

@@ -28,6 +28,8 @@ struct Flight {
     tokens: u32,
     /// How many calls were admitted before it.
     number: u64,
+    /// Tokens that had come back when it was admitted.
+    refunded: u64,
     sent_at: Option<Tick>,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Flights {
     free: Vec<u32>,
     live: usize,
     admitted: u64,
+    /// Tokens that were reserved and not taken, of all calls so far.
+    refunded: u64,
 }
 
 impl Flights {
@@ -64,6 +68,7 @@ impl Flights {
             stamped: 0,
             tokens,
             number: self.admitted,
+            refunded: self.refunded,
             sent_at: None,
         };
         self.admitted += 1;
@@ -97,7 +102,15 @@ impl Flights {
     /// Sets what it weighs; answers what it weighed before and which windows have its stamp.
     pub(super) fn settle(&mut self, slot: Slot, tokens: u32) -> Option<(u32, u32)> {
         let flight = self.get_mut(slot)?;
-        Some((std::mem::replace(&mut flight.tokens, tokens), flight.stamped))
+        let settled = (std::mem::replace(&mut flight.tokens, tokens), flight.stamped);
+        self.refunded += u64::from(settled.0.saturating_sub(tokens));
+        Some(settled)
+    }
+
+    /// Tokens of all calls that came back since this one was admitted.
+    pub(super) fn refunded_since(&mut self, slot: Slot) -> u64 {
+        let refunded = self.refunded;
+        self.get_mut(slot).map_or(0, |flight| refunded - flight.refunded)
     }
 
     /// From now on only the response tells when it was counted.

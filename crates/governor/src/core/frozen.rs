@@ -112,7 +112,7 @@ impl Rule {
         self.unanswered.clear();
         self.share = Share::default();
         self.guard.refresh();
-        self.answers = 0;
+        (self.answers, self.heaviest) = (0, 0);
         if self.learner.is_some() {
             self.spread = None;
         } else if let Some(spread) = &mut self.spread {

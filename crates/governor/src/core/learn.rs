@@ -7,6 +7,7 @@
 //! fastest one that is safe under them. A belief that was given up is tried again after many good answers, each time after
 //! five times as many, so that finding out costs less than one call in two hundred.
 
+mod doubt;
 mod explain;
 mod phases;
 mod probe;
@@ -21,6 +22,7 @@ use paceline_clock::Tick;
 use super::flights::Slot;
 use super::pacer::Pacer;
 use crate::window::with_drift;
+use doubt::Doubt;
 pub use explain::Cause;
 pub(super) use explain::{Facts, Refused};
 use phases::{Mask, Phases};
@@ -126,6 +128,7 @@ pub(super) struct Learner {
     trying: bool,
     /// Good answers since the plan was changed.
     since_mended: u32,
+    doubt: Doubt,
 }
 
 impl Learner {
@@ -155,6 +158,7 @@ impl Learner {
             patience: PATIENCE.0,
             trying: false,
             since_mended: u32::MAX,
+            doubt: Doubt::default(),
         }
     }
 
@@ -342,6 +346,7 @@ impl Learner {
                 self.probes[kind].accepted(ground.epochs[kind], part_of(kind, ground.at));
             }
         }
+        self.doubt.good();
         self.clean = self.clean.saturating_add(1);
         self.since_mended = self.since_mended.saturating_add(1);
         let dear = self.depth.is_none() && (self.counter || self.seconds);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use paceline_clock::Tick;
 
-use super::adapt::Share;
+use super::adapt::{RefusedAt, Share};
 use super::flights::{Flights, Slot};
 use super::learn::{Cause, Facts, Learner, Refused};
 use super::spread::Spread;
@@ -37,6 +37,10 @@ pub(super) struct Rule {
     pub(super) learner: Option<Box<Learner>>,
     /// Limits of tokens: the stamp of each call under way that has one, by the slot's index.
     pub(super) stamps: Vec<Tick>,
+    /// What had left the window when each call under way was admitted, by the slot's index.
+    left_at: Vec<u64>,
+    /// The most that any call was thought to weigh.
+    pub(super) heaviest: u32,
     pub(super) answers: u32,
 }
 
@@ -140,6 +144,8 @@ impl Rule {
             spread: None,
             learner: None,
             stamps: Vec::new(),
+            left_at: Vec::new(),
+            heaviest: 0,
             answers: 0,
         }
     }
@@ -260,7 +266,14 @@ impl Rule {
     }
 
     pub(super) fn take(&mut self, slot: Slot, tokens: u32, now: Tick) {
-        self.window.take(self.limit.weight(tokens));
+        let weight = self.limit.weight(tokens);
+        self.heaviest = self.heaviest.max(weight);
+        self.window.take(weight);
+        let index = slot.index();
+        if index >= self.left_at.len() {
+            self.left_at.resize(index + 1, 0);
+        }
+        self.left_at[index] = self.window.left();
         if let Some(spread) = &mut self.spread {
             spread.take(now);
         }
@@ -271,6 +284,12 @@ impl Rule {
 
     pub(super) fn sent(&mut self, slot: Slot, tokens: u32, now: Tick) {
         self.unanswered.push_back(Sent { slot, at: now, weight: self.limit.weight(tokens) });
+    }
+
+    /// What has left the window since a call under way was admitted.
+    pub(super) fn left_since(&self, slot: Slot) -> u64 {
+        let at_admission = self.left_at.get(slot.index()).copied();
+        at_admission.map_or(0, |at_admission| self.window.left().saturating_sub(at_admission))
     }
 
     pub(super) fn stamp_call(&mut self, slot: Slot, tokens: u32, at: Tick) {
@@ -343,9 +362,9 @@ impl Rule {
     }
 
     /// A good answer: the guard comes down slowly, the slots grow back, and what was given up is tried again.
-    pub(super) fn good(&mut self, slot: Slot, now: Tick, latency: &Latency) {
+    pub(super) fn good(&mut self, slot: Slot, is_later: bool, now: Tick, latency: &Latency) {
         self.guard.good(self.limit.count() as usize);
-        if self.share.good(self.window.full()) {
+        if self.share.good(self.window.full(), is_later) {
             self.apply_share();
         }
         if self.learner.as_mut().is_some_and(|learner| learner.accepted(slot, now)) {
@@ -386,6 +405,13 @@ impl Rule {
         self.apply_learnt();
     }
 
+    /// A call was refused that nothing explains.
+    pub(super) fn unexplained(&mut self) {
+        if self.learner.as_mut().is_some_and(|learner| learner.disprove()) {
+            self.apply_learnt();
+        }
+    }
+
     /// A call was refused, by whichever rule.
     pub(super) fn refused(&mut self, slot: Slot) {
         if let Some(learner) = &mut self.learner {
@@ -400,16 +426,18 @@ impl Rule {
         }
     }
 
-    /// A vendor that says nothing of when to come back is given this long.
-    pub(super) fn pause(&self) -> Duration {
+    /// A vendor that says nothing of when to come back is given this long after the `row`th refusal in a row.
+    pub(super) fn pause(&self, row: u32) -> Duration {
         let pace = self.window.hold().div_f64(self.window.full().max(1) as f64);
-        pace.saturating_mul(1 << self.share.streak().min(6)).min(self.window.hold())
+        let doublings = self.share.streak().max(row.saturating_sub(1)).min(6);
+        pace.saturating_mul(1 << doublings).min(self.window.hold())
     }
 
-    pub(super) fn cool_down(&mut self, cause: Cause) {
+    pub(super) fn cool_down(&mut self, cause: Cause, now: Tick) {
         // Only a learner answers a cause with another plan.
         let explained = self.learner.is_some() && cause != Cause::SomebodyElse;
-        self.share.cool_down(self.window.full(), explained);
+        let (slots, used, hold) = (self.window.full(), self.window.used(), self.window.hold());
+        self.share.cool_down(RefusedAt { now, slots, used, hold, explained });
         self.apply_share();
     }
 

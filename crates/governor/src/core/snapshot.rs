@@ -10,6 +10,7 @@ use super::learn::Facts;
 use super::rule::Rule;
 use super::{Core, FAILURE_GRACE};
 use crate::Limit;
+use crate::limit::Unit;
 
 /// The memory of a budget at one moment; [`Core::restore`] puts it into another one.
 ///
@@ -48,8 +49,18 @@ struct Window {
     /// What was under way, or had just failed, weighs: it may have been counted at any time since, and what the network
     /// still carries will be.
     under_way: u32,
+    /// Of a limit of tokens: the most that any call was thought to take.
+    #[serde(skip_serializing_if = "is_zero")]
+    heaviest: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     learnt: Option<Facts>,
+}
+
+/// Entries that a limit of tokens keeps in a snapshot without calls, at the most.
+const ENTRIES_MAX: usize = 256;
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Snapshot {
@@ -57,7 +68,10 @@ impl Snapshot {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let nothing = |window: &Window| {
-            window.counted_us.is_empty() && window.under_way == 0 && window.learnt.is_none()
+            window.counted_us.is_empty()
+                && window.under_way == 0
+                && window.heaviest == 0
+                && window.learnt.is_none()
         };
         self.gate_us == 0 && self.limits.iter().all(nothing)
     }
@@ -81,12 +95,21 @@ impl Snapshot {
     /// after.restore(&learnt, Duration::ZERO, Tick::from_millis(10));
     /// assert!(after.admit(Tick::from_millis(10)).is_ok());
     /// ```
+    ///
+    /// What limits of tokens count stays, in 256 parts at the most: a record of calls does not say what they took.
     #[must_use]
     pub fn learnt_only(&self) -> Self {
-        let learnt = |window: &Window| Window {
-            limit: window.limit.clone(),
-            learnt: window.learnt,
-            ..Window::default()
+        let learnt = |window: &Window| {
+            let counts_tokens =
+                window.limit.parse().is_ok_and(|limit: Limit| limit.unit() == Unit::Tokens);
+            match counts_tokens {
+                true => Window { counted_us: together(&window.counted_us), ..window.clone() },
+                false => Window {
+                    limit: window.limit.clone(),
+                    learnt: window.learnt,
+                    ..Window::default()
+                },
+            }
         };
         Self { limits: self.limits.iter().map(learnt).collect(), gate_us: self.gate_us }
     }
@@ -118,6 +141,7 @@ impl Core {
                 if window.under_way > 0 {
                     rule.remember_weight(now + FAILURE_GRACE, window.under_way);
                 }
+                rule.heaviest = rule.heaviest.max(window.heaviest);
                 if let Some(facts) = window.learnt.filter(|_| same) {
                     rule.relearn(facts);
                 }
@@ -148,6 +172,17 @@ impl Snapshot {
     }
 }
 
+/// The same in few parts, each as young as the youngest in it, so that none leaves its window too early.
+fn together(counted_us: &[(u64, u32)]) -> Vec<(u64, u32)> {
+    let parts = counted_us.chunks(counted_us.len().div_ceil(ENTRIES_MAX).max(1));
+    let together = parts.filter_map(|part| {
+        let weight = part.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>();
+        let youngest = part.iter().map(|(age, _)| *age).min()?;
+        Some((youngest, u32::try_from(weight).unwrap_or(u32::MAX)))
+    });
+    together.collect()
+}
+
 fn window_of(rule: &Rule, now: Tick) -> Window {
     let window = rule.window();
     // A failed call's grace may not be over: it has no age yet.
@@ -157,6 +192,7 @@ fn window_of(rule: &Rule, now: Tick) -> Window {
         limit: rule.limit().to_string(),
         counted_us: counted.iter().map(|(at, weight)| (micros(now.since(*at)), *weight)).collect(),
         under_way: u32::try_from(window.unstamped() + uncounted).unwrap_or(u32::MAX),
+        heaviest: if rule.limit().unit() == Unit::Tokens { rule.heaviest } else { 0 },
         learnt: rule.learner().and_then(|learner| learner.facts()),
     }
 }

@@ -9,12 +9,15 @@ use paceline_clock::Tick;
 
 use super::flights::Ended;
 use super::learn::Cause;
-use super::rule::likely_refuser;
+use super::rule::{Rule, likely_refuser};
+use super::scout::Scout;
 use super::{Core, Slot};
 use crate::Limit;
 
 /// Explanations that are kept; older ones are counted, not told.
 const EXPLANATIONS_MAX: usize = 16;
+/// Refusals in a row after which nothing that was learnt in that row is believed.
+const DOUBTS_AFTER: u32 = 4;
 /// Without any limit and without a word of the vendor's, this long after the first 429...
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// ...and twice as long after each further one, up to this.
@@ -66,6 +69,7 @@ pub(super) struct Throttles {
     /// 429s in a row, round trips counted once.
     streak: u32,
     last_drop: Option<Tick>,
+    pub(super) scout: Scout,
     explanations: VecDeque<Explanation>,
 }
 
@@ -82,8 +86,20 @@ impl Throttles {
         self.total > 0
     }
 
-    pub(super) fn good(&mut self) {
-        self.streak = 0;
+    /// A call was accepted. One that left before the last refusal came says nothing of what has been since.
+    /// Answers whether this one does.
+    pub(super) fn good(&mut self, ended: Ended) -> bool {
+        let is_later = self.is_later(ended);
+        if is_later {
+            self.streak = 0;
+            self.scout.good();
+        }
+        is_later
+    }
+
+    /// Whether a call left after the last refusal that counted had come.
+    fn is_later(&self, ended: Ended) -> bool {
+        self.last_drop.is_none_or(|last| ended.sent_at.is_some_and(|sent| sent > last))
     }
 
     fn keep(&mut self, explanation: Explanation) {
@@ -106,29 +122,35 @@ impl Core {
         self.throttles.total += 1;
         let configured = self.config.limits.len();
         let refuser = likely_refuser(&self.rules[..configured], (slot, now), asked, &self.latency);
-        let since_last = self
-            .throttles
-            .last_drop
-            .is_none_or(|last| ended.sent_at.is_some_and(|sent| sent > last));
-        if !since_last {
+        if !self.throttles.is_later(ended) {
+            self.throttles.scout.dropped(slot);
             self.rules.iter_mut().for_each(|rule| rule.dropped(slot));
             return;
         }
         self.rules.iter_mut().for_each(|rule| rule.refused(slot));
         self.throttles.last_drop = Some(now);
         self.throttles.streak = self.throttles.streak.saturating_add(1);
-        let doubled = PAUSE_MIN.saturating_mul(1 << (self.throttles.streak - 1).min(6));
+        let row = self.throttles.streak;
+        let doubled = PAUSE_MIN.saturating_mul(1 << (row - 1).min(6));
         let mut pause = doubled.min(PAUSE_MAX);
         let mut explanation =
             Explanation { at: now, limit: None, cause: Cause::SomebodyElse, asked };
         if let Some((index, cause)) = refuser {
+            // Of several windows nobody knows which one refused: there it takes more to doubt what was learnt.
+            let learners = self.rules.iter().filter(|rule| rule.learner().is_some()).count();
+            if cause == Cause::SomebodyElse && (learners == 1 || row >= DOUBTS_AFTER) {
+                self.rules.iter_mut().for_each(Rule::unexplained);
+            }
             let rule = &mut self.rules[index];
-            pause = rule.pause();
+            pause = rule.pause(row);
             explanation = Explanation { limit: Some(*rule.limit()), cause, ..explanation };
             rule.believe(cause, now, &self.latency);
             if self.config.cool_down_on_429 {
-                rule.cool_down(cause);
+                rule.cool_down(cause, now);
             }
+        }
+        if self.config.cool_down_on_429 {
+            self.throttles.scout.refused(row);
         }
         if asked.is_none() && self.config.cool_down_on_429 {
             self.hold_until(now + pause);

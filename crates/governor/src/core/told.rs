@@ -106,6 +106,14 @@ impl Told {
         }
     }
 
+    /// A call took another amount of tokens than was reserved: where that was taken off, the difference comes back.
+    pub(super) fn settle(&mut self, number: u64, reserved: u32, taken: u32) {
+        let tokens = self.quotas.iter_mut().filter(|quota| quota.unit == Unit::Tokens);
+        for quota in tokens.filter(|quota| quota.next <= number) {
+            quota.left = (quota.left + u64::from(reserved)).saturating_sub(u64::from(taken));
+        }
+    }
+
     /// Until when a call is held back, if it is.
     pub(super) fn refuses(&self, tokens: u32, now: Tick) -> Option<Tick> {
         let empty =
@@ -123,6 +131,7 @@ impl Core {
             return;
         }
         let Some((number, after)) = self.flights.place(slot) else { return };
+        let refunded = self.flights.refunded_since(slot);
         self.advance(now);
         for quota in hints.capped(self.config.hint_max).quotas.iter() {
             let unit = match quota.unit {
@@ -130,11 +139,18 @@ impl Core {
                 QuotaUnit::Tokens => Unit::Tokens,
                 QuotaUnit::Unknown => continue,
             };
-            self.heard_of(unit, quota, (number, after), now);
+            self.heard_of(slot, unit, quota, (number, after, refunded), now);
         }
     }
 
-    fn heard_of(&mut self, unit: Unit, quota: &Quota, (number, after): (u64, u64), now: Tick) {
+    fn heard_of(
+        &mut self,
+        slot: Slot,
+        unit: Unit,
+        quota: &Quota,
+        (number, after, refunded): (u64, u64, u64),
+        now: Tick,
+    ) {
         let configured = self.config.limits.len();
         let rule = self.rules[..configured].iter_mut().find(|rule| match quota.window {
             _ if rule.limit().unit() != unit => false,
@@ -142,10 +158,12 @@ impl Core {
             None => quota.limit == Some(u64::from(rule.limit().count())),
         });
         let mut believed = None;
+        let mut left_since = 0;
         if let Some(rule) = rule {
             if let Some(limit) = quota.limit.filter(|limit| *limit > 0 && quota.window.is_some()) {
                 rule.told_count(limit);
             }
+            left_since = rule.left_since(slot);
             believed = Some(rule.window().full().saturating_sub(rule.window().used()));
         }
         let (Some(remaining), Some(reset)) = (quota.remaining, quota.reset) else { return };
@@ -154,6 +172,13 @@ impl Core {
             Unit::Calls => after.max(self.flights.len().saturating_sub(1) as u64),
             Unit::Tokens => 0,
         };
+        // A vendor may have read its books when the call arrived. What came back since, because it had been reserved and
+        // was not taken or because its window was over, it did not know of.
+        let came_back = match unit {
+            Unit::Calls => left_since,
+            Unit::Tokens => left_since.saturating_add(refunded),
+        };
+        let known = remaining.saturating_add(came_back);
         let told = Left {
             unit,
             quota: (quota.name, quota.limit),
@@ -164,7 +189,7 @@ impl Core {
         };
         match believed {
             Some(believed) if told.left >= believed => self.told.agrees(told),
-            Some(believed) if remaining >= believed => self.told.may_agree(told),
+            Some(believed) if known >= believed => self.told.may_agree(told),
             _ => self.told.heard(told, now),
         }
     }
@@ -225,6 +250,21 @@ mod tests {
             "the first is over, the second holds"
         );
         assert_eq!(told.refuses(1, at(2_000)), None);
+    }
+
+    #[test]
+    fn tokens_that_were_reserved_since_come_back_and_those_from_before_do_not() {
+        let at = Tick::from_millis;
+        let mut told = Told::default();
+        told.heard(Left { unit: Unit::Tokens, ..left(100, 60_000, 5) }, at(0));
+        told.take(80);
+        assert!(told.refuses(30, at(1)).is_some());
+        told.settle(5, 80, 10);
+        assert!(told.refuses(30, at(1)).is_some(), "it was counted when this was told");
+        told.settle(6, 80, 10);
+        assert_eq!(told.refuses(90, at(1)), None);
+        told.settle(7, 0, 90);
+        assert!(told.refuses(1, at(1)).is_some(), "it took more than was reserved");
     }
 
     #[test]

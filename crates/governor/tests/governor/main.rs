@@ -11,8 +11,10 @@ mod plan;
 mod property_s;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod storm;
 mod stuck;
 mod support;
+mod tokens;
 mod told;
 #[cfg(feature = "tower")]
 mod tower;

@@ -1,5 +1,7 @@
 //! Spec G11: a process that is killed at any moment and starts again never exceeds a limit, and forgets nothing it learnt.
 
+mod tokens;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use crate::support::{Journey, any_limits, assert_property_s, config, draw, insid
 
 /// What one process sent: when it arrived at the vendor.
 type Arrivals = Vec<Tick>;
+/// The same with the tokens that it took.
+type Weighed = Vec<(Tick, u32)>;
 
 /// Through text, as a file keeps it.
 fn saved_and_read(snapshot: &Snapshot) -> Snapshot {
@@ -27,7 +31,7 @@ async fn process(
     (snapshot, elapsed): (&Snapshot, Duration),
     journeys: Vec<Journey>,
     lives: Duration,
-) -> (Snapshot, Arrivals) {
+) -> (Snapshot, Weighed) {
     let budget = Budget::new(config, clock.clone()).unwrap();
     budget.restore(&saved_and_read(snapshot), elapsed);
     let vendor = Arc::new(Mutex::new(Vec::new()));
@@ -45,7 +49,7 @@ async fn process(
         // Gone before the next process starts; what it sent arrives all the same.
         let _ = caller.await;
     }
-    let arrivals = vendor.lock().unwrap().iter().map(|(at, _)| *at).collect();
+    let arrivals = vendor.lock().unwrap().clone();
     (snapshot, arrivals)
 }
 
@@ -91,7 +95,7 @@ fn run(chain: Chain, configs: Vec<BudgetConfig>) -> Vec<Arrivals> {
             let lives = draw(&random, chain.lives);
             let (left, arrivals) = process(config, &clock, from, journeys, lives).await;
             snapshot = left;
-            all.push(arrivals);
+            all.push(arrivals.into_iter().map(|(at, _)| at).collect());
             away = draw(&random, chain.pause);
             clock.sleep(away).await;
         }

@@ -63,6 +63,9 @@ impl Facts {
 impl Learner {
     /// The explanations that are left for a refusal, the one that costs least first.
     pub(in crate::core) fn cause(&self, refused: Refused) -> Cause {
+        if self.doubt.is_on() {
+            return Cause::SomebodyElse;
+        }
         let ground = self.ground(refused.slot);
         // All that may have arrived before it.
         let level = self.bucket.level(refused.unstamped, refused.now).max(f64::from(ground.level));
@@ -107,6 +110,7 @@ impl Learner {
     /// Believes it from now on.
     pub(in crate::core) fn believe(&mut self, cause: Cause, now: Tick) {
         if cause != Cause::SomebodyElse {
+            self.keep_beliefs();
             self.since_mended = 0;
         }
         match cause {
