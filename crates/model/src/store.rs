@@ -145,6 +145,13 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// The runs of a table, newest first, at most `limit`.
     async fn runs(&self, table: TableId, limit: usize) -> Result<Vec<Run>>;
 
+    /// The runs of a table, or of all tables, that are not at their end, paused ones among them; oldest first. At most one of
+    /// each column, however many runs there have been.
+    async fn unfinished_runs(&self, table: Option<TableId>) -> Result<Vec<Run>>;
+
+    /// The newest run of a column: if any of its runs is not at its end, it is this one.
+    async fn newest_run(&self, column: ColumnId) -> Result<Option<Run>>;
+
     /// Moves a run to a status, with a reason; writes a `Run` change. A final status stays: `Conflict`. Cancelling
     /// ends all its tasks, so that late reports are known for late.
     async fn set_run_status(

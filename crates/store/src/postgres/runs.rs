@@ -75,6 +75,19 @@ pub(super) async fn runs(db: &Db, table: TableId, limit: usize) -> Result<Vec<Ru
     select(db, &newest, params![table.0, limit]).await
 }
 
+pub(super) async fn unfinished_runs(db: &Db, table: Option<TableId>) -> Result<Vec<Run>> {
+    let unfinished = format!(
+        "WHERE status IN ('queued', 'running', 'paused') \
+         AND ($1::bigint IS NULL OR table_id = $1) AND {LIVE} ORDER BY id"
+    );
+    select(db, &unfinished, params![table.map(|table| table.0)]).await
+}
+
+pub(super) async fn newest_run(db: &Db, column: ColumnId) -> Result<Option<Run>> {
+    let newest = format!("WHERE column_id = $1 AND {LIVE} ORDER BY id DESC LIMIT 1");
+    Ok(select(db, &newest, params![column.0]).await?.pop())
+}
+
 pub(super) async fn set_run_status(
     db: &Db,
     id: RunId,

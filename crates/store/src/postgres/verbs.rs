@@ -177,6 +177,14 @@ impl Store for PostgresStore {
         self.read(move |db| async move { runs::runs(&db, table, limit).await }).await
     }
 
+    async fn unfinished_runs(&self, table: Option<TableId>) -> Result<Vec<Run>> {
+        self.read(move |db| async move { runs::unfinished_runs(&db, table).await }).await
+    }
+
+    async fn newest_run(&self, column: ColumnId) -> Result<Option<Run>> {
+        self.read(move |db| async move { runs::newest_run(&db, column).await }).await
+    }
+
     async fn set_run_status(
         &self,
         run: RunId,

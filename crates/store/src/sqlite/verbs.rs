@@ -162,6 +162,14 @@ impl Store for SqliteStore {
         self.read(move |db| runs::runs(db, table, limit)).await
     }
 
+    async fn unfinished_runs(&self, table: Option<TableId>) -> Result<Vec<Run>> {
+        self.read(move |db| runs::unfinished_runs(db, table)).await
+    }
+
+    async fn newest_run(&self, column: ColumnId) -> Result<Option<Run>> {
+        self.read(move |db| runs::newest_run(db, column)).await
+    }
+
     async fn set_run_status(
         &self,
         run: RunId,
