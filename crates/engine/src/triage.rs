@@ -169,6 +169,10 @@ impl Triage {
             if cell.state == CellState::Skipped && !LEFT_OUT.contains(&code) {
                 return Verdict::Leave;
             }
+            // With the same inputs it would fail again, and a person's word stands: both are for a run over what failed.
+            if cell.state == CellState::Failed && then.is_none_or(|it| it.parts == now.parts) {
+                return Verdict::Leave;
+            }
         }
         let verdict = self.upstream(task).or_else(|| self.condition(task));
         let code = match &verdict {

@@ -205,7 +205,9 @@ async fn total(db: &Db, new: &NewRun, table: &str, last: i64) -> Result<u64> {
         Scope::Empty => Ok(rows().await?.saturating_sub(records("").await?)),
         Scope::Failed => records(" AND state = 'failed' AND NOT locked").await,
         Scope::Unknown => records(" AND state = 'unknown' AND NOT locked").await,
-        Scope::Stale => records(" AND state IN ('completed', 'skipped') AND NOT locked").await,
+        Scope::Stale => {
+            records(" AND state IN ('completed', 'skipped', 'failed') AND NOT locked").await
+        }
     }
 }
 

@@ -187,7 +187,7 @@ fn total(db: &Db<'_>, new: &NewRun, table: &str, last: i64) -> Result<u64> {
         Scope::Empty => Ok(rows()?.saturating_sub(records("")?)),
         Scope::Failed => records(" AND state = 'failed' AND locked = 0"),
         Scope::Unknown => records(" AND state = 'unknown' AND locked = 0"),
-        Scope::Stale => records(" AND state IN ('completed', 'skipped') AND locked = 0"),
+        Scope::Stale => records(" AND state IN ('completed', 'skipped', 'failed') AND locked = 0"),
     }
 }
 
