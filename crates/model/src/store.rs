@@ -8,7 +8,8 @@ use crate::{
     Attempt, Cell, CellError, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
     DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
     Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
-    SavedBudget, SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
+    SavedBudget, SentRecord, Spent, Table, TableChange, TableEnd, TableId, Task, TaskReport,
+    Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -308,6 +309,11 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         sequence: i64,
         max: usize,
     ) -> Result<(Vec<Change>, i64)>;
+
+    /// How far a table has come.
+    ///
+    /// Fails with `Missing` if there is no such table.
+    async fn table_end(&self, table: TableId) -> Result<TableEnd>;
 
     /// Waits until something has changed that a caller who was answered `seen` before has not heard of (0 at first), and
     /// answers the number to ask with next. A hint to read again: it may come without a change, never too late.

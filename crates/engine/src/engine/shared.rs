@@ -19,8 +19,6 @@ use crate::ledger::{Account, day_of};
 
 /// Limits of one budget at the most.
 const LIMITS_MAX: usize = 16;
-/// Runs of a table that are looked at for those of one column that are not over.
-const RUNS_MAX: usize = 10_000;
 
 /// Columns that share a budget.
 pub(super) struct Group {
@@ -166,7 +164,7 @@ impl Engine {
     async fn left_behind(&self, member: &Member, shared: &[Limit]) -> Result<u64> {
         let concurrent_max = u64::from(member.rate.concurrent_max);
         let mut coming = 0;
-        for run in self.inner.store.runs(member.table, RUNS_MAX).await? {
+        for run in self.inner.store.unfinished_runs(Some(member.table)).await? {
             let at_work = matches!(run.status, RunStatus::Queued | RunStatus::Running);
             if run.column != member.column || !at_work {
                 continue;
