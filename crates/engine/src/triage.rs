@@ -158,19 +158,20 @@ impl Triage {
             return Verdict::Work;
         }
         let before = task.cell.as_ref();
+        if before.is_some_and(|cell| cell.locked) {
+            return Verdict::Leave;
+        }
         let only_what_moved = matches!(self.scope, Scope::Stale | Scope::Following);
         if only_what_moved && let Some(cell) = before {
+            // Of a cell whose end is a person's word alone nobody knows what it was made from, so nothing has moved.
             let then = cell.fingerprint.as_ref();
-            if cell.state == CellState::Completed && then.is_some_and(|it| it.parts == now.parts) {
+            let is_made = matches!(cell.state, CellState::Completed | CellState::Failed);
+            if is_made && then.is_none_or(|it| it.parts == now.parts) {
                 return Verdict::Leave;
             }
             // A person, or another program, left it out; nothing that moves changes that.
             let code = cell.error_code.as_deref().unwrap_or_default();
             if cell.state == CellState::Skipped && !LEFT_OUT.contains(&code) {
-                return Verdict::Leave;
-            }
-            // With the same inputs it would fail again, and a person's word stands: both are for a run over what failed.
-            if cell.state == CellState::Failed && then.is_none_or(|it| it.parts == now.parts) {
                 return Verdict::Leave;
             }
         }

@@ -210,7 +210,7 @@ impl Statements {
 }
 
 /// What is read of a cell.
-const CELL: &str = "c.state, c.error_code, c.fingerprint, c.parts";
+const CELL: &str = "c.state, c.error_code, c.fingerprint, c.parts, c.locked";
 /// What came to an end that other inputs may change. Whether they are others is asked of each cell when it is taken up.
 const MADE: &str = "c.state IN ('completed', 'skipped', 'failed')";
 /// True without a record too.

@@ -12,7 +12,7 @@ use paceline_model::{
     TableId,
 };
 
-use super::super::Engine;
+use super::super::{Asked, Engine};
 use super::touched::Touched;
 use super::{AutoRun, Begun, Column, SWITCH, told};
 use crate::Result;
@@ -170,7 +170,8 @@ impl Engine {
 
     /// A column of which that cannot be told has a run begun: it pauses with the reason, where a person sees it.
     async fn is_unmoved(&self, table: &Table, column: &str, options: &RunOptions) -> bool {
-        let plan = self.plan(table, column, Scope::Stale, options).await;
+        let asked = Asked { scope: Scope::Stale, options, dependents: false };
+        let plan = self.plan(table, column, asked).await;
         plan.is_ok_and(|plan| plan.cells == plan.unchanged)
     }
 
