@@ -70,7 +70,7 @@ fn a_table_tells_how_far_it_has_come() {
 
 /// A second table with one column.
 async fn leads_too(scene: &Scene) -> Table {
-    let columns = vec![column("email", ColumnType::Email)];
+    let columns = vec![column("email", ColumnType::Email), column("score", ColumnType::Number)];
     let table = NewTable { name: "more".into(), description: String::new(), columns };
     scene.store.create_table(table).await.unwrap()
 }
