@@ -15,7 +15,6 @@ use serde_json::Value as Json;
 use super::rows::no_such_row;
 use super::{column, iso, smart_column, table};
 use crate::App;
-use crate::app::RUNS_MAX;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Result};
 
