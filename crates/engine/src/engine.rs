@@ -17,6 +17,7 @@ mod stale;
 mod start;
 mod status;
 mod survey;
+mod time;
 mod turn;
 mod waterfall;
 
@@ -41,6 +42,7 @@ pub use columns::SmartSpec;
 pub use plan::{Asked, Plan};
 pub use schema::ColumnSpec;
 pub use settle::Settle;
+pub(crate) use shared::Passer;
 pub use status::{ColumnBudget, SharedStatus};
 
 /// The engine of one store. Clones share it.
@@ -81,7 +83,7 @@ struct State {
     /// What the calls of a column have come to today.
     accounts: HashMap<ColumnId, Arc<Account>>,
     /// By the address of a Hex.
-    books: HashMap<String, paceline_hex::Books>,
+    books: HashMap<String, hex::Told>,
     active: HashMap<RunId, Active>,
     /// By table: told whenever a run of it has come further.
     reported: HashMap<TableId, Reported>,

@@ -5,6 +5,7 @@
 //! tasks claimed ahead are at most [`RunContext::open_max`]. So after a kill, what may have been sent and is not on disk
 //! is at most what may be in flight (spec R4).
 
+mod batches;
 mod claim;
 mod context;
 mod flights;
@@ -43,10 +44,7 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
     let mut parts = JoinSet::new();
     parts.spawn(report(Arc::clone(&ctx), inbox).in_current_span());
-    for _ in 0..ctx.concurrent_max {
-        parts.spawn(worker(Arc::clone(&ctx), reports.clone()).in_current_span());
-    }
-    drop(reports);
+    start_workers(&ctx, &mut parts, reports);
     let fed = tokio::select! {
         fed = feed(&ctx) => fed,
         () = ctx.work.keep(&ctx) => Ok(()),
@@ -64,6 +62,21 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
     ctx.progress.end();
     ctx.reported.send_replace(());
     ended
+}
+
+/// As many as calls at once, or those that fill cells without one.
+fn start_workers(ctx: &Arc<RunContext>, parts: &mut JoinSet<()>, reports: mpsc::Sender<Ended>) {
+    if let Work::Local(local) = &ctx.work {
+        let size = Arc::new(local::BatchSize::small());
+        for _ in 0..batches::WORKERS {
+            let (ctx, local, size) = (Arc::clone(ctx), Arc::clone(local), Arc::clone(&size));
+            parts.spawn(batches::worker(ctx, local, size, reports.clone()).in_current_span());
+        }
+        return;
+    }
+    for _ in 0..ctx.concurrent_max {
+        parts.spawn(worker(Arc::clone(ctx), reports.clone()).in_current_span());
+    }
 }
 
 /// Ends when a part of the run has ended in a panic; the run is told to stop. Its cell is in nobody's hands then, and the
@@ -86,8 +99,8 @@ fn tell_of_a_panic(ctx: &RunContext, ended: Result<(), JoinError>) -> bool {
     true
 }
 
-/// Fills the cells of a column that calls nobody. Where rows come one by one from other runs, the workers do it.
-async fn work_locally(ctx: &RunContext, local: &dyn Local) -> paceline_model::Result<Run> {
+/// Fills the cells of a column that calls nobody. Where rows come from other runs as these are done with them, workers do it.
+async fn work_locally(ctx: &Arc<RunContext>, local: &dyn Local) -> paceline_model::Result<Run> {
     if let Err(error) = local::fill(ctx, local).await {
         ctx.stop(Stop::Store(error.to_string()));
     }

@@ -215,6 +215,14 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// The note of a cell.
     async fn note(&self, column: ColumnId, row: RowId) -> Result<Option<String>>;
 
+    /// The notes of a column's cells in the rows after `after`, ascending, at most `max`.
+    async fn notes(
+        &self,
+        column: ColumnId,
+        after: RowId,
+        max: usize,
+    ) -> Result<Vec<(RowId, String)>>;
+
     /// A person's word on a cell whose outcome nobody knows: its note from now on, or none, for the next run over the
     /// unknown cells to go by.
     ///

@@ -9,6 +9,7 @@ use paceline_model::{Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, T
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::past::Leaving;
 use super::shared::Group;
 use super::spec::Spec;
 use super::{Active, Engine, smart_column};
@@ -25,8 +26,8 @@ const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 /// Random bytes that make a directory's idempotency keys its own.
 const KEY_SEED: &str = "idempotency_seed";
 
-/// Rows of a column that calls nobody which are at work at once, where they come one by one from other runs.
-const LOCAL_CONCURRENT: u32 = 16;
+/// Rows of a column that calls nobody which are filled and not on disk yet, where they come from other runs.
+const LOCAL_CONCURRENT: u32 = 128;
 
 /// What a run works with, by the kind of its column.
 pub(super) struct Prepared {
@@ -55,7 +56,7 @@ impl Engine {
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
-                Some(all) => self.prepare_waterfall(column, all, &rate, run.id).await?,
+                Some(all) => self.prepare_waterfall(column, &spec, all, &rate, run.id).await?,
                 None => self.prepare_call(column, &spec, call, rate, run.id).await?,
             },
             Bound::Job(job_spec, job) => {
@@ -112,9 +113,14 @@ impl Engine {
         let inner = &self.inner;
         let gate = {
             let _turn = inner.sharing.lock().await;
-            let group = self.group(spec, &rate).await?;
+            let caller = self.callers(spec, &rate).await?.into_iter().next();
+            let group = match &caller {
+                Some(caller) => self.group(caller).await?,
+                None => None,
+            };
             let shared = group.as_ref().map(Group::limits).unwrap_or_default();
-            self.recover(column.id, run, call.repeatable(), &rate, shared).await?;
+            let leaving = Leaving::of_calls(call.repeatable(), &rate, shared);
+            self.recover(column.id, run, leaving).await?;
             let shared = match group {
                 Some(group) => Some(self.shared(group, column.id).await?),
                 None => None,
@@ -168,9 +174,8 @@ impl Engine {
         {
             let mut state = self.lock();
             // Whom it shares with may have changed since its gates were made.
-            let known = state.shared.values().find(|one| one.members.contains(&ctx.column.id));
-            if let Some(known) = known {
-                ctx.gate.share(&known.shared);
+            for known in state.shared.values() {
+                ctx.share(&known.shared, &known.members);
             }
             state.active.insert(run, Active { ctx: Arc::clone(&ctx), done });
         }
@@ -190,6 +195,17 @@ impl Engine {
     /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record and what was
     /// learnt of the vendor.
     async fn budget(&self, column: ColumnId, rate: &Rate) -> Result<Budget> {
+        let budget = self.budget_as_it_stands(column, rate).await?;
+        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// As a run would find it now.
+    pub(super) async fn budget_as_it_stands(
+        &self,
+        column: ColumnId,
+        rate: &Rate,
+    ) -> Result<Budget> {
         if let Some((known, budget)) = self.lock().budgets.get(&column)
             && known == rate
         {
@@ -202,7 +218,6 @@ impl Engine {
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
         let key = memory::key(column);
         self.remember(&budget, &key, &[column], &rate.limits, 0).await?;
-        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
         Ok(budget)
     }
 

@@ -1,23 +1,15 @@
 //! What a run would do, told before it does it (spec R5): how many calls after conditions, equal rows and what is known
-//! already, how long they take under the column's limits, and what they cost.
+//! already, how long they take, and what they cost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paceline_governor::{Limit, PlanRequest, Rate};
 use paceline_model::{Column, RunOptions, Scope, Table, limits};
 
 use super::survey::Load;
 use super::{Engine, smart_column};
 use crate::kind::Bound;
 use crate::{Error, Result};
-
-/// Calls on record that tell how long the next ones will take.
-const TIMED_CALLS: usize = 200;
-/// How far back they may lie.
-const TIMED_SINCE: Duration = Duration::from_secs(24 * 3600);
-/// Calls that are planned one by one; of more than that the end is reckoned.
-const PLANNED_CALLS_MAX: u64 = 1_000_000;
 
 /// A run that is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +39,11 @@ pub struct Plan {
     pub skipped: BTreeMap<String, u64>,
     /// Cells that stay as they are, because nothing they are made from has moved.
     pub unchanged: u64,
-    /// From the first call to the last answer under the column's limits, with no call of anybody else. Zero for a column
-    /// that calls nobody.
+    /// From the first call to the last answer if it makes `calls`: under the limits of the column and those that it shares,
+    /// with what is used of them now, in turn with the runs that are at work. Zero for a column that calls nobody.
     pub duration: Duration,
+    /// The same if it makes `calls_max`.
+    pub duration_max: Duration,
     /// How long one call is thought to take, from calls on record; none if there are none, and then `duration` leaves it
     /// out.
     pub call_time: Option<Duration>,
@@ -82,7 +76,9 @@ impl Engine {
         plan.following_calls_max = load.following(&plan);
         plan.following_cost_micros = load.following_cost(&plan);
         if plan.calls > 0 {
-            (plan.duration, plan.call_time) = self.duration(column, &rate, plan.calls).await?;
+            let times = self.times(column, (&spec, &bound), &rate, plan.calls).await?;
+            (plan.duration, plan.duration_max) = (times.least, times.most);
+            plan.call_time = times.call;
         }
         let at = self.inner.clock.wall().as_micros();
         plan.token = self.token(&digest, at).await?;
@@ -152,39 +148,6 @@ impl Engine {
             load.cost_per_cell += spec.common.price.unwrap_or_default() * sources(&bound) as f64;
         }
         load
-    }
-
-    /// How long so many calls take, and one of them, as far as calls on record tell.
-    async fn duration(
-        &self,
-        column: &Column,
-        rate: &Rate,
-        calls: u64,
-    ) -> Result<(Duration, Option<Duration>)> {
-        let now = self.inner.clock.wall();
-        let known = self.inner.store.calls_since(column.id, now.before(TIMED_SINCE), TIMED_CALLS);
-        let known = known.await?;
-        let taken: Duration = known.iter().map(|call| call.seen_at.since(call.sent_at)).sum();
-        let call_time = taken.checked_div(u32::try_from(known.len()).unwrap_or(u32::MAX));
-        let request = PlanRequest {
-            calls: calls.min(PLANNED_CALLS_MAX),
-            limits: rate.limits.clone(),
-            concurrency: Some(rate.concurrent_max),
-            service: call_time.unwrap_or_default(),
-        };
-        let planned = paceline_governor::plan(&request)
-            .map_err(|error| Error::config("rate_limit", error.to_string()))?;
-        let whole = planned.end_ms / 1e3 * (calls as f64 / request.calls.max(1) as f64);
-        // What the windows hold now is in the way of the first of them.
-        let wait = self.waits(column, &rate.limits, calls);
-        Ok((Duration::from_secs_f64(whole).max(wait), call_time))
-    }
-
-    /// Until the last of so many calls may start, by what the budget of this process knows.
-    fn waits(&self, column: &Column, limits: &[Limit], calls: u64) -> Duration {
-        let budget = self.lock().budgets.get(&column.id).map(|(_, budget)| budget.clone());
-        let Some(budget) = budget.filter(|_| !limits.is_empty()) else { return Duration::ZERO };
-        budget.eta(calls).at.since(self.inner.clock.now())
     }
 
     /// The token of what a digest stands for, made at that moment (wall microseconds).

@@ -12,7 +12,8 @@ use super::queue::TaskQueue;
 use super::storm::Storm;
 use super::{Flights, Reported};
 use crate::CapReached;
-use crate::gate::GateSwitch;
+use crate::engine::Passer;
+use crate::gate::{Gate, GateSwitch, SharedBudget};
 use crate::kind::Tools;
 use crate::ledger::Ledger;
 use crate::progress::ProgressState;
@@ -117,6 +118,25 @@ impl RunContext {
             first
         });
         self.control.queue.wake_feeder();
+    }
+
+    /// Those of these that are its own pass this shared budget from now on.
+    pub(crate) fn share(&self, shared: &SharedBudget, passers: &[Passer]) {
+        for passer in passers.iter().filter(|passer| passer.column == self.column.id) {
+            let gate = match &passer.source {
+                None => Some(&self.gate),
+                Some(source) => self.work.gate(source),
+            };
+            if let Some(gate) = gate {
+                gate.share(shared);
+            }
+        }
+    }
+
+    /// Everything that its calls pass: one gate, or one for each source.
+    pub(crate) fn gates(&self) -> Vec<Gate> {
+        let gates = self.work.gates();
+        if gates.is_empty() { vec![self.gate.now()] } else { gates }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod config;
+mod lab;
+mod lab_slack;
+mod lab_webhook;
 mod masks;
 mod slack;
 mod support;

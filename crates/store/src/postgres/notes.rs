@@ -48,6 +48,19 @@ pub(super) async fn note(db: &Db, column: ColumnId, row: RowId) -> Result<Option
     db.first(sql, params![column.0, row.0]).await?.map(|row| row.text(0)).transpose()
 }
 
+pub(super) async fn notes(
+    db: &Db,
+    column: ColumnId,
+    after: RowId,
+    max: usize,
+) -> Result<Vec<(RowId, String)>> {
+    let sql = "-- paceline: notes\nSELECT row_id, note FROM paceline._ht_notes \
+               WHERE column_id = $1 AND row_id > $2 ORDER BY row_id LIMIT $3";
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let found = db.query(sql, params![column.0, after.0, max]).await?;
+    found.iter().map(|row| Ok((RowId(row.int(0)?), row.text(1)?))).collect()
+}
+
 /// Gives each task the note of its cell.
 pub(super) async fn add_to(db: &Db, column: ColumnId, tasks: &mut [Task]) -> Result<()> {
     let rows: Vec<i64> = tasks.iter().map(|task| task.row.0).collect();

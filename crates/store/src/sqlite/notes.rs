@@ -54,6 +54,22 @@ pub(super) fn note(db: &Db<'_>, column: ColumnId, row: RowId) -> Result<Option<S
         .optional()?)
 }
 
+pub(super) fn notes(
+    db: &Db<'_>,
+    column: ColumnId,
+    after: RowId,
+    max: usize,
+) -> Result<Vec<(RowId, String)>> {
+    let mut statement = db.conn.prepare_cached(
+        "-- paceline: notes\nSELECT row_id, note FROM _ht_notes WHERE column_id = ?1 AND row_id > ?2 \
+         ORDER BY row_id LIMIT ?3",
+    )?;
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let found = statement
+        .query_map(params![column.0, after.0, max], |row| Ok((RowId(row.get(0)?), row.get(1)?)))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn put_note(
     db: &Db<'_>,
     column: ColumnId,

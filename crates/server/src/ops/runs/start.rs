@@ -47,8 +47,10 @@ pub(crate) struct PlanView {
     skipped: BTreeMap<String, u64>,
     /// and that stay as they are.
     unchanged: u64,
-    /// From the first call to the last answer, if nobody else calls.
+    /// From the first call to the last answer, in turn with the runs at work that share its budget,
     seconds: f64,
+    /// and if every source of a waterfall has to be asked.
+    seconds_max: f64,
     /// How long one call is thought to take; null if none is on record, and then `seconds` leaves it out.
     call_ms: Option<f64>,
     /// Of `calls_max`, in whole units of the currency of the column's price; null without a price.
@@ -138,6 +140,7 @@ impl From<Plan> for PlanView {
             skipped: plan.skipped,
             unchanged: plan.unchanged,
             seconds: plan.duration.as_secs_f64(),
+            seconds_max: plan.duration_max.as_secs_f64(),
             call_ms: plan.call_time.map(|time| time.as_secs_f64() * 1e3),
             cost: plan.cost_micros.map(|micros| micros as f64 / 1e6),
             following_calls_max: plan.following_calls_max,
