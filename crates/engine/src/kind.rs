@@ -48,6 +48,12 @@ pub(crate) trait KindSpec: Send + Sync {
     /// Checked against a table (`own` is the column's own name, which it may not refer to).
     fn bind(&self, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Bound>;
 
+    /// The columns whose values it needs, as [`KindSpec::bind`] has them, for who asks for many columns and often: nothing is
+    /// compiled for it.
+    fn inputs(&self, table: &Table, own: &str, guard: &OutboundGuard) -> Result<Vec<ColumnId>> {
+        Ok(self.bind(table, own, guard)?.inputs().to_vec())
+    }
+
     /// With `rename` done to each of its templates and names of columns.
     fn renamed(self: Box<Self>, rename: Rename<'_>) -> Result<Box<dyn KindSpec>>;
 

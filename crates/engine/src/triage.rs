@@ -165,7 +165,8 @@ impl Triage {
         if only_what_moved && let Some(cell) = before {
             // Of a cell whose end is a person's word alone nobody knows what it was made from, so nothing has moved.
             let then = cell.fingerprint.as_ref();
-            if cell.state == CellState::Completed && then.is_none_or(|it| it.parts == now.parts) {
+            let is_made = matches!(cell.state, CellState::Completed | CellState::Failed);
+            if is_made && then.is_none_or(|it| it.parts == now.parts) {
                 return Verdict::Leave;
             }
             // A person, or another program, left it out; nothing that moves changes that.

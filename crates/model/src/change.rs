@@ -17,6 +17,15 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+/// How far a table has come: who starts to follow it here misses nothing, and hears of nothing that was there before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableEnd {
+    /// The sequence of its newest change; 0 before the first.
+    pub sequence: i64,
+    /// The greatest id that a row was given so far; later rows have greater ones.
+    pub row: RowId,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeKind {

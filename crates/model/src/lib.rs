@@ -25,7 +25,7 @@ mod value;
 
 pub use budget::SavedBudget;
 pub use cell::{Cell, CellError, CellState, CellWord, Filled, FilledCells, Fingerprint};
-pub use change::{Change, ChangeKind};
+pub use change::{Change, ChangeKind, TableEnd};
 pub use column::{Column, ColumnType, NewColumn, SmartColumn, SmartKind};
 pub use error::{Error, Result};
 pub use filter::{Filter, FilterError, FilterRow, Operator, PathStep, Sort, Subject, Test};

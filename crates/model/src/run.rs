@@ -19,10 +19,11 @@ pub enum Scope {
     /// Rows whose cell is unknown: what the vendor knows of each is looked up again, by its note. Only for columns of
     /// kind `integration`; of an `http` call nobody can ask.
     Unknown,
-    /// Rows whose cell is completed or skipped, but not from what its inputs and its configuration are now.
+    /// Rows whose cell is completed, skipped or failed, but not from what its inputs and its configuration are now. A failed
+    /// one of which nobody knows what it was made from is left to [`Scope::Failed`].
     Stale,
     /// Rows that a run before this one has come to an end with ([`RunOptions::after`]), and whose cell was made from
-    /// something else, or left out because of it.
+    /// something else, failed with something else, or was left out because of it.
     Following,
 }
 

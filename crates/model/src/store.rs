@@ -8,7 +8,8 @@ use crate::{
     Attempt, Cell, CellError, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
     DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
     Note, NotedCall, Recovery, Registry, Result, Row, RowId, RowQuery, Run, RunId, RunStatus,
-    SavedBudget, SentRecord, Spent, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
+    SavedBudget, SentRecord, Spent, Table, TableChange, TableEnd, TableId, Task, TaskReport,
+    Upserted, Value,
 };
 
 /// A store of tables, runs and changes. Shared by reference; every method may be called at any time from any task.
@@ -144,6 +145,13 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
 
     /// The runs of a table, newest first, at most `limit`.
     async fn runs(&self, table: TableId, limit: usize) -> Result<Vec<Run>>;
+
+    /// The runs of a table, or of all tables, that are not at their end, paused ones among them; oldest first. At most one of
+    /// each column, however many runs there have been.
+    async fn unfinished_runs(&self, table: Option<TableId>) -> Result<Vec<Run>>;
+
+    /// The newest run of a column: if any of its runs is not at its end, it is this one.
+    async fn newest_run(&self, column: ColumnId) -> Result<Option<Run>>;
 
     /// Moves a run to a status, with a reason; writes a `Run` change. A final status stays: `Conflict`. Cancelling
     /// ends all its tasks, so that late reports are known for late.
@@ -314,6 +322,11 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
         sequence: i64,
         max: usize,
     ) -> Result<(Vec<Change>, i64)>;
+
+    /// How far a table has come.
+    ///
+    /// Fails with `Missing` if there is no such table.
+    async fn table_end(&self, table: TableId) -> Result<TableEnd>;
 
     /// Waits until something has changed that a caller who was answered `seen` before has not heard of (0 at first), and
     /// answers the number to ask with next. A hint to read again: it may come without a change, never too late.

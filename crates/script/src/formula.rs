@@ -1,5 +1,6 @@
 //! A formula: compiled once, evaluated for many rows.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,13 +46,7 @@ impl Formula {
     /// ```
     pub fn compile(source: &str, labels: &[&str]) -> Result<Self, ScriptError> {
         let used = source::used(source);
-        let mut inputs: Vec<usize> = Vec::new();
-        for (at, label) in labels.iter().enumerate() {
-            let is_new = labels.iter().position(|known| known == label) == Some(at);
-            if is_new && used.contains(*label) && source::may_name(label) {
-                inputs.push(at);
-            }
-        }
+        let inputs = named(&used, labels);
         let params: Vec<&str> = inputs.iter().map(|at| labels[*at]).collect();
         let function = source::formula(source, &params)?;
         if !source::binds_names(source) {
@@ -67,6 +62,17 @@ impl Formula {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let labels = labels.iter().map(|label| (*label).to_owned()).collect();
         Ok(Self(Arc::new(Inner { number, function, inputs, labels })))
+    }
+
+    /// As [`Formula::inputs`] of what `source` compiles to, without compiling it: it need not be JavaScript.
+    ///
+    /// ```
+    /// use paceline_script::Formula;
+    /// assert_eq!(Formula::uses("city + country + (", &["iata", "country", "city"]), [1, 2]);
+    /// ```
+    #[must_use]
+    pub fn uses(source: &str, labels: &[&str]) -> Vec<usize> {
+        named(&source::used(source), labels)
     }
 
     /// Which of the labels it uses, ascending: the values that a row must have, in this order.
@@ -143,6 +149,18 @@ impl Formula {
         }
         error
     }
+}
+
+/// Which of the labels a formula that uses these names takes, ascending.
+fn named(used: &BTreeSet<String>, labels: &[&str]) -> Vec<usize> {
+    let mut inputs: Vec<usize> = Vec::new();
+    for (at, label) in labels.iter().enumerate() {
+        let is_new = labels.iter().position(|known| known == label) == Some(at);
+        if is_new && used.contains(*label) && source::may_name(label) {
+            inputs.push(at);
+        }
+    }
+    inputs
 }
 
 fn meant<'l>(name: &str, labels: impl Iterator<Item = &'l str>) -> String {

@@ -188,11 +188,10 @@ impl Statements {
             Scope::Empty => "c.row_id IS NULL".to_owned(),
             Scope::Failed => format!("c.state = 'failed' AND {UNLOCKED}"),
             Scope::Unknown => format!("c.state = 'unknown' AND {UNLOCKED}"),
-            Scope::Stale => format!("c.state IN ('completed', 'skipped') AND {UNLOCKED}"),
-            Scope::Following => format!(
-                "(c.row_id IS NULL OR c.state IN ('completed', 'skipped')) AND {UNLOCKED} AND {}",
-                self.followed()
-            ),
+            Scope::Stale => format!("{MADE} AND {UNLOCKED}"),
+            Scope::Following => {
+                format!("(c.row_id IS NULL OR {MADE}) AND {UNLOCKED} AND {}", self.followed())
+            }
         }
     }
 
@@ -212,6 +211,8 @@ impl Statements {
 
 /// What is read of a cell.
 const CELL: &str = "c.state, c.error_code, c.fingerprint, c.parts, c.locked";
+/// What came to an end that other inputs may change. Whether they are others is asked of each cell when it is taken up.
+const MADE: &str = "c.state IN ('completed', 'skipped', 'failed')";
 /// True without a record too.
 const UNLOCKED: &str = "c.locked IS NOT TRUE";
 

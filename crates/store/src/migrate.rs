@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "notes", sql: include_str!("../migrations/sqlite/0003_notes.sql") },
     Migration { name: "platform", sql: include_str!("../migrations/sqlite/0004_platform.sql") },
     Migration { name: "smart", sql: include_str!("../migrations/sqlite/0005_smart.sql") },
+    Migration { name: "runs", sql: include_str!("../migrations/sqlite/0006_runs.sql") },
 ];
 
 /// Brings the schema of `conn` to this version, in one transaction.

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::spec::{Spec, lasting_place};
 use super::{Engine, smart_column};
+use crate::common::{AutoRun, auto_run};
 use crate::{Error, HttpColumn, Result};
 
 /// What a smart column is made from.
@@ -38,7 +39,10 @@ impl Engine {
         self.check_graph(table, &spec.name, &Spec::from_json(spec.smart, &spec.config)?)?;
         let column = self.new_smart_column(table, spec).await?;
         let column = self.inner.store.add_column(table.id, column).await?;
-        self.watch_told(&self.fresh(table.id).await?).await?;
+        let config = column.smart.as_ref().map(|smart| &smart.config);
+        if config.is_some_and(|config| auto_run(config) != AutoRun::Never) {
+            self.watch_from_now(table.id, column.id).await?;
+        }
         Ok(column)
     }
 
@@ -73,9 +77,11 @@ impl Engine {
                 self.checked_config(table, &column.name, spec, &lasting_place(column.id))?
             }
         };
-        let column = self.inner.store.update_smart_column(column.id, config, rate_limit).await?;
-        self.watch_told(&self.fresh(table.id).await?).await?;
-        Ok(column)
+        if auto_run(&smart.config) == AutoRun::Never && auto_run(&config) != AutoRun::Never {
+            // What is there before it is told to run by itself stays as it is.
+            self.watch_from_now(table.id, column.id).await?;
+        }
+        Ok(self.inner.store.update_smart_column(column.id, config, rate_limit).await?)
     }
 
     /// The configuration of a smart column as a person or program may see it.

@@ -8,13 +8,13 @@ use crate::graph::Graph;
 use crate::{Error, OutboundGuard, Result};
 
 impl Engine {
-    /// Which smart columns of a table need which. A column that cannot be used as it stands needs none.
+    /// Which smart columns of a table need which. A column that cannot be read as it stands needs none.
     pub(super) fn graph(&self, table: &Table) -> Graph {
         Graph::new(table.columns.iter().filter_map(|column| {
             let smart = column.smart.as_ref()?;
             let needs = self
                 .opened(table, column, smart)
-                .and_then(|spec| spec.needs(table, &column.name, &self.inner.config.outbound));
+                .and_then(|spec| spec.reads(table, &column.name, &self.inner.config.outbound));
             Some((column.id, needs.unwrap_or_default()))
         }))
     }
@@ -28,7 +28,7 @@ impl Engine {
         let own = own.map_or(ColumnId(i64::MAX), |column| column.id);
         let others = table.columns.iter().filter(|column| column.id != own).filter_map(|column| {
             let opened = self.opened(table, column, column.smart.as_ref()?);
-            let needs = opened.and_then(|spec| spec.needs(table, &column.name, guard));
+            let needs = opened.and_then(|spec| spec.reads(table, &column.name, guard));
             Some((column.id, needs.unwrap_or_default()))
         });
         let its = (own, spec.needs(table, name, guard)?);

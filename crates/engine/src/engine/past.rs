@@ -21,9 +21,6 @@ const LOST_GRACE: Duration = Duration::from_secs(1);
 /// Crashes of a column's runs that are remembered, the newest ones: more than fit into a window.
 const CRASHES_MAX: usize = 64;
 
-/// Runs of a table that are looked at for those of one column that are not over.
-const RUNS_MAX: usize = 10_000;
-
 /// How the calls of a column leave: by that it is known what a process may have sent that died.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaving {
@@ -119,7 +116,7 @@ impl Engine {
         leaving: Leaving,
     ) -> Result<u64> {
         let mut coming = 0;
-        for run in self.inner.store.runs(table, RUNS_MAX).await? {
+        for run in self.inner.store.unfinished_runs(Some(table)).await? {
             let at_work = matches!(run.status, RunStatus::Queued | RunStatus::Running);
             if run.column != column || !at_work {
                 continue;

@@ -69,7 +69,18 @@ impl Spec {
         own: &str,
         guard: &OutboundGuard,
     ) -> Result<Vec<ColumnId>> {
-        let mut needs = self.bind(table, own, guard)?.inputs().to_vec();
+        self.bind(table, own, guard)?;
+        self.reads(table, own, guard)
+    }
+
+    /// As [`Spec::needs`], without a check whether it can be used: nothing is compiled.
+    pub(super) fn reads(
+        &self,
+        table: &Table,
+        own: &str,
+        guard: &OutboundGuard,
+    ) -> Result<Vec<ColumnId>> {
+        let mut needs = self.kind.inputs(table, own, guard)?;
         needs.extend(self.common.bind(table, own)?.columns());
         needs.sort_unstable();
         needs.dedup();

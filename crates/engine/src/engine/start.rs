@@ -5,6 +5,7 @@ use paceline_model::{Column, ColumnId, NewRun, Run, RunId, RunOptions, RunStatus
 
 use super::{Engine, smart_column};
 use crate::graph::Graph;
+use crate::runner::Stop;
 use crate::{Error, Result};
 
 /// A run to be made of a column.
@@ -128,25 +129,27 @@ impl Engine {
         if planned.iter().all(|planned| graph.needs(planned.column).is_empty()) {
             return Ok(Vec::new());
         }
-        let runs = self.inner.store.runs(table.id, usize::MAX).await?.into_iter();
-        let open = runs.filter(|run| !run.status.is_final());
-        Ok(open.map(|run| (run.column, run.id)).collect())
+        let runs = self.inner.store.unfinished_runs(Some(table.id)).await?;
+        Ok(runs.into_iter().map(|run| (run.column, run.id)).collect())
     }
 
-    /// Runs that cannot begin together must not stand in the way of the next ones. Answers why.
+    /// Runs that cannot begin together must not stand in the way of the next ones: they are cancelled. One that a column
+    /// began by itself is paused instead: nobody has heard why, and its rows wait until a person has mended that. Answers
+    /// why.
     async fn undo(&self, runs: &[Run], error: Error) -> Error {
-        let reason = format!("it could not begin: {error}");
         for run in runs {
+            let (stop, status, remedy) = match run.options.automatic {
+                true => (Stop::Pause, RunStatus::Paused, "; mend that, then resume this run"),
+                false => (Stop::Cancel, RunStatus::Cancelled, ""),
+            };
             if let Some(active) = self.active(run.id) {
-                active.ctx.stop(crate::Stop::Cancel);
+                active.ctx.stop(stop);
             }
-            let cancelled = self
-                .inner
-                .store
-                .set_run_status(run.id, RunStatus::Cancelled, Some(reason.clone()))
-                .await;
-            if let Err(failed) = cancelled {
-                tracing::warn!(run = %run.id, error = %failed, "a run that could not begin is not cancelled");
+            let reason = Some(format!("it could not begin: {error}{remedy}"));
+            let ended = self.inner.store.set_run_status(run.id, status, reason).await;
+            if let Err(failed) = ended {
+                let status = status.as_str();
+                tracing::warn!(run = %run.id, error = %failed, "a run that could not begin is not {status}");
             }
         }
         error

@@ -50,6 +50,12 @@ impl KindSpec for FormulaSpec {
         Ok(Bound::Local(std::sync::Arc::new(FormulaColumn { formula, inputs, identity })))
     }
 
+    fn inputs(&self, table: &Table, own: &str, _: &OutboundGuard) -> Result<Vec<ColumnId>> {
+        let labels = Labels::of(table, own);
+        let used = Formula::uses(&self.formula, &labels.names);
+        Ok(used.into_iter().map(|at| labels.columns[at]).collect())
+    }
+
     fn renamed(self: Box<Self>, rename: Rename<'_>) -> Result<Box<dyn KindSpec>> {
         let new = |name: &str| plain::renamed_name(name, rename);
         let formula = Formula::renamed(&self.formula, &new).map_err(|error| {

@@ -143,6 +143,12 @@ impl KindSpec for FunctionSpec {
         Ok(Bound::Local(Arc::new(FunctionColumn { script, args, inputs, identity })))
     }
 
+    fn inputs(&self, table: &Table, own: &str, _: &OutboundGuard) -> Result<Vec<ColumnId>> {
+        let labels = Labels::of(table, own);
+        let (_, used) = self.args(&labels)?;
+        Ok(used.into_iter().map(|at| labels.columns[at]).collect())
+    }
+
     fn renamed(mut self: Box<Self>, rename: Rename<'_>) -> Result<Box<dyn KindSpec>> {
         match &mut self.args {
             Some(args) => {

@@ -345,6 +345,30 @@ fn a_function_without_its_process_cannot_begin_and_a_process_that_dies_is_an_err
 }
 
 #[test]
+fn what_a_column_needs_is_told_without_compiling_it() {
+    SimClock::new().run(|clock| async move {
+        let store = SqliteStore::open_in_memory(clock).unwrap();
+        let table = rows(store.as_ref()).await;
+        use SmartKind::{Formula, Function};
+        for (kind, field, code, compiles) in [
+            (Formula, "formula", "name + Amount", true),
+            (Formula, "formula", "name + Amount +", false),
+            (Function, "code", "row => row.name + row.Amount", true),
+            (Function, "code", "row => row.name + row.Amount +", false),
+        ] {
+            let config = json!({ field: code });
+            let guard = OutboundGuard::default();
+            let told = read(kind, &config).unwrap().inputs(&table, "result", &guard).unwrap();
+            let mut sorted = told.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [table.columns[0].id, table.columns[1].id], "{code}");
+            let bound = bound(kind, &config, &table).ok().map(|bound| bound.inputs().to_vec());
+            assert_eq!(bound, compiles.then_some(told), "{code}");
+        }
+    });
+}
+
+#[test]
 fn a_configuration_is_refused_with_its_field() {
     SimClock::new().run(|clock| async move {
         let store = SqliteStore::open_in_memory(clock).unwrap();

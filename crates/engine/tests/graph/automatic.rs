@@ -10,9 +10,9 @@ use serde_json::json;
 use crate::support::{Scene, Server};
 
 /// Long enough for a look, and for the calls of a few rows.
-const SOON: Duration = Duration::from_secs(3);
+pub(crate) const SOON: Duration = Duration::from_secs(3);
 
-async fn insert(scene: &Scene, numbers: std::ops::RangeInclusive<i64>) {
+pub(crate) async fn insert(scene: &Scene, numbers: std::ops::RangeInclusive<i64>) {
     let table = scene.table().await;
     let column = table.column("n").unwrap().id;
     let rows = numbers.map(|n| vec![Value::Int(n)]).collect();
@@ -20,7 +20,7 @@ async fn insert(scene: &Scene, numbers: std::ops::RangeInclusive<i64>) {
 }
 
 /// Watches the tables until the work is done.
-async fn watched(clock: &Clock, scene: &Scene, work: impl Future<Output = ()>) {
+pub(crate) async fn watched(clock: &Clock, scene: &Scene, work: impl Future<Output = ()>) {
     tokio::select! {
         () = scene.engine.run_automatically() => {}
         () = async { work.await; clock.sleep(SOON).await; } => {}

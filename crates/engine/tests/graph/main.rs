@@ -6,6 +6,7 @@ mod automatic;
 mod config;
 mod crash;
 mod flow;
+mod looks;
 mod plan;
 mod retry;
 mod reuse;

@@ -69,3 +69,38 @@ fn a_run_with_its_dependents_redoes_what_moved() {
         assert_eq!(calls, ["/a/33", "/b/a33", "/c/a33", "/d/ba33/ca33"]);
     });
 }
+
+#[test]
+fn a_cell_that_failed_with_what_is_now_different_follows_and_another_does_not() {
+    SimClock::new().run(|clock| async move {
+        // The column b has failed in row 2 for what it was given, and in row 3 as well.
+        let server = Server::new(&clock, |path, _| {
+            (if matches!(path, "/b/a2" | "/b/a3") { 422 } else { 200 }, 10)
+        });
+        let scene = Scene::new(&clock, server, 3).await;
+        scene.add("a", "{{n}}", json!({})).await;
+        scene.add("b", "{{a}}", json!({})).await;
+        scene.run(&["a", "b"], Scope::Empty).await;
+        let failed = |row| (row, "failed HTTP_STATUS".to_owned());
+        assert_eq!(scene.states("b").await[1..], [failed(2), failed(3)]);
+        scene.edit("n", 2, paceline_model::Value::Int(20)).await;
+        scene.server.forget();
+        let options = paceline_model::RunOptions::default();
+        let table = scene.table().await;
+        let runs = scene.engine.start_with_dependents(&table, "a", Scope::All, options).await;
+        let runs = scene.wait(runs.unwrap()).await;
+        let mut calls = scene.server.calls();
+        calls.sort_unstable();
+        // Equal requests are not made again; what b failed with in row 3 is what there still is.
+        assert_eq!(calls, ["/a/20", "/b/a20"]);
+        assert_eq!(scene.values("b").await[1], "ba20");
+        assert_eq!(scene.states("b").await[2], failed(3));
+        assert_eq!(runs[1].counts.completed, 1, "{runs:?}");
+
+        scene.edit("n", 3, paceline_model::Value::Int(30)).await;
+        scene.run(&["a"], Scope::Stale).await;
+        scene.server.forget();
+        scene.run(&["b"], Scope::Stale).await;
+        assert_eq!(scene.server.calls(), ["/b/a30"]);
+    });
+}

@@ -15,7 +15,6 @@ use serde_json::Value as Json;
 use super::rows::no_such_row;
 use super::{column, iso, smart_column, table};
 use crate::App;
-use crate::app::RUNS_MAX;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Result};
 
@@ -177,8 +176,7 @@ pub(crate) async fn explain(app: App, input: ExplainCell) -> Result<Outcome<Cell
         // A configuration that cannot be read any more is told by whoever runs it.
         moved = app.engine.staleness(&table, &column.name, input.row).await.unwrap_or_default();
         attempts = store.attempts(column.id, input.row).await?;
-        let runs = store.runs(table.id, RUNS_MAX as usize).await?;
-        newest = runs.into_iter().find(|run| run.column == column.id);
+        newest = store.newest_run(column.id).await?;
     }
     if let Some(run) = newest.as_mut().filter(|run| !run.status.is_final()) {
         // As it is now, not as it was when it last changed its status.

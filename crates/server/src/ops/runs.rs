@@ -143,9 +143,8 @@ impl From<Progress> for ProgressView {
 pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunView>> {
     let table = table(&app, &input.table).await?;
     let (column, _) = smart_column(&table, &input.column)?;
-    let runs = app.engine.store().runs(table.id, RUNS_MAX as usize).await?;
     // Only the newest run of a column can be short of its end.
-    let newest = runs.into_iter().find(|run| run.column == column.id);
+    let newest = app.engine.store().newest_run(column.id).await?;
     let Some(paused) = newest.filter(|run| run.status == RunStatus::Paused) else {
         return retry_failed(&app, &table, &column.name).await;
     };

@@ -198,11 +198,9 @@ impl Reader {
 
     /// Runs that were begun before anybody looked.
     async fn find_runs(&mut self) {
-        let max = crate::app::RUNS_DEFAULT as usize;
+        let runs = self.app.engine.store().unfinished_runs(Some(self.hub.table)).await;
         // Without them their progress is told from their next change on.
-        let runs = self.app.engine.store().runs(self.hub.table, max).await.unwrap_or_default();
-        let at_work = runs.into_iter().filter(|run| !run.status.is_final());
-        self.runs.extend(at_work.map(|run| run.id));
+        self.runs.extend(runs.unwrap_or_default().into_iter().map(|run| run.id));
     }
 
     /// False when the table is deleted.

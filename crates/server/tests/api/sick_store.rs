@@ -11,7 +11,7 @@ use paceline_model::{
     DeletedTable, DueQuery, Entry, EntryQuery, Error, FilledCells, Filter, Item, Lease, NewColumn,
     NewItem, NewRun, NewTable, NextCells, Note, NotedCall, Recovery, Registry, Result, Row, RowId,
     RowQuery, Run, RunId, RunStatus, SavedBudget, SentRecord, Spent, Store, Table, TableChange,
-    TableId, Task, TaskReport, Upserted, Value,
+    TableEnd, TableId, Task, TaskReport, Upserted, Value,
 };
 use paceline_server::ServerConfig;
 use serde_json::{Value as Json, json};
@@ -122,6 +122,9 @@ impl Registry for Sick {
 
 #[async_trait]
 impl Store for Sick {
+    async fn table_end(&self, _: TableId) -> Result<TableEnd> {
+        self.says().await
+    }
     async fn next_change(&self, _: u64) -> u64 {
         pending().await
     }
@@ -219,6 +222,12 @@ impl Store for Sick {
         self.says().await
     }
     async fn runs(&self, _: TableId, _: usize) -> Result<Vec<Run>> {
+        self.says().await
+    }
+    async fn unfinished_runs(&self, _: Option<TableId>) -> Result<Vec<Run>> {
+        self.says().await
+    }
+    async fn newest_run(&self, _: ColumnId) -> Result<Option<Run>> {
         self.says().await
     }
     async fn set_run_status(&self, _: RunId, _: RunStatus, _: Option<String>) -> Result<Run> {

@@ -4,7 +4,7 @@
 //! become visible in the order of their numbers, and a reader that has seen one never misses an earlier one of its
 //! table. Among different tables there is no such order, and nobody reads them together.
 
-use paceline_model::{Change, ChangeKind, TableId, limits};
+use paceline_model::{Change, ChangeKind, RowId, TableEnd, TableId, limits};
 
 use super::db::Db;
 use super::param::{Found, params};
@@ -75,6 +75,20 @@ pub(super) async fn changes_after(
         .await?;
     let changes = found.iter().map(|row| read_change(table, row)).collect::<Result<_>>()?;
     Ok((changes, oldest.map_or(Ok(0), |row| row.int(0))?))
+}
+
+pub(super) async fn table_end(db: &Db, table: TableId) -> Result<TableEnd> {
+    // In one statement, and so as of one moment.
+    let found = db
+        .first(
+            "-- paceline: table_end\nSELECT last_row, coalesce((SELECT max(sequence) \
+             FROM paceline._ht_changes WHERE table_id = $1), 0) \
+             FROM paceline._ht_tables WHERE id = $1 AND deleted_at IS NULL",
+            params![table.0],
+        )
+        .await?;
+    let Some(found) = found else { return Err(rules::missing_table(table)) };
+    Ok(TableEnd { row: RowId(found.int(0)?), sequence: found.int(1)? })
 }
 
 fn read_change(table: TableId, row: &Found) -> Result<Change> {

@@ -75,6 +75,19 @@ pub(super) async fn runs(db: &Db, table: TableId, limit: usize) -> Result<Vec<Ru
     select(db, &newest, params![table.0, limit]).await
 }
 
+pub(super) async fn unfinished_runs(db: &Db, table: Option<TableId>) -> Result<Vec<Run>> {
+    let unfinished = format!(
+        "WHERE status IN ('queued', 'running', 'paused') \
+         AND ($1::bigint IS NULL OR table_id = $1) AND {LIVE} ORDER BY id"
+    );
+    select(db, &unfinished, params![table.map(|table| table.0)]).await
+}
+
+pub(super) async fn newest_run(db: &Db, column: ColumnId) -> Result<Option<Run>> {
+    let newest = format!("WHERE column_id = $1 AND {LIVE} ORDER BY id DESC LIMIT 1");
+    Ok(select(db, &newest, params![column.0]).await?.pop())
+}
+
 pub(super) async fn set_run_status(
     db: &Db,
     id: RunId,
@@ -192,7 +205,9 @@ async fn total(db: &Db, new: &NewRun, table: &str, last: i64) -> Result<u64> {
         Scope::Empty => Ok(rows().await?.saturating_sub(records("").await?)),
         Scope::Failed => records(" AND state = 'failed' AND NOT locked").await,
         Scope::Unknown => records(" AND state = 'unknown' AND NOT locked").await,
-        Scope::Stale => records(" AND state IN ('completed', 'skipped') AND NOT locked").await,
+        Scope::Stale => {
+            records(" AND state IN ('completed', 'skipped', 'failed') AND NOT locked").await
+        }
     }
 }
 

@@ -30,7 +30,8 @@ impl<'c> Keeper<'c> {
             .conn
             .prepare_cached(
                 "-- paceline: keep_attempts\n\
-                 SELECT EXISTS (SELECT 1 FROM _ht_runs WHERE column_id = ?1 AND id < ?2)",
+                 SELECT EXISTS (SELECT 1 FROM _ht_runs INDEXED BY _ht_runs_by_column \
+                 WHERE column_id = ?1 AND id < ?2)",
             )?
             .query_row(params![column.0, run.0], |row| row.get(0))?;
         let insert = db.conn.prepare_cached(

@@ -1,13 +1,14 @@
 //! What happened, numbered.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Change, ChangeKind, TableId, limits};
+use paceline_model::{Change, ChangeKind, RowId, TableEnd, TableId, limits};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::connection::Db;
 use crate::change::KeptChange;
 use crate::codec::signed;
 use crate::error::Result;
+use crate::rules;
 
 /// Writes a change of a table in the transaction that makes it, and drops its oldest if there are too many.
 pub(super) fn write(db: &Db<'_>, table: TableId, kind: &ChangeKind) -> Result<()> {
@@ -81,6 +82,19 @@ pub(super) fn changes_after(
         changes.push(read_change(table, row)?);
     }
     Ok((changes, oldest.unwrap_or(0)))
+}
+
+pub(super) fn table_end(db: &Db<'_>, table: TableId) -> Result<TableEnd> {
+    let found = db
+        .conn
+        .prepare_cached(
+            "-- paceline: table_end\nSELECT last_row, coalesce((SELECT max(sequence) \
+             FROM _ht_changes WHERE table_id = ?1), 0) \
+             FROM _ht_tables WHERE id = ?1 AND deleted_at IS NULL",
+        )?
+        .query_row([table.0], |row| Ok(TableEnd { row: RowId(row.get(0)?), sequence: row.get(1)? }))
+        .optional()?;
+    found.ok_or_else(|| rules::missing_table(table))
 }
 
 fn read_change(table: TableId, row: &Row<'_>) -> Result<Change> {

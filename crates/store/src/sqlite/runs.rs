@@ -64,6 +64,22 @@ pub(super) fn runs(db: &Db<'_>, table: TableId, limit: usize) -> Result<Vec<Run>
     select(db, &newest, &[&table.0, &limit])
 }
 
+pub(super) fn unfinished_runs(db: &Db<'_>, table: Option<TableId>) -> Result<Vec<Run>> {
+    // Told which index, or it would go by the table, through all its runs.
+    let unfinished = format!(
+        "INDEXED BY _ht_runs_active WHERE status IN ('queued', 'running', 'paused') \
+         AND (?1 IS NULL OR table_id = ?1) AND {LIVE} ORDER BY id"
+    );
+    select(db, &unfinished, &[&table.map(|table| table.0)])
+}
+
+pub(super) fn newest_run(db: &Db<'_>, column: ColumnId) -> Result<Option<Run>> {
+    let newest = format!(
+        "INDEXED BY _ht_runs_by_column WHERE column_id = ?1 AND {LIVE} ORDER BY id DESC LIMIT 1"
+    );
+    Ok(select(db, &newest, &[&column.0])?.pop())
+}
+
 pub(super) fn set_run_status(
     db: &Db<'_>,
     id: RunId,
@@ -171,7 +187,7 @@ fn total(db: &Db<'_>, new: &NewRun, table: &str, last: i64) -> Result<u64> {
         Scope::Empty => Ok(rows()?.saturating_sub(records("")?)),
         Scope::Failed => records(" AND state = 'failed' AND locked = 0"),
         Scope::Unknown => records(" AND state = 'unknown' AND locked = 0"),
-        Scope::Stale => records(" AND state IN ('completed', 'skipped') AND locked = 0"),
+        Scope::Stale => records(" AND state IN ('completed', 'skipped', 'failed') AND locked = 0"),
     }
 }
 

@@ -8,8 +8,8 @@ use paceline_model::{
     Attempt, Cell, CellState, CellWord, Change, Claim, Column, ColumnChange, ColumnId,
     DeletedTable, DueQuery, FilledCells, Filter, Lease, NewColumn, NewRun, NewTable, NextCells,
     Note, NotedCall, Recovery, Result, Row, RowId, RowQuery, Run, RunId, RunStatus, SavedBudget,
-    SentRecord, Spent, Store, Table, TableChange, TableId, Task, TaskReport, Upserted, Value,
-    limits,
+    SentRecord, Spent, Store, Table, TableChange, TableEnd, TableId, Task, TaskReport, Upserted,
+    Value, limits,
 };
 
 use super::{
@@ -162,6 +162,14 @@ impl Store for SqliteStore {
 
     async fn runs(&self, table: TableId, limit: usize) -> Result<Vec<Run>> {
         self.read(move |db| runs::runs(db, table, limit)).await
+    }
+
+    async fn unfinished_runs(&self, table: Option<TableId>) -> Result<Vec<Run>> {
+        self.read(move |db| runs::unfinished_runs(db, table)).await
+    }
+
+    async fn newest_run(&self, column: ColumnId) -> Result<Option<Run>> {
+        self.read(move |db| runs::newest_run(db, column)).await
     }
 
     async fn set_run_status(
@@ -323,6 +331,10 @@ impl Store for SqliteStore {
         max: usize,
     ) -> Result<(Vec<Change>, i64)> {
         self.read(move |db| changes::changes_after(db, table, sequence, max)).await
+    }
+
+    async fn table_end(&self, table: TableId) -> Result<TableEnd> {
+        self.read(move |db| changes::table_end(db, table)).await
     }
 
     async fn next_change(&self, seen: u64) -> u64 {

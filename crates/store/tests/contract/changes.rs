@@ -1,9 +1,12 @@
 //! Changes: what is written, by number, and what a reader may have missed (P4).
 
-use paceline_model::{CellState, ChangeKind, NewTable, RowId, RunStatus, Scope, TableId, limits};
+use paceline_model::{
+    CellState, ChangeKind, ColumnType, Error, Filter, NewTable, Operator, RowId, RunStatus, Scope,
+    Subject, Table, TableEnd, TableId, Test, Value, limits,
+};
 use serde_json::json;
 
-use crate::support::{each, finish, leads, lease};
+use crate::support::{Scene, column, each, finish, leads, lease};
 
 #[test]
 fn each_act_is_one_change() {
@@ -34,6 +37,42 @@ fn each_act_is_one_change() {
         assert!(changes.iter().all(|change| change.table == table.id && change.at == now));
         assert_eq!(oldest, changes[0].sequence);
     });
+}
+
+#[test]
+fn a_table_tells_how_far_it_has_come() {
+    each(|scene| async move {
+        let (table, city) = scene.filled(3).await;
+        let end = async || scene.store.table_end(table.id).await;
+        let newest = async || {
+            let (changes, _) = scene.store.changes_after(table.id, 0, 100).await.unwrap();
+            changes.last().unwrap().sequence
+        };
+        assert_eq!(end().await.unwrap(), TableEnd { sequence: newest().await, row: RowId(3) });
+        let last = Filter::Test(Test {
+            subject: Subject::Id,
+            path: Vec::new(),
+            operator: Operator::Eq(Value::Int(3)),
+        });
+        scene.store.delete_rows(table.id, last).await.unwrap();
+        // No other row gets the id of one that is gone.
+        assert_eq!(end().await.unwrap(), TableEnd { sequence: newest().await, row: RowId(3) });
+        scene.start(&city, Scope::All).await;
+        assert_eq!(end().await.unwrap().sequence, newest().await);
+        let other = leads_too(&scene).await;
+        scene.add_rows(&other, 9).await;
+        assert_eq!(end().await.unwrap(), TableEnd { sequence: newest().await, row: RowId(3) });
+        scene.store.delete_table(other.id).await.unwrap();
+        let gone = scene.store.table_end(other.id).await.unwrap_err();
+        assert!(matches!(gone, Error::Missing(_)), "{gone}");
+    });
+}
+
+/// A second table with one column.
+async fn leads_too(scene: &Scene) -> Table {
+    let columns = vec![column("email", ColumnType::Email), column("score", ColumnType::Number)];
+    let table = NewTable { name: "more".into(), description: String::new(), columns };
+    scene.store.create_table(table).await.unwrap()
 }
 
 #[test]

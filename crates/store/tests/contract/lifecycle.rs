@@ -123,6 +123,7 @@ fn a_deleted_table_is_nowhere_and_its_name_is_free() {
         assert_eq!(store.table(&format!("_ht_deleted_{}", table.id)).await.unwrap(), None);
         assert_eq!(store.run(run.id).await.unwrap(), None);
         assert_eq!(store.runs(table.id, 9).await.unwrap(), []);
+        assert_eq!(store.newest_run(run.column).await.unwrap(), None);
         assert_eq!(store.item("webhook", item.id).await.unwrap(), None);
         assert_eq!(store.items("webhook", None).await.unwrap(), []);
         assert_eq!(store.items("webhook", Some(table.id)).await.unwrap(), []);

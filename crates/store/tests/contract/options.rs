@@ -273,7 +273,7 @@ fn a_cell_that_a_person_wrote_is_due_in_no_scope() {
             (Scope::All, vec![2, 4, 6]),
             (Scope::Empty, vec![6]),
             (Scope::Failed, vec![4]),
-            (Scope::Stale, vec![2]),
+            (Scope::Stale, vec![2, 4]),
         ] {
             for filter in [None, Some(at_least(&table, 1))] {
                 let options = RunOptions { filter, ..RunOptions::default() };

@@ -1,8 +1,11 @@
 //! Runs: totals, statuses, and at most one per column (R1, R2, R3).
 
-use paceline_model::{CellState, ColumnId, Error, NewRun, RunId, RunStatus, Scope};
+use paceline_model::{
+    CellState, ColumnId, ColumnType, Error, NewRun, NewTable, RunId, RunStatus, Scope, Table,
+    TableId,
+};
 
-use crate::support::{claimed, each, finish};
+use crate::support::{Scene, claimed, column, each, finish, smart};
 
 #[test]
 fn a_run_is_queued_with_its_total() {
@@ -65,6 +68,44 @@ fn a_column_has_one_run_at_a_time() {
         assert_eq!(newest.iter().map(|run| run.id).collect::<Vec<_>>(), [second.id, run.id]);
         assert_eq!(scene.store.runs(city.table, 1).await.unwrap().len(), 1);
     });
+}
+
+#[test]
+fn what_is_not_at_its_end_is_found_among_many_runs() {
+    each(|scene| async move {
+        let (table, city) = scene.filled(1).await;
+        let mut other = leads_like(&scene, "others").await;
+        let theirs = other.columns.pop().unwrap();
+        let newest = async |column| scene.store.newest_run(column).await.unwrap();
+        assert_eq!(newest(city.id).await, None);
+        for _ in 0..12 {
+            let run = scene.start(&city, Scope::All).await;
+            scene.store.set_run_status(run.id, RunStatus::Cancelled, None).await.unwrap();
+        }
+        let ended = newest(city.id).await.unwrap();
+        assert_eq!(ended.status, RunStatus::Cancelled);
+        assert_eq!(scene.store.unfinished_runs(None).await.unwrap(), []);
+        let paused = scene.start(&city, Scope::All).await;
+        let paused = scene.store.set_run_status(paused.id, RunStatus::Paused, None).await.unwrap();
+        let queued = scene.start(&theirs, Scope::Empty).await;
+        assert_eq!(newest(city.id).await, Some(paused.clone()));
+        assert_eq!(newest(theirs.id).await, Some(queued.clone()));
+        for (of, wanted) in [
+            (None, vec![paused.clone(), queued.clone()]),
+            (Some(table.id), vec![paused]),
+            (Some(other.id), vec![queued]),
+            (Some(TableId(99)), vec![]),
+        ] {
+            assert_eq!(scene.store.unfinished_runs(of).await.unwrap(), wanted, "{of:?}");
+        }
+    });
+}
+
+/// A table like `leads`, of another name.
+async fn leads_like(scene: &Scene, name: &str) -> Table {
+    let columns = vec![column("email", ColumnType::Email), smart("city", ColumnType::Text)];
+    let table = NewTable { name: name.into(), description: String::new(), columns };
+    scene.store.create_table(table).await.unwrap()
 }
 
 #[test]
