@@ -11,6 +11,7 @@ mod flights;
 mod local;
 mod queue;
 mod reporter;
+mod seen;
 mod storm;
 mod upstream;
 
