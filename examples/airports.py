@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 AIRPORTS = ROOT / "crates/lab/data/airports.csv"
+# What the webhook's calls are signed with, and the lab's receiver checks.
+SECRET = "whsec_of_the_example"
 
 
 def binary():
@@ -131,8 +133,8 @@ def columns(lab):
             {"name": "echo", "url": f"{lab}/echo?code={{{{iata}}}}", "extract": "$.query"}]}, fast),
         # A call with an effect, for western airports only: sent once, whatever happens.
         ("announced", "boolean", "integration", {
-            "provider": "webhook", "url": f"{lab}/echo", "body": {"airport": "{{iata}}", "text": "{{line}}"},
-            "run_if": {"longitude": {"lt": -100}}}, fast),
+            "provider": "webhook", "url": f"{lab}/webhook", "body": {"airport": "{{iata}}", "text": "{{line}}"},
+            "secret": SECRET, "run_if": {"longitude": {"lt": -100}}}, fast),
     ]
 
 
@@ -162,7 +164,7 @@ def main():
     processes = []
     with tempfile.TemporaryDirectory(prefix="paceline-example-") as data:
         try:
-            lab_process, lab = start("lab", "--limit", "50/s", ready="http://")
+            lab_process, lab = start("lab", "--limit", "50/s", "--webhook-secret", SECRET, ready="http://")
             processes.append(lab_process)
             lab = "http://" + lab.rstrip("/")
             key = "an-example-key-of-32-characters!!"
@@ -215,6 +217,12 @@ def work(rest, mcp, lab, rows):
     print()
     for name in ("line", "summary", "words", "contact", "announced"):
         print(f"{name:<11} {row[name]}")
+    with urllib.request.urlopen(f"{lab}/_lab/webhook") as reply:
+        seen = json.load(reply)
+    print(f"\nthe receiver of webhooks counted {seen['served']} effects under {seen['keys']} keys, {seen['duplicates']} twice, "
+          f"{seen['signed']} of {seen['accepted']} calls signed as they should be")
+    if seen["duplicates"] or seen["signed"] != seen["accepted"]:
+        sys.exit("a call took effect twice, or was not signed")
     why = mcp("explain_cell", table="airports", column="contact", row=1)
     print("\nwhy is `contact` of the first row as it is, asked over MCP:")
     print(why["content"][0]["text"][:600])

@@ -3,6 +3,8 @@
 pub(crate) mod ai_lab;
 pub(crate) mod hex;
 pub(crate) mod hex_lab;
+pub(crate) mod hook_lab;
+mod lab;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use paceline_engine::AllowedHost;
 use paceline_governor::{Limit, LimitError, Unit};
+
+pub(crate) use lab::LabArgs;
 
 use crate::exit::Exit;
 use crate::output;
@@ -157,42 +161,6 @@ pub(crate) struct PlanArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = format!("{}\n\n{}", hex_lab::help(), ai_lab::help()))]
-pub(crate) struct LabArgs {
-    /// Where to listen; port 0 is any free port
-    #[arg(long, value_name = "127.0.0.1:PORT", default_value = "127.0.0.1:0")]
-    pub(crate) listen: SocketAddr,
-    /// At most N calls per UNIT; may be given several times, all must accept
-    #[arg(long = "limit", value_name = "N/UNIT", action = ArgAction::Append)]
-    pub(crate) limits: Vec<paceline_lab::Limit>,
-    /// How the limits are enforced: fixed, first_call, log, log_counting, counter or bucket:SIZE
-    #[arg(long, default_value = "fixed")]
-    pub(crate) policy: paceline_lab::Policy,
-    /// One-way delay before a call is counted, and again on the way back, in ms: 0, 20..400 or exp:60
-    #[arg(long, value_name = "LAW", default_value = "0")]
-    pub(crate) net_ms: paceline_lab::Law,
-    /// How long the vendor works on a call after counting it, in ms: 0, 20..400 or exp:60
-    #[arg(long, value_name = "LAW", default_value = "0")]
-    pub(crate) service_ms: paceline_lab::Law,
-    /// What goes wrong, see below
-    #[arg(long, value_name = "LAW", default_value = "none")]
-    pub(crate) fault: paceline_lab::FaultLaw,
-    /// How a refusal says when to come back: none, seconds or date
-    #[arg(long, value_name = "FORM", default_value = "seconds")]
-    pub(crate) retry_after: paceline_lab::RetryAfter,
-    /// Which headers tell what is left: none, draft, draft03 or x
-    #[arg(long, value_name = "FORM", default_value = "none")]
-    pub(crate) rate_headers: paceline_lab::RateHeaders,
-    /// Where chance comes from
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
-    #[command(flatten)]
-    pub(crate) hex: hex_lab::HexLabArgs,
-    #[command(flatten)]
-    pub(crate) ai: ai_lab::AiLabArgs,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,8 @@ use paceline_governor::{Ask, Budget, Gates, Limit, Permit, Refused};
 use paceline_model::ColumnId;
 use tokio::sync::watch;
 
+use crate::memory;
+
 /// A budget that columns share.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedBudget {
@@ -24,6 +26,8 @@ pub(crate) struct SharedBudget {
 pub(crate) struct Gate {
     column: ColumnId,
     own: Budget,
+    /// The name under which the store keeps what its own budget learnt.
+    key: String,
     shared: Option<(SharedBudget, Gates)>,
 }
 
@@ -46,11 +50,31 @@ impl SharedBudget {
 
 impl Gate {
     pub(crate) fn new(column: ColumnId, own: Budget, shared: Option<SharedBudget>) -> Self {
+        Self::sharing_with(column, memory::key(column), own, shared)
+    }
+
+    /// The same, where the store keeps under `key` what its own budget learnt.
+    pub(crate) fn sharing_with(
+        column: ColumnId,
+        key: String,
+        own: Budget,
+        shared: Option<SharedBudget>,
+    ) -> Self {
+        Self { column, own, key, shared: None }.sharing(shared)
+    }
+
+    fn sharing(self, shared: Option<SharedBudget>) -> Self {
+        let own = &self.own;
         let shared = shared.map(|shared| {
             let gates = Gates::new(own.clone(), shared.budget.clone());
             (shared, gates)
         });
-        Self { column, own, shared }
+        Self { shared, ..self }
+    }
+
+    /// The name under which the store keeps what its own budget learnt.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// The column's own budget.
@@ -96,7 +120,7 @@ impl GateSwitch {
         self.0.send_if_modified(|gate| {
             let is_new = gate.shared().is_none_or(|old| old.generation != shared.generation);
             if is_new {
-                *gate = Gate::new(gate.column, gate.own.clone(), Some(shared.clone()));
+                *gate = gate.clone().sharing(Some(shared.clone()));
             }
             is_new
         });

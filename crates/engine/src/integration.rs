@@ -15,9 +15,9 @@ mod wire;
 mod work;
 
 pub(crate) use column::IntegrationColumn;
-pub(crate) use memory::{Memories, recall};
+pub(crate) use memory::{Counter, Memories, recall};
 pub(crate) use rate::{rate, spacing};
-pub(crate) use recall::claimed;
+pub(crate) use recall::{claimed, tell};
 pub use session::hex_session;
 pub use spec::IntegrationSpec;
 pub(crate) use token::Fixed;

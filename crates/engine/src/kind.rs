@@ -65,6 +65,12 @@ pub(crate) trait KindSpec: Send + Sync {
         None
     }
 
+    /// Who makes its calls: itself, or each of its sources. `rate` is the column's.
+    fn callers(&self, rate: &Rate, ceilings: Ceilings) -> Result<Vec<Caller>> {
+        let _ = ceilings;
+        Ok(vec![Caller { source: None, called: self.calls(), rate: rate.clone() }])
+    }
+
     /// Another one of the same.
     fn boxed(&self) -> Box<dyn KindSpec>;
 
@@ -119,6 +125,14 @@ pub(crate) struct Called {
     pub(crate) host: String,
     /// Never shown and never kept: columns are compared by a hash of it.
     pub(crate) secret: Option<String>,
+}
+
+/// Whoever makes calls of a column at a rate of its own.
+pub(crate) struct Caller {
+    /// The source's name, of a column that has several.
+    pub(crate) source: Option<String>,
+    pub(crate) called: Option<Called>,
+    pub(crate) rate: Rate,
 }
 
 /// The host of an address, with its port; `text` may go on with a template after its host.

@@ -13,6 +13,7 @@ use paceline_governor::{Budget, Snapshot};
 use paceline_model::{ColumnId, Store};
 
 use crate::runner::RunContext;
+use crate::task::Work;
 
 /// How often it is saved while a run is at work, at the most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
@@ -86,8 +87,15 @@ impl Memory {
 
 /// The budgets that the calls of a run pass, by the names under which the store keeps what they learnt.
 fn budgets(ctx: &RunContext) -> Vec<(String, Budget)> {
-    let gate = ctx.gate.now();
-    let own = (key(ctx.column.id), gate.own().clone());
-    let shared = gate.shared().map(|shared| (shared.key.clone(), shared.budget.clone()));
-    std::iter::once(own).chain(shared).collect()
+    let mut all = Vec::new();
+    // Of what sources pass alone, what was learnt is kept with what they spent.
+    if !matches!(ctx.work, Work::Waterfall(_)) {
+        let gate = ctx.gate.now();
+        all.push((gate.key().to_owned(), gate.own().clone()));
+    }
+    for gate in ctx.gates() {
+        let shared = gate.shared().map(|shared| (shared.key.clone(), shared.budget.clone()));
+        all.extend(shared.filter(|(key, _)| all.iter().all(|(known, _)| known != key)));
+    }
+    all
 }

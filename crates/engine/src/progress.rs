@@ -103,6 +103,11 @@ impl ProgressState {
         self.lock().ended.get_or_insert(now);
     }
 
+    /// As they are on disk.
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
     pub(crate) fn snapshot(&self) -> Progress {
         let now = self.clock.now();
         let gate = self.gate.now();

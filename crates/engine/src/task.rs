@@ -10,9 +10,10 @@ use paceline_clock::{Clock, Tick, Timestamp};
 use paceline_hex::Session;
 use paceline_model::{Attempt, CellError, CellState, Task, TaskReport, TaskStep, Value, limits};
 
+use crate::gate::{Gate, GateSwitch};
 use crate::integration::{self, HexWork};
 use crate::kind::Local;
-use crate::runner::{RunContext, Stop, Weather};
+use crate::runner::{RunContext, Weather};
 pub(crate) use http::HttpWork;
 pub(crate) use waterfall::{SourceWork, WaterfallWork};
 
@@ -37,15 +38,25 @@ impl Work {
         }
     }
 
+    /// What the calls of one of its sources pass.
+    pub(crate) fn gate(&self, name: &str) -> Option<&Arc<GateSwitch>> {
+        let Self::Waterfall(all) = self else { return None };
+        let source = all.sources.iter().find(|source| source.name == name)?;
+        source.http.source.as_ref().map(|(_, gate)| gate)
+    }
+
+    /// What its sources' calls pass, if it has several.
+    pub(crate) fn gates(&self) -> Vec<Gate> {
+        let Self::Waterfall(all) = self else { return Vec::new() };
+        let gates = all.sources.iter().filter_map(|source| source.http.source.as_ref());
+        gates.map(|(_, gate)| gate.now()).collect()
+    }
+
     /// These tasks were claimed and are about to be worked on.
-    pub(crate) async fn claimed(
-        &self,
-        ctx: &RunContext,
-        tasks: &[Task],
-    ) -> paceline_model::Result<()> {
+    pub(crate) fn claimed(&self, tasks: &[Task]) {
         match self {
-            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => Ok(()),
-            Self::Hex(hex) => integration::claimed(ctx, hex, tasks).await,
+            Self::Http(_) | Self::Waterfall(_) | Self::Local(_) => {}
+            Self::Hex(hex) => integration::claimed(hex, tasks),
         }
     }
 
@@ -65,7 +76,7 @@ impl Work {
             Self::Waterfall(all) => &all.memories,
             Self::Hex(hex) => &hex.memories,
         };
-        memories.save(ctx.store.as_ref(), &ctx.clock, false).await;
+        memories.end(ctx.store.as_ref(), &ctx.clock).await;
     }
 }
 
@@ -81,27 +92,8 @@ pub(crate) async fn work(ctx: &RunContext, task: Task) -> Option<Ended> {
         Work::Http(http) => http::work(ctx, http, task).await,
         Work::Waterfall(all) => waterfall::work(ctx, all, task).await,
         Work::Hex(hex) => integration::work(ctx, hex, task).await,
-        Work::Local(local) => Some(fill(ctx, local.as_ref(), &task).await),
-    }
-}
-
-/// One cell without a call. A run that is stopped meanwhile does not wait for it.
-async fn fill(ctx: &RunContext, local: &dyn Local, task: &Task) -> Ended {
-    let values = tokio::select! {
-        values = local.fill(&ctx.tools, &ctx.column, std::slice::from_ref(task)) => values,
-        () = ctx.stopped() => return give_back(task),
-    };
-    let values = match values {
-        Ok(values) => values,
-        Err(error) => {
-            ctx.stop(Stop::Store(error.to_string()));
-            return give_back(task);
-        }
-    };
-    match values.into_iter().next() {
-        Some(Ok(value)) => finish(task, None, CellState::Completed, Some(value), None),
-        Some(Err(error)) => finish(task, None, CellState::Failed, None, Some(error)),
-        None => finish(task, None, CellState::Failed, None, Some(no_value())),
+        // Filled in batches: see `runner/batches.rs`.
+        Work::Local(_) => Some(give_back(&task)),
     }
 }
 

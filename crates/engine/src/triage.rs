@@ -163,10 +163,14 @@ impl Triage {
             return Verdict::Work;
         }
         let before = task.cell.as_ref();
+        if before.is_some_and(|cell| cell.locked) {
+            return Verdict::Leave;
+        }
         let only_what_moved = matches!(self.scope, Scope::Stale | Scope::Following);
         if only_what_moved && let Some(cell) = before {
+            // Of a cell whose end is a person's word alone nobody knows what it was made from, so nothing has moved.
             let then = cell.fingerprint.as_ref();
-            if cell.state == CellState::Completed && then.is_some_and(|it| it.parts == now.parts) {
+            if cell.state == CellState::Completed && then.is_none_or(|it| it.parts == now.parts) {
                 return Verdict::Leave;
             }
             // A person, or another program, left it out; nothing that moves changes that.

@@ -1,6 +1,9 @@
 //! The budgets of one Hex user, and what passes which: a trigger passes its own and the overall one, a read its own and the
 //! overall one, everything else the overall one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
 use paceline_clock::Clock;
 use paceline_governor::{
     Ask, BreakerConfig, Budget, BudgetConfig, ConfigError, Gates, Guard, Limit, Permit, Priority,
@@ -24,7 +27,7 @@ pub(crate) enum Group {
     Projects,
 }
 
-/// The budgets of one Hex user. Clones share them; sessions of one user should.
+/// The budgets of one Hex user. Clones share them; sessions of one user should, each [in its own turn](Budgets::in_turn).
 #[derive(Clone, Debug)]
 pub struct Budgets {
     /// RunProject.
@@ -33,6 +36,37 @@ pub struct Budgets {
     pub reads: Budget,
     /// Everything.
     pub overall: Budget,
+    /// Whose turn calls use where several sessions wait.
+    turn: u64,
+    lookers: Lookers,
+}
+
+/// How many sessions with the same budgets look at runs now: each leaves the others their part of the reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lookers(Arc<AtomicU32>);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Looker(Lookers);
+
+impl Lookers {
+    pub(crate) fn join(&self) -> Looker {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Looker(self.clone())
+    }
+}
+
+impl Looker {
+    /// How many there are, this one among them.
+    pub(crate) fn count(&self) -> u32 {
+        self.0.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Looker {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Budgets {
@@ -49,7 +83,20 @@ impl Budgets {
             triggers: budget(triggers)?,
             reads: budget(options.poll_limits.clone())?,
             overall: budget(options.overall_limits.clone())?,
+            turn: 0,
+            lookers: Lookers::default(),
         })
+    }
+
+    /// The same budgets for one of several sessions that take turns, as fairly as calls of one kind can: `key` tells it from
+    /// the others.
+    #[must_use]
+    pub fn in_turn(&self, key: u64) -> Self {
+        Self { turn: key, ..self.clone() }
+    }
+
+    pub(crate) fn lookers(&self) -> Lookers {
+        self.lookers.clone()
     }
 
     /// Hex's own limits: 20/min and 60/h for triggers, 30/min and 1800/h for reads, 60/min overall.
@@ -72,21 +119,52 @@ fn config(limits: Vec<Limit>) -> BudgetConfig {
     BudgetConfig { guard: Guard::Strict, breaker, ..BudgetConfig::new(limits) }
 }
 
+/// Calls of one session that wait for leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// To start a run.
+    pub triggers: usize,
+    /// To look at one, at a project or at its runs.
+    pub reads: usize,
+    /// To cancel a run, or to list the projects: only the limits of everything hold for these.
+    pub others: usize,
+}
+
 /// The gates that calls pass.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Doors {
     triggers: Gates,
     reads: Gates,
     overall: Budget,
+    turn: u64,
+    waiting: [AtomicUsize; 3],
+}
+
+/// One who waits, until it is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn at(line: &'a AtomicUsize) -> Self {
+        line.fetch_add(1, Ordering::Relaxed);
+        Self(line)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Doors {
     pub(crate) fn new(budgets: &Budgets) -> Self {
-        let Budgets { triggers, reads, overall } = budgets;
+        let Budgets { triggers, reads, overall, turn, .. } = budgets;
         Self {
             triggers: taught(triggers, overall),
             reads: taught(reads, overall),
             overall: overall.clone(),
+            turn: *turn,
+            waiting: Default::default(),
         }
     }
 
@@ -97,12 +175,27 @@ impl Doors {
             Group::Check | Group::Projects => Priority::Normal,
             Group::Poll => Priority::Low,
         };
-        let ask = Ask::new().priority(priority);
+        let ask = Ask::new().priority(priority).turn(self.turn, 1);
+        let [triggers, reads, others] = &self.waiting;
+        let _waits = Waits::at(match group {
+            Group::Trigger => triggers,
+            Group::Check | Group::Poll => reads,
+            Group::Cancel | Group::Projects => others,
+        });
         match group {
             Group::Trigger => self.triggers.acquire_with(ask).await,
             Group::Check | Group::Poll => self.reads.acquire_with(ask).await,
             Group::Cancel | Group::Projects => self.overall.acquire_with(ask).await,
         }
+    }
+}
+
+impl Doors {
+    /// How many calls wait.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let [triggers, reads, others] =
+            [0, 1, 2].map(|at| self.waiting.get(at).map_or(0, |line| line.load(Ordering::Relaxed)));
+        Waiting { triggers, reads, others }
     }
 }
 

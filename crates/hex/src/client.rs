@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::answer::Answer;
-use crate::budgets::{Doors, Group};
+use crate::budgets::{Doors, Group, Waiting};
 use crate::tokens::{Token, Tokens};
 use crate::wire::{Wire, WireError, WireRequest};
 use crate::{Budgets, Error, Options, OptionsError, Project, ProjectPage, Run, RunId, RunPage};
@@ -68,6 +68,11 @@ impl Client {
     /// Leave for a trigger.
     pub(crate) async fn trigger_permit(&self) -> Result<Permit, Error> {
         Ok(self.doors.pass(Group::Trigger).await?)
+    }
+
+    /// How many calls wait for leave.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.doors.waiting()
     }
 
     /// The token to use.

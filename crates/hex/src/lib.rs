@@ -54,7 +54,7 @@ mod types;
 mod watcher;
 mod wire;
 
-pub use budgets::Budgets;
+pub use budgets::{Budgets, Waiting};
 pub use error::Error;
 pub use job::{Job, JobError, RunId};
 pub use note::{End, EndKind, Host, HostError, Note, PostRecord, RunReport};

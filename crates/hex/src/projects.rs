@@ -5,17 +5,37 @@ mod book;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use paceline_clock::Tick;
+use paceline_clock::{Clock, Tick, Timestamp};
 use tokio::sync::Notify;
 
 pub(crate) use book::{Book, Post};
 
+use crate::{Note, RunId};
+
 /// Projects that are remembered; beyond that those that nobody uses are forgotten.
 const PROJECTS_MAX: usize = 10_000;
+/// So long after it left a POST of an earlier process stands in nobody's way: by then its run is listed, if there is one.
+const SETTLED_AFTER: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
 pub(crate) struct Projects(Mutex<HashMap<String, Arc<ProjectState>>>);
+
+/// Locks by project. Those of one session: with one of its jobs at most waiting for a project's turn, sessions get it one
+/// after another, however many jobs each has.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Lines {
+    pub(crate) fn get(&self, project: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= PROJECTS_MAX && !lines.contains_key(project) {
+            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        Arc::clone(lines.entry(project.to_owned()).or_default())
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct ProjectState {
@@ -35,6 +55,32 @@ impl Projects {
             projects.retain(|_, state| Arc::strong_count(state) > 1);
         }
         Arc::clone(projects.entry(project.to_owned()).or_default())
+    }
+
+    /// These runs are some job's.
+    pub(crate) fn own<'r>(&self, project: &str, runs: impl IntoIterator<Item = &'r RunId>) {
+        let project = self.get(project);
+        let mut book = project.book();
+        runs.into_iter().for_each(|run| book.own(run, None));
+    }
+
+    /// These notes are on record.
+    pub(crate) fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>, clock: &Clock) {
+        for note in notes {
+            match note {
+                Note::Started { project, run_id, .. } => self.own(project, [run_id]),
+                Note::Sending { project, body_hash, sent_at_ms, .. } => {
+                    let sent_at = Timestamp::from_micros(sent_at_ms.saturating_mul(1_000));
+                    let settled_at = sent_at + SETTLED_AFTER;
+                    // Its run may still appear, and would be taken for that of a later one.
+                    let blocks_until = clock.now() + settled_at.since(clock.wall());
+                    let (body_hash, sent_at_ms) = (body_hash.clone(), *sent_at_ms);
+                    let post = Post { body_hash, sent_at_ms, blocks_until };
+                    self.get(project).book().remember(post);
+                }
+                Note::Resend => {}
+            }
+        }
     }
 }
 

@@ -11,12 +11,12 @@ use crate::budgets::Group;
 use crate::client::Client;
 use crate::kernels::Kernels;
 use crate::perform::Performance;
-use crate::projects::{Post, Projects};
+use crate::projects::{Lines, Projects};
 use crate::tokens::Tokens;
 use crate::watcher::{Pace, Watcher};
 use crate::{
     Budgets, End, Error, Host, Job, Note, Options, OptionsError, Project, ProjectPage, Run, RunId,
-    RunPage, TokenSource, Wire,
+    RunPage, TokenSource, Waiting, Wire,
 };
 
 /// A session with Hex. Clones share everything. It needs a tokio runtime: while runs are watched, one task looks at them.
@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     reading: [Budget; 2],
     pub(crate) client: Arc<Client>,
     pub(crate) projects: Arc<Projects>,
+    /// Where its jobs wait for their project's turn, so that only one of them stands in the way of other sessions.
+    pub(crate) lines: Lines,
     pub(crate) kernels: Arc<Kernels>,
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) clock: Clock,
@@ -43,6 +45,19 @@ pub(crate) struct Inner {
 /// What is known of the projects of one Hex and of their runs. Clones share it; nothing in it depends on the token.
 #[derive(Clone, Debug, Default)]
 pub struct Books(Arc<Projects>);
+
+impl Books {
+    /// These runs are some job's, of this process or an earlier one: no reconcile may take one of them for another job's.
+    /// The last that are told are kept the longest.
+    pub fn own<'r>(&self, project: &str, runs: impl IntoIterator<Item = &'r RunId>) {
+        self.0.own(project, runs);
+    }
+
+    /// These notes are on record: a reconcile must know of all of them before it takes a run for its own.
+    pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>, clock: &Clock) {
+        self.0.recall(notes, clock);
+    }
+}
 
 /// Where the runs of a session stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +111,8 @@ impl Session {
         let projects = Arc::clone(&books.0);
         let pace = Pace::new(options.poll_interval, &options.poll_limits, &options.overall_limits);
         let shared = (Arc::clone(&client), Arc::clone(&projects));
-        let watcher = Watcher::new(pace, shared.0, shared.1, clock.clone());
+        let lookers = budgets.lookers();
+        let watcher = Watcher::new(pace, lookers, shared, clock.clone());
         let kernels = Kernels::new(options.kernels, options.kernel_wait, clock.clone());
         let (triggered, ended) = Default::default();
         let began = clock.now();
@@ -105,6 +121,7 @@ impl Session {
             reading,
             client,
             projects,
+            lines: Lines::default(),
             kernels,
             watcher,
             clock,
@@ -133,29 +150,13 @@ impl Session {
 
     /// These runs are some job's, of this process or an earlier one: no reconcile may take one of them for another job's.
     pub fn own<'r>(&self, project: &str, runs: impl IntoIterator<Item = &'r RunId>) {
-        let project = self.inner.projects.get(project);
-        let mut book = project.book();
-        runs.into_iter().for_each(|run| book.own(run, None));
+        self.inner.projects.own(project, runs);
     }
 
     /// These notes are on record, of jobs that are about to be performed: a reconcile of one of them must know of the others
     /// before it takes a run for its own.
     pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>) {
-        for note in notes {
-            match note {
-                Note::Started { project, run_id, .. } => self.own(project, [run_id]),
-                Note::Sending { project, body_hash, sent_at_ms, .. } => {
-                    let post = Post {
-                        body_hash: body_hash.clone(),
-                        sent_at_ms: *sent_at_ms,
-                        // Nobody waits for it before it is performed.
-                        blocks_until: self.inner.clock.now(),
-                    };
-                    self.inner.projects.get(project).book().remember(post);
-                }
-                Note::Resend => {}
-            }
-        }
+        self.inner.projects.recall(notes, &self.inner.clock);
     }
 
     /// When a job is tried again after [`EndKind::Again`](crate::EndKind::Again), by [`RetryOptions`](crate::RetryOptions).
@@ -172,6 +173,12 @@ impl Session {
             (self.inner.triggered.load(Relaxed), self.inner.ended.load(Relaxed));
         let next_look_ms = if pending + running > 0 { self.next_look_ms() } else { None };
         Gauge { triggered, pending, running, ended, next_look_ms }
+    }
+
+    /// How many of its calls wait for leave of the budgets.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.inner.client.waiting()
     }
 
     fn next_look_ms(&self) -> Option<u64> {

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 pub(crate) use self::board::Pace;
 use self::board::{Board, Target};
-use crate::budgets::Group;
+use crate::budgets::{Group, Looker, Lookers};
 use crate::client::Client;
 use crate::projects::Projects;
 use crate::{Error, Run, RunId};
@@ -37,6 +37,7 @@ pub(crate) struct Watcher {
     client: Arc<Client>,
     projects: Arc<Projects>,
     clock: Clock,
+    lookers: Lookers,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -57,12 +58,12 @@ pub(crate) struct Ear {
 impl Watcher {
     pub(crate) fn new(
         pace: Pace,
-        client: Arc<Client>,
-        projects: Arc<Projects>,
+        lookers: Lookers,
+        (client, projects): (Arc<Client>, Arc<Projects>),
         clock: Clock,
     ) -> Arc<Self> {
-        let state = State { board: Board::new(pace), awake: false };
-        Arc::new(Self { client, projects, clock, state: Mutex::new(state), changed: Notify::new() })
+        let state = Mutex::new(State { board: Board::new(pace), awake: false });
+        Arc::new(Self { client, projects, clock, lookers, state, changed: Notify::new() })
     }
 
     /// Watches a run from `due` on.
@@ -70,7 +71,7 @@ impl Watcher {
         let mut state = self.lock();
         let news = state.board.join(project, run, due);
         if !std::mem::replace(&mut state.awake, true) {
-            tokio::spawn(Arc::clone(self).work());
+            tokio::spawn(Arc::clone(self).work(self.lookers.join()));
         }
         drop(state);
         self.changed.notify_one();
@@ -86,7 +87,7 @@ impl Watcher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn work(self: Arc<Self>) {
+    async fn work(self: Arc<Self>, looker: Looker) {
         let mut looks = FuturesUnordered::new();
         loop {
             let next = {
@@ -95,6 +96,7 @@ impl Watcher {
                     state.awake = false;
                     return;
                 }
+                state.board.share(looker.count());
                 if looks.len() < LOOKS_MAX { state.board.next() } else { None }
             };
             let due = next.as_ref().map_or(Tick::NEVER, |(due, _)| *due);

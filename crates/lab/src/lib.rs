@@ -8,8 +8,8 @@
 //!   [`Clock`](paceline_clock::Clock);
 //! - [`Lab`]: a vendor behind HTTP/1.1, selling something real: the nearest of 3,376 airports.
 //!
-//! Beside it stand [`HexVendor`], a simulated Hex, and [`AiVendor`], the vendors of language models; both callable in
-//! virtual time and served by the same [`Lab`].
+//! Beside it stand [`HexVendor`], a simulated Hex, [`AiVendor`], the vendors of language models, [`SlackVendor`] and
+//! [`WebhookReceiver`]; all callable in virtual time and served by the same [`Lab`].
 //!
 //! A call passes the network, is counted, perhaps refused, perhaps struck by a fault, worked on, done, and passes the
 //! network again:
@@ -33,8 +33,11 @@ mod http;
 mod law;
 mod limit;
 mod query;
+mod slack;
 mod stats;
 mod vendor;
+mod webhook;
+mod wire;
 
 pub use ai::{
     AI_FAULT_GRAMMAR, AI_FAULTS_MAX, AI_KEYS_MAX, AI_MODELS_MAX, AiAnswer, AiConfig, AiDialect,
@@ -57,5 +60,14 @@ pub use http::{
 };
 pub use law::{EXP_CUT, LAW_MS_MAX, Law};
 pub use limit::{LIMIT_COUNT_MAX, LIMIT_WINDOW_MAX, Limit};
+pub use slack::{
+    SLACK_CHANNELS_MAX, SLACK_TOKENS_MAX, SlackChannel, SlackClosed, SlackConfig, SlackMessage,
+    SlackRequest, SlackStats, SlackVendor,
+};
 pub use stats::{KEYS_MAX, LimitStats, Stats};
 pub use vendor::{Answer, Call, Reply, Vendor, VendorConfig};
+pub use webhook::{
+    WEBHOOK_CALLS_MAX, WEBHOOK_SECRETS_MAX, WebhookCall, WebhookConfig, WebhookReceiver,
+    WebhookRequest, WebhookStats,
+};
+pub use wire::VendorAnswer;

@@ -144,6 +144,8 @@ fixed! {
     AI_SCHEMA_BYTES_MAX: usize = 64 * 1024, "bytes", OURS;
     /// How deep that schema, and an answer to it, may be nested.
     AI_SCHEMA_DEPTH_MAX: usize = 32, "levels", OURS;
+    /// How long somebody who resumes a run is kept waiting for what is in flight of it since it was paused.
+    PAUSE_WAIT: Duration = Duration::from_secs(30), "s", OURS;
     /// How long jobs of an integration go on trying a vendor that fails all of them; then the run is paused.
     OUTAGE_MAX: Duration = Duration::from_secs(300), "s", OURS;
     /// How often each of them tries meanwhile.
@@ -214,6 +216,12 @@ fixed! {
     FUNCTION_BYTES_MAX: usize = 256 * 1024, "bytes", OURS;
     /// Processes that functions run in at once, each with one call; further calls wait.
     FUNCTION_PROCESSES_MAX: usize = 4, "processes", OURS;
+    /// Processes at once for formulas that were caught in what cannot be stopped otherwise; as many again for the other
+    /// formulas, while threads for them are missing.
+    FORMULA_PROCESSES_MAX: usize = 2, "processes", OURS;
+    /// Memory that a process of either may take from the system, beyond what it starts with: what a script may take, what the
+    /// engine needs for it, and air.
+    FUNCTION_PROCESS_MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024, "bytes", OURS;
     /// Versions of one function that are kept.
     FUNCTION_VERSIONS_KEPT: u64 = 50, "versions", OURS;
     /// Changes kept per table for readers that resume; older ones answer with a gap.
@@ -309,4 +317,5 @@ const _: () = {
     assert!(WEBSOCKETS_PER_TABLE_MAX <= WEBSOCKETS_MAX);
     assert!(WEBSOCKET_CELLS_BYTES_MAX <= WEBSOCKET_QUEUE_BYTES_MAX);
     assert!(FUNCTION_BYTES_MAX <= VALUE_BYTES_MAX);
+    assert!(SCRIPT_MEMORY_BYTES_MAX <= FUNCTION_PROCESS_MEMORY_BYTES_MAX / 2);
 };

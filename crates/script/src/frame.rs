@@ -8,17 +8,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::ScriptError;
+use crate::realm::Face;
 
 /// Bytes of one frame: a script and arguments of the largest size, written as JSON.
 pub(crate) const FRAME_BYTES_MAX: usize =
     2 * (limits::FUNCTION_BYTES_MAX + limits::REQUEST_BODY_BYTES_MAX);
 
-/// One call of a function.
+/// One call of a script.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CallFrame<'a> {
-    /// What evaluates to a function of one argument.
+    /// Where it runs.
+    #[serde(default)]
+    pub(crate) face: Face,
+    /// What evaluates to a function.
     pub(crate) source: std::borrow::Cow<'a, str>,
-    /// The argument.
+    /// The argument; of a formula a list of them.
     pub(crate) row: std::borrow::Cow<'a, Json>,
     /// Time for it.
     pub(crate) timeout_ms: u64,

@@ -1,4 +1,5 @@
-//! Functions, each call in a child process that is killed when it does not answer in time.
+//! Functions, and formulas that cannot be stopped otherwise: each call in a child process that is killed when it does not
+//! answer in time.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +16,8 @@ use tokio::sync::Semaphore;
 
 use crate::error::{ScriptCode, ScriptError};
 use crate::frame::{self, AnswerFrame, CallFrame};
+use crate::pool::Outcome;
+use crate::realm::Face;
 use crate::source::FunctionSource;
 
 /// How long a child may take to start, to stop its own engine and to answer, beyond the time of the call.
@@ -23,8 +26,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What is started as a child: a program that runs [`worker::serve`](crate::worker::serve) on its stdin and stdout.
 ///
 /// The child gets an empty environment, no stderr and no other open file. Its memory is capped inside of it
-/// (`limits::SCRIPT_MEMORY_BYTES_MAX`); for a cap by the system as well, name a program that sets one and then becomes the
-/// worker, as in `prlimit --as=1073741824 paceline sandbox-worker`.
+/// (`limits::SCRIPT_MEMORY_BYTES_MAX`); what the system is to hold it to, the program sets itself before it serves, as
+/// `paceline sandbox-worker` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionCommand {
     /// The program.
@@ -78,33 +81,52 @@ impl FunctionHost {
     /// # Errors
     /// The script's own, or [`ScriptCode::Crashed`] if its child died of it.
     pub async fn call(&self, source: &FunctionSource, row: &Json) -> Result<Json, ScriptError> {
+        self.ask(Face::Function, source.text(), row).await.0
+    }
+
+    /// What a formula gives for the values of a row, in a list; and whether its child had to be killed.
+    pub(crate) async fn formula(&self, source: &str, row: Json) -> (Outcome, bool) {
+        self.ask(Face::Formula, source, &row).await
+    }
+
+    async fn ask(&self, face: Face, source: &str, row: &Json) -> (Outcome, bool) {
         let inner = &self.0;
         let call = CallFrame {
-            source: source.text().into(),
+            face,
+            source: source.into(),
             row: std::borrow::Cow::Borrowed(row),
             timeout_ms: u64::try_from(inner.timeout.as_millis()).unwrap_or(u64::MAX),
             memory_bytes: limits::SCRIPT_MEMORY_BYTES_MAX,
         };
-        let bytes = frame::encoded(&call).map_err(|error| {
-            ScriptError::new(ScriptCode::Error, format!("the arguments are too long: {error}"))
-        })?;
-        let _place = inner.places.acquire().await.map_err(|_| crashed("its host has ended"))?;
+        let bytes = match frame::encoded(&call) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let problem = format!("the arguments are too long: {error}");
+                return (Err(ScriptError::new(ScriptCode::Error, problem)), false);
+            }
+        };
+        let Ok(_place) = inner.places.acquire().await else {
+            return (Err(crashed("its host has ended")), false);
+        };
         // Simulated time stands still meanwhile: the child's is real.
         let _busy = inner.clock.busy();
-        let mut worker = inner.worker()?;
+        let mut worker = match inner.worker() {
+            Ok(worker) => worker,
+            Err(error) => return (Err(error), false),
+        };
         let answered = tokio::select! {
             biased;
             answered = worker.ask(&bytes) => answered,
             () = inner.clock.sleep(inner.timeout.saturating_add(GRACE)) => {
-                return Err(ScriptError::timeout(inner.timeout));
+                return (Err(ScriptError::timeout(inner.timeout)), true);
             }
         };
         match answered {
             Ok(answer) => {
                 inner.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-                answer.outcome
+                (answer.outcome, false)
             }
-            Err(error) => Err(crashed(&worker.end(&error).await)),
+            Err(error) => (Err(crashed(&worker.end(&error).await)), false),
         }
     }
 }
@@ -122,7 +144,7 @@ impl Inner {
         drop(idle);
         self.command.start().map_err(|error| {
             let problem = format!(
-                "the process for functions cannot be started ({error}); see that the program of this server is still \
+                "the process for scripts cannot be started ({error}); see that the program of this server is still \
                  where it was started from"
             );
             ScriptError::new(ScriptCode::Crashed, problem)
@@ -171,7 +193,7 @@ impl Worker {
 
 fn crashed(how: &str) -> ScriptError {
     let problem =
-        format!("the process of the function died ({how}); other cells are not touched by it");
+        format!("the process of the script died ({how}); other cells are not touched by it");
     ScriptError::new(ScriptCode::Crashed, problem)
 }
 

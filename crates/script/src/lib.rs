@@ -16,6 +16,7 @@ mod host;
 mod pool;
 mod realm;
 mod source;
+mod stuck;
 mod token;
 pub mod worker;
 

@@ -2,7 +2,8 @@
 //!
 //! A formula is stopped by its own engine when a row takes too long. Some built-ins work for a while without asking for
 //! the time; a thread that is kept by one is given up: its row ends, another thread takes its place, and it ends by itself
-//! when the built-in returns. No more than [`LOST_MAX`] may be lost at a time.
+//! when the built-in returns. From then on that formula runs in a child that can be killed, and while [`LOST_MAX`] threads
+//! are lost, all others run in children of their own: slower, but they run. Without children they are refused.
 
 mod thread;
 
@@ -21,7 +22,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{ScriptCode, ScriptError};
 use crate::formula::Formula;
+use crate::host::FunctionCommand;
 use crate::realm::Limits;
+use crate::stuck::Children;
 use thread::{Job, Workers};
 
 /// Rows of one formula that are worth a second thread.
@@ -30,8 +33,10 @@ const SPLIT_ROWS_MIN: usize = 256;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a thread may stay beyond the time of its row before it is given up.
 const GRACE: Duration = Duration::from_millis(500);
-/// Threads given up that have not come back.
+/// Threads given up that have not come back, at the most: each may keep a core to itself for long.
 const LOST_MAX: usize = 4;
+/// The same where there are children for what comes then.
+const LOST_BESIDE_CHILDREN_MAX: usize = 2;
 /// Jobs on their way: one for each thread, and those whose owner went before they began.
 const JOBS_MAX: usize = 256;
 /// What a formula may take for a row.
@@ -47,6 +52,7 @@ struct Inner {
     threads: usize,
     free: Semaphore,
     lost: Arc<AtomicUsize>,
+    children: Option<Children>,
     queue: Mutex<Option<(SyncSender<Arc<Job>>, Workers)>>,
 }
 
@@ -57,12 +63,24 @@ impl Pool {
     /// A pool of that many threads. The clock must go on while code runs: the system's, also under a simulated engine.
     #[must_use]
     pub fn new(clock: Clock, threads: usize) -> Self {
+        Self::made(clock, threads, None)
+    }
+
+    /// The same with children of that program for formulas that its threads cannot stop.
+    #[must_use]
+    pub fn with_children(clock: Clock, threads: usize, command: FunctionCommand) -> Self {
+        let children = Children::new(command, &clock);
+        Self::made(clock, threads, Some(children))
+    }
+
+    fn made(clock: Clock, threads: usize, children: Option<Children>) -> Self {
         let threads = threads.max(1);
         Self(Arc::new(Inner {
             clock,
             threads,
             free: Semaphore::new(threads),
             lost: Arc::default(),
+            children,
             queue: Mutex::default(),
         }))
     }
@@ -106,7 +124,13 @@ impl Inner {
         let mut all = Vec::with_capacity(range.len());
         while all.len() < range.len() {
             let rest = range.start + all.len()..range.end;
-            let Ok(_free) = self.free.acquire().await else { break };
+            let Ok(free) = self.free.acquire().await else { break };
+            if let Some(children) = self.children_for(formula) {
+                drop(free);
+                let row = &rows[rest.start];
+                all.push(children.eval(formula, row).await);
+                continue;
+            }
             let (done, ended) = oneshot::channel();
             let job = Arc::new(Job::new(formula.clone(), Arc::clone(&rows), rest.clone(), done));
             if let Err(error) = self.send(Arc::clone(&job)) {
@@ -116,10 +140,20 @@ impl Inner {
             let lost = self.watch(&job, ended).await;
             all.extend(job.take());
             if let Some(error) = lost {
+                if let Some(children) = &self.children {
+                    children.suspect(formula);
+                }
                 all.push(Err(error));
             }
         }
         all
+    }
+
+    /// Where a formula runs if not on a thread.
+    fn children_for(&self, formula: &Formula) -> Option<&Children> {
+        let lost = self.lost.load(Ordering::Relaxed);
+        let children = self.children.as_ref()?;
+        (lost >= LOST_BESIDE_CHILDREN_MAX || children.knows(formula)).then_some(children)
     }
 
     /// Waits for the end of a job; answers the error of the row that its thread did not come back from.

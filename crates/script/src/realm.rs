@@ -12,6 +12,7 @@ use rquickjs::context::{EvalOptions, intrinsic};
 use rquickjs::function::Args;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Function, Module, Persistent, Runtime, Value as Js};
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::convert;
@@ -43,11 +44,12 @@ pub(crate) struct Limits {
 }
 
 /// For whom a realm is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Face {
     /// For a formula: frozen, without a clock and without chance.
     Formula,
     /// For a function, in a process of its own.
+    #[default]
     Function,
 }
 

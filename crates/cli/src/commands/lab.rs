@@ -1,4 +1,5 @@
-//! `paceline lab`: a simulated vendor, a simulated Hex and simulated vendors of language models on loopback.
+//! `paceline lab`: a simulated vendor, a simulated Hex, simulated vendors of language models, a simulated Slack and a
+//! receiver of webhooks on loopback.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +7,8 @@ use std::path::Path;
 
 use paceline_clock::Clock;
 use paceline_lab::{
-    AiConfig, AiDialectStats, HexConfig, HexGroupName, Lab, LabConfig, VendorConfig,
+    AiConfig, AiDialectStats, HexConfig, HexGroupName, Lab, LabConfig, Running, SlackConfig,
+    VendorConfig, WebhookConfig,
 };
 
 use crate::args::LabArgs;
@@ -24,31 +26,41 @@ pub(crate) async fn run(args: LabArgs) -> Result<Exit, Failure> {
             args.listen
         )));
     }
-    let hex = hex_config(&args)?;
-    let ai = ai_config(&args)?;
-    let vendor = VendorConfig {
-        limits: args.limits,
-        policy: args.policy,
-        net: args.net_ms,
-        service: args.service_ms,
-        faults: args.fault,
-        seed: args.seed,
-        retry_after: args.retry_after,
-        rate_headers: args.rate_headers,
+    let config = LabConfig {
+        hex: hex_config(&args)?,
+        ai: ai_config(&args)?,
+        slack: slack_config(&args),
+        webhook: webhook_config(&args),
+        vendor: VendorConfig {
+            limits: args.limits,
+            policy: args.policy,
+            net: args.net_ms,
+            service: args.service_ms,
+            faults: args.fault,
+            seed: args.seed,
+            retry_after: args.retry_after,
+            rate_headers: args.rate_headers,
+        },
     };
     let mut signals = Signals::listen()?;
-    let config = LabConfig { vendor, hex, ai };
     let lab = Lab::start_with(config, Clock::system(), args.listen).await?;
     output::result(&format!("listening on http://{}", lab.addr()));
     signals.next().await;
-    let (hex, ai) = (lab.hex().stats(), lab.ai().stats());
-    let stats = lab.shutdown().await;
+    tell(&lab);
+    lab.shutdown().await;
+    Ok(Exit::Done)
+}
+
+/// The verdict: on the vendor, and on each of the others that was called.
+fn tell(lab: &Running) {
+    let stats = lab.stats();
     output::note(&format!(
         "accepted {}, refused {}, duplicates {}",
         output::thousands(stats.accepted),
         output::thousands(stats.refused),
         output::thousands(stats.duplicates),
     ));
+    let hex = lab.hex().stats();
     if hex.overall.accepted + hex.refused + hex.unauthorized > 0 {
         output::note(&format!(
             "hex: accepted {}, refused {}, runs started {}, jobs started twice {}",
@@ -58,11 +70,32 @@ pub(crate) async fn run(args: LabArgs) -> Result<Exit, Failure> {
             output::thousands(hex.double_started),
         ));
     }
+    let ai = lab.ai().stats();
     for (name, stats) in [("openai", ai.openai), ("anthropic", ai.anthropic), ("google", ai.google)]
     {
         tell_ai(name, &stats);
     }
-    Ok(Exit::Done)
+    let slack = lab.slack().stats();
+    if slack.first_call_ms.is_some() {
+        output::note(&format!(
+            "slack: accepted {}, refused {}, posted {}, duplicates {}",
+            output::thousands(slack.accepted),
+            output::thousands(slack.refused),
+            output::thousands(slack.posted),
+            output::thousands(slack.duplicates),
+        ));
+    }
+    let webhook = lab.webhook().stats();
+    if webhook.calls.first_call_ms.is_some() {
+        output::note(&format!(
+            "webhook: accepted {}, refused {}, effects {}, duplicates {}, bad signatures {}",
+            output::thousands(webhook.calls.accepted),
+            output::thousands(webhook.calls.refused),
+            output::thousands(webhook.calls.served),
+            output::thousands(webhook.calls.duplicates),
+            output::thousands(webhook.unsigned + webhook.forged + webhook.stale),
+        ));
+    }
 }
 
 /// The verdict of one vendor of language models, if it was called.
@@ -99,6 +132,41 @@ fn ai_config(args: &LabArgs) -> Result<AiConfig, Failure> {
         config.faults = config.faults.and(law.clone())?;
     }
     Ok(config)
+}
+
+fn slack_config(args: &LabArgs) -> SlackConfig {
+    let flags = &args.slack;
+    let mut config = SlackConfig {
+        policy: flags.slack_policy.clone(),
+        tokens: flags.slack_tokens.clone(),
+        webhooks: flags.slack_webhooks.clone(),
+        channels: flags.slack_channels.clone(),
+        net: args.net_ms,
+        service: flags.slack_service_ms,
+        faults: flags.slack_fault.clone(),
+        seed: args.seed,
+        ..SlackConfig::default()
+    };
+    if !flags.slack_limits.is_empty() {
+        config.limits.clone_from(&flags.slack_limits);
+    }
+    config
+}
+
+fn webhook_config(args: &LabArgs) -> WebhookConfig {
+    let flags = &args.webhook;
+    let vendor = VendorConfig {
+        limits: flags.webhook_limits.clone(),
+        policy: flags.webhook_policy.clone(),
+        net: args.net_ms,
+        service: flags.webhook_service_ms,
+        faults: flags.webhook_fault.clone(),
+        seed: args.seed,
+        retry_after: args.retry_after,
+        rate_headers: args.rate_headers,
+    };
+    let secrets = flags.webhook_secrets.clone();
+    WebhookConfig { vendor, secrets, tolerance_s: flags.webhook_tolerance_s }
 }
 
 /// The file, and the flags on top of it.

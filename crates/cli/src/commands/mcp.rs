@@ -45,7 +45,8 @@ async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit,
     let outbound =
         OutboundGuard { allow_private: args.allow_private, allow: args.allow_hosts.into() };
     let functions = serve::functions(&clock, limits::FUNCTION_TIMEOUT);
-    let config = EngineConfig { outbound, functions, ..EngineConfig::default() };
+    let formulas = serve::formulas(&clock);
+    let config = EngineConfig { outbound, formulas, functions, ..EngineConfig::default() };
     let opened = serve::engine(args.store, &data, config, &clock, &random).await;
     let engine = opened.map_err(|failure| {
         if !failure.is_busy {

@@ -9,7 +9,7 @@ use paceline_clock::{Clock, Random};
 use paceline_engine::{Engine, EngineConfig, OutboundGuard, Sealer};
 use paceline_governor::Ceilings;
 use paceline_model::{Store, limits};
-use paceline_script::{FunctionCommand, FunctionHost};
+use paceline_script::{FunctionCommand, FunctionHost, Pool};
 use paceline_server::{ApiKeys, App, AppParts, ServerConfig};
 
 use crate::args::ServeArgs;
@@ -33,6 +33,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<Exit, Failure> {
             allow_private: args.allow_private,
             allow: args.allow_hosts.into(),
         },
+        formulas: formulas(&clock),
         functions: functions(&clock, limits.function_timeout),
         ..EngineConfig::default()
     };
@@ -88,9 +89,21 @@ pub(super) async fn engine(
 
 /// Where functions run: in processes of this same program.
 pub(super) fn functions(clock: &Clock, timeout: Duration) -> Option<FunctionHost> {
+    Some(FunctionHost::new(worker()?, clock.clone(), timeout, limits::FUNCTION_PROCESSES_MAX))
+}
+
+/// Where formulas run: on as many threads as there are cores, and what these cannot stop in processes of this program.
+pub(super) fn formulas(clock: &Clock) -> Pool {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match worker() {
+        Some(command) => Pool::with_children(clock.clone(), threads, command),
+        None => Pool::new(clock.clone(), threads),
+    }
+}
+
+fn worker() -> Option<FunctionCommand> {
     let program = env::program()?.into_os_string();
-    let command = FunctionCommand { program, args: vec!["sandbox-worker".into()] };
-    Some(FunctionHost::new(command, clock.clone(), timeout, limits::FUNCTION_PROCESSES_MAX))
+    Some(FunctionCommand { program, args: vec!["sandbox-worker".into()] })
 }
 
 /// Lets the runs go on that an earlier process left behind, and says so.

@@ -58,6 +58,8 @@ const DOCUMENTED: [(&str, &[&str]); 7] = [
             "--hex-run-ms <LAW>",
             "--hex-token <TOKEN>",
             "--hex-fault <LAW>",
+            "--slack-channel <ID=STATE>",
+            "--webhook-secret <SECRET>",
             "drop-after-start:#3",
             "\"projects\"",
         ],

@@ -23,9 +23,21 @@ async fn call(address: &str, method: &str, target: &str) -> (u16, Json) {
 
 /// The same, with headers.
 async fn call_as(headers: &str, address: &str, method: &str, target: &str) -> (u16, Json) {
+    call_with(headers, address, method, target, "").await
+}
+
+/// The same, with a body whose length is among the headers.
+async fn call_with(
+    headers: &str,
+    address: &str,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> (u16, Json) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request =
-        format!("{method} {target} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n{headers}\r\n");
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n{headers}\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await.unwrap();
@@ -111,8 +123,42 @@ async fn a_hex_is_described_by_a_file_and_by_flags_on_top_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slack_and_a_receiver_of_webhooks_are_described_by_flags_and_tell_what_came() {
+    let bench = Bench::new();
+    let flags = "--slack-channel C2=archived --slack-token good --slack-limit 2/h --slack-policy log \
+                 --webhook-secret whsec_test --webhook-limit 2/h";
+    let (process, address) = listening(&bench, &flags.split_whitespace().collect::<Vec<_>>()).await;
+    let post = async |headers: &str, path: &str, body: &str| {
+        let headers = format!("{headers}content-length: {}\r\n", body.len());
+        let (status, told) = call_with(&headers, &address, "POST", path, body).await;
+        (status, told["error"].as_str().map(str::to_owned))
+    };
+    let token = "authorization: Bearer good\r\n";
+    let method = "/api/chat.postMessage";
+    let said = |word: &str| (200, Some(word.to_owned()));
+    assert_eq!(post(token, method, r#"{"channel": "C1", "text": "hi"}"#).await, (200, None));
+    assert_eq!(
+        post(token, method, r#"{"channel": "C2", "text": "hi"}"#).await,
+        said("is_archived")
+    );
+    assert_eq!(post("", method, r#"{"channel": "C1", "text": "hi"}"#).await, said("not_authed"));
+    assert_eq!(post("", "/services/T1/C1/any", r#"{"text": "hi"}"#).await, (200, None));
+    let refused = post("", "/services/T1/C1/any", r#"{"text": "hi"}"#).await;
+    assert_eq!(refused, (429, Some("rate_limited".to_owned())), "2/h of one channel");
+    assert_eq!(post("", "/webhook", "{}").await.0, 401);
+    assert_eq!(post("", "/webhook", "{}").await.0, 401);
+    assert_eq!(post("", "/webhook", "{}").await.0, 429);
+    let (_, stats) = call(&address, "GET", "/_lab/slack").await;
+    assert_eq!((&stats["posted"], &stats["noes"]["is_archived"]), (&2.into(), &1.into()));
+    process.interrupt().await;
+    let ended = process.ended().await.exits(0);
+    ended.told("slack: accepted 2, refused 1, posted 2, duplicates 0");
+    ended.told("webhook: accepted 2, refused 1, effects 0, duplicates 0, bad signatures 2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_flags_are_refused_in_one_line() {
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 20] = [
         (&["--hex", "nowhere.json"], "nowhere.json"),
         (&["--hex", "/dev/null"], "line 1"),
         (&["--hex-limit", "polls:20/min"], "polls:20/min"),
@@ -130,6 +176,9 @@ async fn wrong_flags_are_refused_in_one_line() {
         (&["--service-ms", "exp:"], "exp:"),
         (&["--fault", "teapot:1"], "teapot"),
         (&["--seed", "x"], "--seed"),
+        (&["--slack-channel", "C1=open"], "C1=open"),
+        (&["--slack-policy", "bucket:1,2"], "2 sizes for 1 limits"),
+        (&["--webhook-secret", ""], "a secret is empty"),
     ];
     for (flags, part) in cases {
         let args: Vec<&str> = ["lab"].iter().chain(flags).copied().collect();

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 
 use crate::kills;
-use crate::server::{Caller, Server};
+use crate::server::{Caller, Home, Server};
 
 /// Who inserts at the same time.
 const WRITERS: usize = 3;
@@ -104,7 +104,7 @@ async fn check(server: &Server, numbers: &mut [usize], schema: &mut Schema) {
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_during_inserts_and_schema_changes_leave_nothing_by_half() {
     let (clock, random) = (Clock::system(), Random::system());
-    let mut server = Server::start(tempfile::tempdir().unwrap()).await;
+    let mut server = Server::start(Home::new()).await;
     let columns = json!([{"name": "batch", "type": "number"}, {"name": "text", "type": "text"}]);
     server.post("/api/tables", json!({"name": "t", "columns": columns})).await;
     let (mut numbers, mut schema) = ([0; WRITERS], Schema { first: 0, last: 0 });
@@ -116,12 +116,12 @@ async fn kills_during_inserts_and_schema_changes_leave_nothing_by_half() {
             .collect();
         let changer = tokio::spawn(change(server.caller(), schema));
         clock.sleep(Duration::from_secs_f64(random.unit() * LIFE_MAX_MS / 1e3)).await;
-        let dir = server.kill().await;
+        let home = server.kill().await;
         for (number, writer) in numbers.iter_mut().zip(writers) {
             *number = writer.await.unwrap();
         }
         schema = changer.await.unwrap();
-        server = Server::start(dir).await;
+        server = Server::start(home).await;
         check(&server, &mut numbers, &mut schema).await;
     }
     println!("{} kills: {numbers:?} batches, {} columns made", kills(), schema.last);

@@ -5,33 +5,45 @@
 use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
-use paceline_lab::{Lab, Running, VendorConfig};
+use paceline_lab::{Lab, LabConfig, Running, VendorConfig, WebhookConfig};
 use serde_json::{Value as Json, json};
 
-use crate::kills;
-use crate::server::Server;
+use crate::server::{Home, Server};
+use crate::{kills, kills_or};
 
 /// Cells of each column.
 const CELLS: u64 = 2_000;
+/// The same over PostgreSQL, where each takes longer and what matters is the same.
+const CELLS_POSTGRES: u64 = 600;
 /// Calls at once of each column.
 const AT_ONCE: u64 = 6;
 /// The longest time that the server lives once it listens.
 const LIFE_MAX_MS: f64 = 600.0;
 
+/// What the column signs with, and the receiver checks.
+const SECRET: &str = "whsec_of_the_kill_test";
+
 async fn lab() -> Running {
     // Long enough that a death finds calls under way.
-    let config = VendorConfig { service: "5..30".parse().unwrap(), ..VendorConfig::default() };
-    Lab::start(config, Clock::system(), ([127, 0, 0, 1], 0).into()).await.unwrap()
+    let vendor = VendorConfig { service: "5..30".parse().unwrap(), ..VendorConfig::default() };
+    let webhook = WebhookConfig {
+        vendor: vendor.clone(),
+        secrets: vec![SECRET.to_owned()],
+        ..WebhookConfig::default()
+    };
+    let config = LabConfig { vendor, webhook, ..LabConfig::default() };
+    Lab::start_with(config, Clock::system(), ([127, 0, 0, 1], 0).into()).await.unwrap()
 }
 
 /// A table with a column that asks `asked`, and two that have an effect on `told`.
-async fn columns(server: &Server, table: &str, asked: &Running, told: &Running) {
+async fn columns(server: &Server, table: &str, cells: u64, (asked, told): (&Running, &Running)) {
     let n = json!([{"name": "n", "type": "number"}]);
     server.post("/api/tables", json!({"name": table, "columns": n})).await;
-    let rows: Vec<Json> = (1..=CELLS).map(|n| json!({"n": n})).collect();
+    let rows: Vec<Json> = (1..=cells).map(|n| json!({"n": n})).collect();
     server.post(&format!("/api/tables/{table}/rows"), json!({"rows": rows})).await;
     let (asked, told) = (asked.addr(), told.addr());
-    let hook = json!({"provider": "webhook", "url": format!("http://{told}/echo"), "body": {"n": "{{n}}"}});
+    let hook = json!({"provider": "webhook", "url": format!("http://{told}/webhook"), "secret": SECRET,
+                      "body": {"n": "{{n}}"}});
     let post =
         json!({"url": format!("http://{told}/echo"), "method": "POST", "body": {"n": "{{n}}"}});
     for (name, kind, value, config) in [
@@ -66,10 +78,15 @@ fn has_ended(run: &Json) -> bool {
 }
 
 /// Fills one table; answers how many deaths found its runs at work.
-async fn fill(mut server: Server, table: &str, most: u32, random: &Random) -> (Server, u32) {
+async fn fill(
+    mut server: Server,
+    (table, cells): (&str, u64),
+    most: u32,
+    random: &Random,
+) -> (Server, u32) {
     let clock = Clock::system();
     let (asked, told) = (lab().await, lab().await);
-    columns(&server, table, &asked, &told).await;
+    columns(&server, table, cells, (&asked, &told)).await;
     let mut ids = Vec::new();
     for column in ["get", "post", "hook"] {
         let path = format!("/api/tables/{table}/columns/{column}");
@@ -80,8 +97,8 @@ async fn fill(mut server: Server, table: &str, most: u32, random: &Random) -> (S
     let mut found = 0;
     while found < most && !runs(&server, &ids).await.iter().all(has_ended) {
         clock.sleep(Duration::from_secs_f64(random.unit() * LIFE_MAX_MS / 1e3)).await;
-        let dir = server.kill().await;
-        server = Server::start(dir).await;
+        let home = server.kill().await;
+        server = Server::start(home).await;
         found += 1;
     }
     let began = clock.now();
@@ -89,46 +106,64 @@ async fn fill(mut server: Server, table: &str, most: u32, random: &Random) -> (S
         assert!(clock.now() - began < Duration::from_secs(120), "it does not end");
         clock.sleep(Duration::from_millis(50)).await;
     }
-    check(&server, table, &runs(&server, &ids).await, (&asked, &told), found).await;
+    check(&server, (table, cells), &runs(&server, &ids).await, (&asked, &told), found).await;
     (server, found)
 }
 
 async fn check(
     server: &Server,
-    table: &str,
+    (table, cells): (&str, u64),
     runs: &[Json],
     (asked, told): (&Running, &Running),
     deaths: u32,
 ) {
     let count = |run: &Json, name: &str| run["counts"][name].as_u64().unwrap();
     for run in runs {
-        assert_eq!(count(run, "completed") + count(run, "unknown"), CELLS, "{run}");
+        assert_eq!(count(run, "completed") + count(run, "unknown"), cells, "{run}");
     }
     let unknown: u64 = runs.iter().map(|run| count(run, "unknown")).sum();
     assert_eq!(count(&runs[0], "unknown"), 0, "what may be repeated is never unknown");
     let listed = server.get(&format!("/api/tables/{table}/errors?state=unknown&limit=1000")).await;
     assert_eq!(listed["data"]["failed"], unknown, "{listed}");
-    let told = told.stats();
-    assert_eq!(told.duplicates, 0, "an effect twice");
-    let completed: u64 = runs[1..].iter().map(|run| count(run, "completed")).sum();
-    assert!((completed..=2 * CELLS).contains(&told.served), "{} effects", told.served);
+    let hook = told.webhook().stats();
+    for (seen, run) in [(&told.stats(), &runs[1]), (&hook.calls, &runs[2])] {
+        assert_eq!(seen.duplicates, 0, "an effect twice");
+        let completed = count(run, "completed");
+        assert!((completed..=cells).contains(&seen.served), "{} effects", seen.served);
+    }
+    assert_eq!(hook.unsigned + hook.forged + hook.stale, 0, "each call is signed: {hook:?}");
     assert!(unknown <= u64::from(deaths) * 2 * AT_ONCE, "{unknown} unknown after {deaths} deaths");
-    let again = asked.stats().served - CELLS;
+    let again = asked.stats().served - cells;
     assert!(again <= u64::from(deaths) * AT_ONCE, "{again} calls again after {deaths} deaths");
+}
+
+/// Kills a server so often at work, over as many tables as it takes.
+async fn kill(home: Home, cells: u64, most: u32) {
+    let random = Random::system();
+    let mut server = Server::start(home).await;
+    let (mut deaths, mut tables) = (0, 0);
+    while deaths < most {
+        tables += 1;
+        let found;
+        (server, found) =
+            fill(server, (&format!("t{tables}"), cells), most - deaths, &random).await;
+        deaths += found;
+        assert!(found > 0, "the runs are too fast to be killed");
+    }
+    #[expect(clippy::print_stdout, reason = "how much was shown")]
+    {
+        println!("{deaths} kills over {tables} tables of 3 x {cells} cells");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_during_runs_leave_an_effect_once_and_nothing_finished_is_called_again() {
-    let random = Random::system();
-    let mut server = Server::start(tempfile::tempdir().unwrap()).await;
-    let (mut deaths, mut tables) = (0, 0);
-    while deaths < kills() {
-        tables += 1;
-        let found;
-        let most = kills() - deaths;
-        (server, found) = fill(server, &format!("t{tables}"), most, &random).await;
-        deaths += found;
-        assert!(found > 0, "the runs are too fast to be killed");
+    kill(Home::new(), CELLS, kills()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_during_runs_over_postgres_do_neither() {
+    if let Some(home) = Home::postgres() {
+        kill(home, CELLS_POSTGRES, kills_or(2)).await;
     }
-    println!("{deaths} kills over {tables} tables of 3 x {CELLS} cells");
 }

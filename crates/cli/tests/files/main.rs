@@ -1,26 +1,40 @@
-//! The real server, killed without warning while it imports, exports and calls (issue 5, acceptance 7; issue 6, acceptance
-//! 4): the database opens, every call that was acknowledged is there, and nothing is there by half. `PACELINE_KILLS` says how often each (default 3).
+//! The real server, killed without warning while it imports, exports, calls and delivers (issue 5, acceptance 7; issue 6,
+//! acceptance 4): the database opens, every call that was acknowledged is there, and nothing is there by half.
+//! `PACELINE_KILLS` says how often each. And the real server beside the real lab: storms, cancels, breakers (issue 6,
+//! acceptance 3, 5, 8).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod calls;
 mod columns;
+mod deliveries;
+mod lab;
+#[path = "../../../store/tests/contract/server.rs"]
+#[expect(dead_code, reason = "the store's own tests use all of it")]
+#[expect(clippy::print_stdout, reason = "says what was left out")]
+mod postgres;
 mod server;
+mod stops;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use paceline_clock::{Clock, Random};
 use serde_json::{Value as Json, json};
-use server::Server;
+use server::{Home, Server};
 
 const ROWS: usize = 100_000;
 /// A kill comes within this time, from the moment that the server listens.
 const MOMENT_MAX_MS: f64 = 250.0;
 
 fn kills() -> u32 {
+    kills_or(3)
+}
+
+/// How often a server is killed, if `PACELINE_KILLS` says nothing.
+fn kills_or(default: u32) -> u32 {
     #[expect(clippy::disallowed_methods, reason = "a count for the long mode of the tests")]
     let given = std::env::var("PACELINE_KILLS").ok();
-    given.and_then(|count| count.parse().ok()).unwrap_or(3)
+    given.and_then(|count| count.parse().ok()).unwrap_or(default)
 }
 
 /// Rows of text, of which every thousandth has no number where one should be.
@@ -46,8 +60,8 @@ async fn through_kills(
     let mut found = 0;
     while found < most {
         clock.sleep(Duration::from_secs_f64(random.unit() * MOMENT_MAX_MS / 1e3)).await;
-        let dir = server.kill().await;
-        server = Server::start(dir).await;
+        let home = server.kill().await;
+        server = Server::start(home).await;
         let job = server.get(&format!("/api/jobs/{id}")).await;
         assert_eq!(job["data"]["id"], id, "an acknowledged job is there: {job}");
         check(&server).await;
@@ -70,7 +84,7 @@ async fn through_kills(
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_during_import_and_export_lose_nothing_and_double_nothing() {
     let random = Random::system();
-    let mut server = Server::start(tempfile::tempdir().unwrap()).await;
+    let mut server = Server::start(Home::new()).await;
     let columns = json!([{"name": "n", "type": "number"}, {"name": "text", "type": "text"}]);
     let (mut imports, mut exports, mut rounds) = (0, 0, 0);
     // A job that ends before it is killed often enough is followed by another one.

@@ -2,12 +2,13 @@
 //! `rate_limit.budget`.
 
 use paceline_governor::{BudgetConfig, Rate, RateError};
-use paceline_model::{Caps, Item, NewItem, Table, suggest};
+use paceline_model::{Caps, ColumnId, Item, NewItem, SmartColumn, SmartKind, Table, suggest};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::Engine;
 use super::spec::Spec;
+use crate::kind::Caller;
 use crate::{Error, Result};
 
 /// What these items are called in the registry.
@@ -103,18 +104,23 @@ impl Engine {
         for (table, column) in self.columns_of_budget(name).await? {
             let smart =
                 table.column(&column).and_then(|found| Some((found, found.smart.as_ref()?)));
-            let opened = smart.map(|(found, smart)| self.opened(&table, found, smart));
-            let Some(Ok(opened)) = opened else { continue };
-            named.check_host(&opened).map_err(|error| {
-                Error::Conflict(format!("column {column} of table {}: {error}", table.name))
-            })?;
+            let Some((found, smart)) = smart else { continue };
+            let Ok(opened) = self.opened(&table, found, smart) else { continue };
+            let Ok(rate) = self.rate(smart.kind, &opened, &smart.rate_limit) else { continue };
+            for caller in opened.callers(&rate, self.inner.config.ceilings)? {
+                if caller.rate.budget.as_deref() == Some(name) {
+                    named.check_host(&caller).map_err(|error| {
+                        Error::Conflict(format!("column {column} of table {}: {error}", table.name))
+                    })?;
+                }
+            }
         }
         let store = &self.inner.store;
         let item = store.update_item(KIND, item.id, item.version, spec.to_json()).await?;
         let _turn = self.inner.sharing.lock().await;
         if self.lock().shared.contains_key(&named.key()) {
             let group = self.named_group(named).await?;
-            self.shared(group, paceline_model::ColumnId(0)).await?;
+            self.shared(group, ColumnId(0)).await?;
         }
         Ok(item)
     }
@@ -159,11 +165,11 @@ impl Engine {
     pub async fn columns_of_budget(&self, name: &str) -> Result<Vec<(Table, String)>> {
         let mut found = Vec::new();
         for table in self.inner.store.tables().await? {
-            let names = |column: &&paceline_model::Column| {
+            let is_user = |column: &&paceline_model::Column| {
                 let smart = column.smart.as_ref();
-                smart.is_some_and(|smart| smart.rate_limit["budget"].as_str() == Some(name))
+                smart.is_some_and(|smart| names(smart, name))
             };
-            let columns = table.columns.iter().filter(names);
+            let columns = table.columns.iter().filter(is_user);
             found.extend(columns.map(|column| (table.clone(), column.name.clone())));
         }
         Ok(found)
@@ -180,10 +186,14 @@ impl Engine {
 
     /// Refuses a rate that names a budget that there is not, or one for another host.
     pub(super) async fn check_budget(&self, rate: &Rate, spec: &Spec) -> Result<()> {
-        match &rate.budget {
-            None => Ok(()),
-            Some(name) => self.named_budget(name).await?.check_host(spec),
+        for caller in spec.callers(rate, self.inner.config.ceilings)? {
+            if let Some(name) = &caller.rate.budget {
+                let named =
+                    self.named_budget(name).await.map_err(|error| of_caller(&caller, error))?;
+                named.check_host(&caller)?;
+            }
         }
+        Ok(())
     }
 
     async fn budget_item(&self, name: &str) -> Result<Item> {
@@ -234,8 +244,9 @@ impl Engine {
 }
 
 impl NamedBudget {
-    fn check_host(&self, spec: &Spec) -> Result<()> {
-        let (Some(host), Some(called)) = (&self.host, spec.host()) else { return Ok(()) };
+    fn check_host(&self, caller: &Caller) -> Result<()> {
+        let (Some(host), Some(called)) = (&self.host, &caller.called) else { return Ok(()) };
+        let called = &called.host;
         if called.eq_ignore_ascii_case(host)
             || called.rsplit_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case(host))
         {
@@ -245,8 +256,28 @@ impl NamedBudget {
             "the budget {} is for calls to {host}, and this column calls {called}; name another budget",
             self.name
         );
-        Err(Error::config("rate_limit.budget", problem))
+        Err(of_caller(caller, Error::config("rate_limit.budget", problem)))
     }
+}
+
+/// The field of a source, where the fault is its own.
+fn of_caller(caller: &Caller, error: Error) -> Error {
+    match (error, &caller.source) {
+        (Error::Config { problem, did_you_mean, .. }, Some(source)) => {
+            let problem = format!("of the source {source}: {problem}");
+            Error::Config { field: "rate_limit.budget".to_owned(), problem, did_you_mean }
+        }
+        (error, _) => error,
+    }
+}
+
+/// Whether a column names a budget, or one of its sources does.
+fn names(smart: &SmartColumn, name: &str) -> bool {
+    let is_named = |rate: &Json| rate["budget"].as_str() == Some(name);
+    let sources = smart.config["sources"].as_array().into_iter().flatten();
+    is_named(&smart.rate_limit)
+        || (smart.kind == SmartKind::Waterfall
+            && sources.into_iter().any(|source| is_named(&source["rate_limit"])))
 }
 
 fn fault(field: &str, problem: String) -> Error {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use paceline_model::{Caps, Column, ColumnId, Run, RunId, Spent};
 
 use super::Engine;
+use super::shared::Known;
 use super::spec::Spec;
 use crate::ledger::{Account, Ledger, day_of};
 use crate::{Error, Result};
@@ -61,8 +62,10 @@ impl Engine {
             accounts.push(self.day_account(column, daily_caps, price_micros).await?);
         }
         let state = self.lock();
-        let known = state.shared.values().find(|known| known.members.contains(&column.id));
-        accounts.extend(known.and_then(|known| known.account.clone()));
+        // Where only a source of it names a budget, all its calls count.
+        let names = |known: &&Known| known.members.iter().any(|one| one.column == column.id);
+        let known = state.shared.values().filter(names);
+        accounts.extend(known.filter_map(|known| known.account.clone()));
         drop(state);
         Ok(Ledger::new(self.inner.clock.clone(), price_micros, accounts))
     }

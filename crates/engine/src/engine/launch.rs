@@ -9,6 +9,7 @@ use paceline_model::{Column, ColumnId, Lease, Recovery, Run, RunId, RunStatus, T
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::past::Leaving;
 use super::shared::Group;
 use super::spec::Spec;
 use super::{Active, Engine, smart_column};
@@ -26,6 +27,7 @@ const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 /// Random bytes that make a directory's idempotency keys its own.
 const KEY_SEED: &str = "idempotency_seed";
 
+<<<<<<< HEAD
 /// A table with more runs than this is not asked whether one of them was of the column.
 const RUNS_LOOKED_AT: usize = 64;
 
@@ -37,6 +39,10 @@ pub(super) struct Reservation<'a> {
     engine: &'a Engine,
     run: RunId,
 }
+=======
+/// Rows of a column that calls nobody which are filled and not on disk yet, where they come from other runs.
+const LOCAL_CONCURRENT: u32 = 128;
+>>>>>>> main
 
 /// What a run works with, by the kind of its column.
 pub(super) struct Prepared {
@@ -47,17 +53,16 @@ pub(super) struct Prepared {
     pub(super) deadline: Duration,
 }
 
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        self.engine.lock().launching.remove(&self.run);
-    }
-}
-
 impl Engine {
-    /// Puts the parts of a run together and sets it to work.
+    /// Puts the parts of a run together and sets it to work, unless it is, or somebody has paused or ended it since `run`
+    /// was read. Answers it as it then stands.
     pub(super) async fn launch(&self, table: &Table, run: &Run) -> Result<Run> {
         let inner = &self.inner;
-        let Some(_reservation) = self.reserve(run.id) else { return Ok(run.clone()) };
+        let _turn = inner.turns.of(run.id).await;
+        let now = self.known_run(run.id).await?;
+        if self.active(run.id).is_some() || now.status != run.status {
+            return Ok(now);
+        }
         let column = table.columns.iter().find(|column| column.id == run.column);
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
@@ -66,7 +71,7 @@ impl Engine {
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
-                Some(all) => self.prepare_waterfall(column, all, &rate, run.id).await?,
+                Some(all) => self.prepare_waterfall(column, &spec, all, &rate, run.id).await?,
                 None => self.prepare_call(column, &spec, call, rate, run.id).await?,
             },
             Bound::Job(job_spec, job) => {
@@ -124,9 +129,14 @@ impl Engine {
         let inner = &self.inner;
         let gate = {
             let _turn = inner.sharing.lock().await;
-            let group = self.group(spec, &rate).await?;
+            let caller = self.callers(spec, &rate).await?.into_iter().next();
+            let group = match &caller {
+                Some(caller) => self.group(caller).await?,
+                None => None,
+            };
             let shared = group.as_ref().map(Group::limits).unwrap_or_default();
-            self.recover(column.id, run, call.repeatable(), &rate, shared).await?;
+            let leaving = Leaving::of_calls(call.repeatable(), &rate, shared);
+            self.recover(column.id, run, leaving).await?;
             let shared = match group {
                 Some(group) => Some(self.shared(group, column.id).await?),
                 None => None,
@@ -175,6 +185,7 @@ impl Engine {
         Ok(Prepared { work: Work::Local(local), gate, rate, deadline })
     }
 
+<<<<<<< HEAD
     /// The rows of a run, and whether any of their calls may have been made before it.
     async fn flights(&self, run: &Run, triage: &Triage) -> Result<Flights> {
         if !triage.shares_calls() || run.counts.ended() > 0 {
@@ -193,14 +204,15 @@ impl Engine {
         free.then(|| Reservation { engine: self, run })
     }
 
+=======
+>>>>>>> main
     fn spawn(&self, run: RunId, ctx: Arc<RunContext>) {
         let (finished, done) = watch::channel(false);
         {
             let mut state = self.lock();
             // Whom it shares with may have changed since its gates were made.
-            let known = state.shared.values().find(|one| one.members.contains(&ctx.column.id));
-            if let Some(known) = known {
-                ctx.gate.share(&known.shared);
+            for known in state.shared.values() {
+                ctx.share(&known.shared, &known.members);
             }
             state.active.insert(run, Active { ctx: Arc::clone(&ctx), done });
         }
@@ -220,6 +232,17 @@ impl Engine {
     /// The budget of a column; made anew if its rate has changed, and then it remembers the calls on record and what was
     /// learnt of the vendor.
     async fn budget(&self, column: ColumnId, rate: &Rate) -> Result<Budget> {
+        let budget = self.budget_as_it_stands(column, rate).await?;
+        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// As a run would find it now.
+    pub(super) async fn budget_as_it_stands(
+        &self,
+        column: ColumnId,
+        rate: &Rate,
+    ) -> Result<Budget> {
         if let Some((known, budget)) = self.lock().budgets.get(&column)
             && known == rate
         {
@@ -232,19 +255,23 @@ impl Engine {
             .map_err(|error| Error::config("rate_limit", error.to_string()))?;
         let key = memory::key(column);
         self.remember(&budget, &key, &[column], &rate.limits, 0).await?;
-        self.lock().budgets.insert(column, (rate.clone(), budget.clone()));
         Ok(budget)
     }
 
+    /// What makes the idempotency keys of this store its own: made once, and kept.
     pub(super) async fn key_seed(&self) -> Result<String> {
-        if let Some(seed) = self.inner.store.setting(KEY_SEED).await? {
-            return Ok(seed);
-        }
-        let mut bytes = [0; 16];
-        self.inner.random.fill(&mut bytes);
-        let seed: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.inner.store.set_setting(KEY_SEED, &seed).await?;
-        Ok(seed)
+        let store = &self.inner.store;
+        let made = self.inner.key_seed.get_or_try_init(async || -> Result<String> {
+            if let Some(seed) = store.setting(KEY_SEED).await? {
+                return Ok(seed);
+            }
+            let mut bytes = [0; 16];
+            self.inner.random.fill(&mut bytes);
+            let seed: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            store.set_setting(KEY_SEED, &seed).await?;
+            Ok(seed)
+        });
+        Ok(made.await?.clone())
     }
 }
 

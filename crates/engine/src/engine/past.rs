@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use paceline_clock::Timestamp;
-use paceline_governor::{Budget, Limit};
-use paceline_model::{ColumnId, RunId};
+use paceline_governor::{Budget, Limit, Rate};
+use paceline_model::{ColumnId, Recovery, RunId, RunStatus, TableId};
 
 use super::Engine;
+use super::launch::records_intents;
+use crate::kind::{Call, Waterfall};
 use crate::ledger::day_of;
 use crate::{Result, memory};
 
@@ -18,6 +20,47 @@ const LOST_CALLS: &str = "lost_calls:";
 const LOST_GRACE: Duration = Duration::from_secs(1);
 /// Crashes of a column's runs that are remembered, the newest ones: more than fit into a window.
 const CRASHES_MAX: usize = 64;
+
+/// Runs of a table that are looked at for those of one column that are not over.
+const RUNS_MAX: usize = 10_000;
+
+/// How the calls of a column leave: by that it is known what a process may have sent that died.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    recovery: Recovery,
+    /// Calls at once.
+    pub(super) concurrent_max: u32,
+    /// Whether each is on record before it leaves.
+    is_recorded: bool,
+}
+
+impl Leaving {
+    /// One call per row, which passes a shared budget of these limits.
+    pub(super) fn of_calls(repeatable: bool, rate: &Rate, shared: &[Limit]) -> Self {
+        Self {
+            recovery: if repeatable { Recovery::Repeatable } else { Recovery::Once },
+            concurrent_max: rate.concurrent_max,
+            is_recorded: records_intents(repeatable, rate, shared),
+        }
+    }
+
+    /// Calls of several sources, one after the other, each by its own rate.
+    pub(super) fn of_sources(all: &Waterfall, rates: &[Rate]) -> Self {
+        let repeatable = all.is_repeatable();
+        Self {
+            recovery: if repeatable { Recovery::Repeatable } else { Recovery::Once },
+            // As many rows at once as all sources together take.
+            concurrent_max: rates.iter().map(|rate| rate.concurrent_max).sum(),
+            is_recorded: !all.sources.iter().any(|source| source.call.repeatable()),
+        }
+    }
+
+    /// Jobs that are looked up after a crash.
+    pub(super) fn of_jobs(rate: &Rate) -> Self {
+        let concurrent_max = rate.concurrent_max;
+        Self { recovery: Recovery::Reconciled, concurrent_max, is_recorded: true }
+    }
+}
 
 /// Calls of one run that a process may have sent and did not live to record: until when they may have arrived in
 /// microseconds, how many, and of which run.
@@ -62,8 +105,46 @@ impl Engine {
         Ok(())
     }
 
+    /// How many calls of a column are under way that no record tells of. What an earlier process left in its hands is
+    /// recovered, so that it is on record.
+    pub(super) async fn left_behind(
+        &self,
+        (table, column): (TableId, ColumnId),
+        leaving: Leaving,
+    ) -> Result<u64> {
+        let mut coming = 0;
+        for run in self.inner.store.runs(table, RUNS_MAX).await? {
+            let at_work = matches!(run.status, RunStatus::Queued | RunStatus::Running);
+            if run.column != column || !at_work {
+                continue;
+            }
+            // Whoever has its turn is about to set it to work.
+            let turn = self.inner.turns.try_of(run.id).filter(|_| self.active(run.id).is_none());
+            let Some(_turn) = turn else {
+                coming += u64::from(leaving.concurrent_max);
+                continue;
+            };
+            self.recover(column, run.id, leaving).await?;
+        }
+        Ok(coming)
+    }
+
+    /// Recovers a run from a crash: what may have been sent is on record from then on.
+    pub(super) async fn recover(
+        &self,
+        column: ColumnId,
+        run: RunId,
+        leaving: Leaving,
+    ) -> Result<()> {
+        let held = self.inner.store.recover_run(run, leaving.recovery).await?;
+        if !leaving.is_recorded {
+            self.note_lost(column, run, held.min(u64::from(leaving.concurrent_max))).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps that the last process to work on a run may have sent so many calls that are not on record.
-    pub(super) async fn note_lost(&self, column: ColumnId, run: RunId, calls: u64) -> Result<()> {
+    async fn note_lost(&self, column: ColumnId, run: RunId, calls: u64) -> Result<()> {
         if calls == 0 {
             return Ok(());
         }

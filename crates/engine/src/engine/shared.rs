@@ -1,26 +1,25 @@
 //! Which columns share a budget (spec G2), and the budgets that they share.
 //!
 //! Columns share one if they name it (`rate_limit.budget`), or, naming none, if they send the same secret to the same host:
-//! there the vendor counts their calls together, whatever they are for. What such columns share allows, in each length of
+//! there the vendor counts their calls together, whatever they are for. Of a waterfall each source does so for itself. What such columns share allows, in each length of
 //! window, the most that any of them names; each keeps to its own limits besides. Secrets are compared by a keyed hash.
 
 use std::sync::Arc;
 
 use paceline_governor::{Budget, BudgetConfig, Guard, Limit, Rate, Shape};
-use paceline_model::{Column, ColumnId, Recovery, RunId, RunStatus, Table, TableId};
+use paceline_model::{Column, ColumnId, Table, TableId};
 
-use super::Engine;
 use super::budgets::NamedBudget;
+use super::past::Leaving;
 use super::spec::Spec;
+use super::{Engine, time};
 use crate::Result;
 use crate::gate::SharedBudget;
-use crate::kind::Bound;
+use crate::kind::{Bound, Caller};
 use crate::ledger::{Account, day_of};
 
 /// Limits of one budget at the most.
 const LIMITS_MAX: usize = 16;
-/// Runs of a table that are looked at for those of one column that are not over.
-const RUNS_MAX: usize = 10_000;
 
 /// Columns that share a budget.
 pub(super) struct Group {
@@ -33,22 +32,54 @@ pub(super) struct Group {
     members: Vec<Member>,
 }
 
+/// Who passes a shared budget: a column, or one source of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Passer {
+    pub(crate) column: ColumnId,
+    pub(crate) source: Option<String>,
+}
+
 /// One of them.
 struct Member {
-    column: ColumnId,
+    passer: Passer,
     table: TableId,
     rate: Rate,
-    repeatable: bool,
+    /// How the calls of its column leave.
+    kind: Leaves,
     price_micros: u64,
+}
+
+/// See [`Leaving`].
+#[derive(Clone, Copy)]
+enum Leaves {
+    Calls { repeatable: bool },
+    Sources(Leaving),
 }
 
 /// A budget that columns share, as this process made it.
 pub(super) struct Known {
     config: BudgetConfig,
     pub(super) shared: SharedBudget,
-    pub(super) members: Vec<ColumnId>,
+    pub(super) members: Vec<Passer>,
     /// What its columns may do in a day, if it is a named one.
     pub(super) account: Option<Arc<Account>>,
+}
+
+impl Member {
+    /// Where what it passes has these limits.
+    fn leaving(&self, shared: &[Limit]) -> Leaving {
+        match self.kind {
+            Leaves::Calls { repeatable } => Leaving::of_calls(repeatable, &self.rate, shared),
+            Leaves::Sources(leaving) => leaving,
+        }
+    }
+}
+
+impl Known {
+    /// Its columns, each once.
+    pub(super) fn columns(&self) -> Vec<ColumnId> {
+        columns_of(self.members.iter().map(|member| member.column))
+    }
 }
 
 impl Group {
@@ -59,18 +90,26 @@ impl Group {
 }
 
 impl Engine {
-    /// Those who share a budget with a column, itself among them; none if it shares none.
-    pub(super) async fn group(&self, spec: &Spec, rate: &Rate) -> Result<Option<Group>> {
-        if let Some(name) = &rate.budget {
+    /// Who makes the calls of a column, with what the stored providers say.
+    pub(super) async fn callers(&self, spec: &Spec, rate: &Rate) -> Result<Vec<Caller>> {
+        let sealer = self.inner.config.sealer.as_ref();
+        let provided = spec.clone().provided(self.inner.store.as_ref(), sealer).await;
+        // A stored provider that is not there any more shares with nobody.
+        let spec = provided.as_ref().unwrap_or(spec);
+        spec.callers(rate, self.inner.config.ceilings)
+    }
+
+    /// Those who share a budget with a caller, itself among them; none if it shares none.
+    pub(super) async fn group(&self, caller: &Caller) -> Result<Option<Group>> {
+        if let Some(name) = &caller.rate.budget {
             let named = self.named_budget(name).await?;
             return Ok(Some(self.named_group(named).await?));
         }
-        let Some(key) = self.credential_key(spec).await? else { return Ok(None) };
+        let Some(key) = self.credential_key(caller).await? else { return Ok(None) };
         let mut members = Vec::new();
-        for (table, other) in self.smart_columns().await? {
-            if let Some((member, spec)) = self.member(&table, &other)
-                && member.rate.budget.is_none()
-                && self.credential_key(&spec).await?.as_ref() == Some(&key)
+        for (member, other) in self.members().await? {
+            if other.rate.budget.is_none()
+                && self.credential_key(&other).await?.as_ref() == Some(&key)
             {
                 members.push(member);
             }
@@ -80,7 +119,7 @@ impl Engine {
             self.lock().shared.remove(&key);
             return Ok(None);
         }
-        let host = spec.credential().map(|credential| credential.host).unwrap_or_default();
+        let host = caller.called.as_ref().map(|called| called.host.as_str()).unwrap_or_default();
         let name = format!("the columns with the same credential at {host}");
         let rates: Vec<&Rate> = members.iter().map(|member| &member.rate).collect();
         Ok(Some(Group { config: together(&rates), key, name, named: None, members }))
@@ -88,13 +127,10 @@ impl Engine {
 
     /// The columns that name a budget.
     pub(super) async fn named_group(&self, named: NamedBudget) -> Result<Group> {
-        let mut members = Vec::new();
-        for (table, column) in self.smart_columns().await? {
-            let member = self.member(&table, &column).map(|(member, _)| member);
-            members.extend(
-                member.filter(|member| member.rate.budget.as_deref() == Some(named.name.as_str())),
-            );
-        }
+        let members = self.members().await?.into_iter();
+        let members = members.map(|(member, _)| member);
+        let is_named = |member: &Member| member.rate.budget.as_deref() == Some(named.name.as_str());
+        let members = members.filter(is_named).collect();
         Ok(Group {
             key: named.key(),
             name: format!("the budget {}", named.name),
@@ -107,18 +143,25 @@ impl Engine {
     /// The budget of a group, made or made anew if it is not as it should be. Of the member that is about to begin, what an
     /// earlier process left unrecorded is noted already.
     pub(super) async fn shared(&self, group: Group, beginning: ColumnId) -> Result<SharedBudget> {
-        let columns: Vec<ColumnId> = group.members.iter().map(|member| member.column).collect();
+        let passers: Vec<Passer> =
+            group.members.iter().map(|member| member.passer.clone()).collect();
+        let columns = columns_of(passers.iter().map(|passer| passer.column));
         let account = self.account(&group).await?;
         if let Some(known) = self.lock().shared.get_mut(&group.key)
             && known.config == group.config
         {
-            known.members = columns;
+            known.members = passers;
             known.account = account;
             return Ok(known.shared.clone());
         }
         let mut coming = 0;
-        for member in group.members.iter().filter(|member| member.column != beginning) {
-            coming += self.left_behind(member, group.limits()).await?;
+        let others = columns.iter().filter(|column| **column != beginning);
+        for column in others {
+            // All sources of a column are one run.
+            let of = group.members.iter().find(|member| member.passer.column == *column);
+            let Some(member) = of else { continue };
+            let leaving = member.leaving(group.limits());
+            coming += self.left_behind((member.table, *column), leaving).await?;
         }
         let budget = Budget::new(group.config.clone(), self.inner.clock.clone())
             .map_err(|error| crate::Error::config("rate_limit", error.to_string()))?;
@@ -126,17 +169,42 @@ impl Engine {
         let shared = SharedBudget::new(group.key.clone(), group.name, budget);
         let mut state = self.lock();
         for active in state.active.values() {
-            if columns.contains(&active.ctx.column.id) {
-                active.ctx.gate.share(&shared);
-            }
+            active.ctx.share(&shared, &passers);
         }
         for known in state.shared.values_mut() {
-            known.members.retain(|member| !columns.contains(member));
+            known.members.retain(|member| !passers.contains(member));
         }
         let known =
-            Known { config: group.config, shared: shared.clone(), members: columns, account };
+            Known { config: group.config, shared: shared.clone(), members: passers, account };
         state.shared.insert(group.key, known);
         Ok(shared)
+    }
+
+    /// What a run would find now, beside the runs of others that are at work.
+    pub(super) async fn shared_as_it_stands(
+        &self,
+        column: ColumnId,
+        group: Group,
+    ) -> Result<time::Shared> {
+        let known = {
+            let state = self.lock();
+            let known = state.shared.get(&group.key).filter(|known| known.config == group.config);
+            known.map(|known| known.shared.budget.clone())
+        };
+        let budget = match known {
+            Some(budget) => budget,
+            None => {
+                let budget = Budget::new(group.config.clone(), self.inner.clock.clone())
+                    .map_err(|error| crate::Error::config("rate_limit", error.to_string()))?;
+                let columns = columns_of(group.members.iter().map(|member| member.passer.column));
+                self.remember(&budget, &group.key, &columns, group.limits(), 0).await?;
+                budget
+            }
+        };
+        let others = self.left_to_others(column, &group.key);
+        let concurrent_max = group.config.concurrent_max;
+        let gauge = time::Gauge { limits: group.config.limits, budget };
+        Ok(time::Shared { key: group.key, gauge, concurrent_max, others })
     }
 
     /// What the columns of a named budget may do in a day, and have done of it.
@@ -145,8 +213,15 @@ impl Engine {
         let today = day_of(self.inner.clock.wall());
         let mut spent = paceline_model::Spent::default();
         if !named.daily_caps.is_none() {
+            let mut counted = Vec::new();
             for member in &group.members {
-                let more = self.spent_today(member.column, member.price_micros).await?;
+                // What one source of a column did is not told from what the others did.
+                let column = member.passer.column;
+                if counted.contains(&column) {
+                    continue;
+                }
+                counted.push(column);
+                let more = self.spent_today(column, member.price_micros).await?;
                 spent.calls += more.calls;
                 spent.cost_micros += more.cost_micros;
             }
@@ -161,81 +236,18 @@ impl Engine {
         Ok(Some(Arc::new(Account::daily(whose, remedy, named.daily_caps, spent, today))))
     }
 
-    /// How many calls of a member are under way that no record tells of. What an earlier process left in its hands is
-    /// recovered, so that it is on record.
-    async fn left_behind(&self, member: &Member, shared: &[Limit]) -> Result<u64> {
-        let concurrent_max = u64::from(member.rate.concurrent_max);
-        let mut coming = 0;
-        for run in self.inner.store.runs(member.table, RUNS_MAX).await? {
-            let at_work = matches!(run.status, RunStatus::Queued | RunStatus::Running);
-            if run.column != member.column || !at_work {
-                continue;
-            }
-            let Some(_reservation) = self.reserve(run.id) else {
-                coming += concurrent_max;
-                continue;
-            };
-            self.recover(member.column, run.id, member.repeatable, &member.rate, shared).await?;
-        }
-        Ok(coming)
-    }
-
-    /// Recovers a run from a crash: what may have been sent is on record from then on.
-    pub(super) async fn recover(
-        &self,
-        column: ColumnId,
-        run: RunId,
-        repeatable: bool,
-        rate: &Rate,
-        shared: &[Limit],
-    ) -> Result<()> {
-        let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        let held = self.inner.store.recover_run(run, recovery).await?;
-        if !super::launch::records_intents(repeatable, rate, shared) {
-            self.note_lost(column, run, held.min(u64::from(rate.concurrent_max))).await?;
-        }
-        Ok(())
-    }
-
     /// What is found under the same key for all who send the same secret to the same host.
-    async fn credential_key(&self, spec: &Spec) -> Result<Option<String>> {
-        // A stored provider that is not there any more shares with nobody.
-        let sealer = self.inner.config.sealer.as_ref();
-        let Ok(spec) = spec.clone().provided(self.inner.store.as_ref(), sealer).await else {
-            return Ok(None);
-        };
-        let Some(credential) = spec.credential() else { return Ok(None) };
+    pub(super) async fn credential_key(&self, caller: &Caller) -> Result<Option<String>> {
+        let Some(called) = &caller.called else { return Ok(None) };
+        let Some(secret) = &called.secret else { return Ok(None) };
         let key = *blake3::hash(self.key_seed().await?.as_bytes()).as_bytes();
         let mut hasher = blake3::Hasher::new_keyed(&key);
-        hasher.update(credential.host.as_bytes()).update(&[0]);
-        hasher.update(credential.secret.as_bytes());
+        hasher.update(called.host.as_bytes()).update(&[0]);
+        hasher.update(secret.as_bytes());
         Ok(Some(format!("credential:{}", &hasher.finalize().to_hex()[..32])))
     }
 
-    /// As [`Engine::credential_key`], for the budgets of a Hex.
-    pub(super) async fn hex_key(&self, spec: &Spec, column: ColumnId) -> Result<String> {
-        let key = self.credential_key(spec).await?;
-        Ok(key.map_or_else(|| format!("column:{column}"), |key| format!("hex:{key}")))
-    }
-
-    /// The Hex columns whose budgets are found under a key.
-    pub(super) async fn hex_columns(&self, key: &str) -> Result<Vec<(Spec, Column, Rate)>> {
-        let mut found = Vec::new();
-        for (table, column) in self.smart_columns().await? {
-            let Some(smart) = &column.smart else { continue };
-            if !smart.is_job() {
-                continue;
-            }
-            let Ok(spec) = self.opened(&table, &column, smart) else { continue };
-            let Ok(rate) = self.rate(smart.kind, &spec, &smart.rate_limit) else { continue };
-            if self.hex_key(&spec, column.id).await? == key {
-                found.push((spec, column, rate));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn smart_columns(&self) -> Result<Vec<(Arc<Table>, Column)>> {
+    pub(super) async fn smart_columns(&self) -> Result<Vec<(Arc<Table>, Column)>> {
         let mut found = Vec::new();
         for table in self.inner.store.tables().await? {
             let table = Arc::new(table);
@@ -246,22 +258,47 @@ impl Engine {
         Ok(found)
     }
 
-    /// A column that makes calls and can be read as it stands.
-    fn member(&self, table: &Table, column: &Column) -> Option<(Member, Spec)> {
+    /// Everybody who makes calls and can be read as it stands.
+    async fn members(&self) -> Result<Vec<(Member, Caller)>> {
+        let mut members = Vec::new();
+        for (table, column) in self.smart_columns().await? {
+            let Some((spec, rate, kind)) = self.caller(&table, &column) else { continue };
+            for caller in self.callers(&spec, &rate).await? {
+                let passer = Passer { column: column.id, source: caller.source.clone() };
+                let (rate, price_micros) = (caller.rate.clone(), spec.price_micros());
+                let member = Member { passer, table: table.id, rate, kind, price_micros };
+                members.push((member, caller));
+            }
+        }
+        Ok(members)
+    }
+
+    fn caller(&self, table: &Table, column: &Column) -> Option<(Spec, Rate, Leaves)> {
         let smart = column.smart.as_ref().filter(|smart| !smart.kind.is_local())?;
         let spec = self.opened(table, column, smart).ok()?;
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit).ok()?;
         let bound = spec.bind(table, &column.name, &self.inner.config.outbound).ok()?;
         let Bound::Call(call) = bound else { return None };
-        let member = Member {
-            column: column.id,
-            table: table.id,
-            rate,
-            repeatable: call.repeatable(),
-            price_micros: spec.price_micros(),
+        let leaves = match call.waterfall() {
+            None => Leaves::Calls { repeatable: call.repeatable() },
+            Some(all) => {
+                let rates = all.rates(&rate, self.inner.config.ceilings).ok()?;
+                Leaves::Sources(Leaving::of_sources(all, &rates))
+            }
         };
-        Some((member, spec))
+        Some((spec, rate, leaves))
     }
+}
+
+/// Each once, in their order.
+fn columns_of(columns: impl Iterator<Item = ColumnId>) -> Vec<ColumnId> {
+    let mut once = Vec::new();
+    for column in columns {
+        if !once.contains(&column) {
+            once.push(column);
+        }
+    }
+    once
 }
 
 /// What columns share that name no budget: in each length of window the most that any of them names.

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::Engine;
 use crate::common::Common;
 use crate::kind::ai::provider;
-use crate::kind::{self, Bound, KindSpec};
+use crate::kind::{self, Bound, Caller, KindSpec};
 use crate::labels::{Labels, template_error};
 use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
 
@@ -19,12 +19,6 @@ use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
 pub(super) struct Spec {
     pub(super) common: Common,
     kind: Box<dyn KindSpec>,
-}
-
-/// By what a vendor knows whose calls it gets.
-pub(super) struct Credential {
-    pub(super) host: String,
-    pub(super) secret: String,
 }
 
 impl Clone for Spec {
@@ -53,15 +47,9 @@ impl Spec {
         self.kind.bind(table, own, guard)
     }
 
-    /// Whom it calls and as whom, if there is a secret; secrets must be open.
-    pub(super) fn credential(&self) -> Option<Credential> {
-        let called = self.kind.calls()?;
-        Some(Credential { host: called.host, secret: called.secret? })
-    }
-
-    /// The host that it calls, if that is the same for every row.
-    pub(super) fn host(&self) -> Option<String> {
-        Some(self.kind.calls()?.host)
+    /// Who makes its calls, whom they call and as whom; secrets must be open. `rate` is the column's.
+    pub(super) fn callers(&self, rate: &Rate, ceilings: Ceilings) -> Result<Vec<Caller>> {
+        self.kind.callers(rate, ceilings)
     }
 
     /// The settings of a column of Hex.

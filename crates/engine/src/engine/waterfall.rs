@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use paceline_governor::{Budget, Rate};
-use paceline_model::{Column, ColumnId, Recovery, RunId};
+use paceline_model::{Column, ColumnId, RunId};
 
 use super::Engine;
 use super::launch::{Prepared, network_observer};
+use super::past::Leaving;
+use super::spec::Spec;
 use crate::gate::{Gate, GateSwitch};
 use crate::integration::{Memories, recall};
-use crate::kind::{Call, Source, Waterfall};
+use crate::kind::{Call, Caller, Source, Waterfall};
 use crate::task::{HttpWork, SourceWork, WaterfallWork, Work};
 use crate::{Error, Result};
 
@@ -18,46 +20,57 @@ impl Engine {
     pub(super) async fn prepare_waterfall(
         &self,
         column: &Column,
+        spec: &Spec,
         waterfall: &Waterfall,
         rate: &Rate,
         run: RunId,
     ) -> Result<Prepared> {
         let inner = &self.inner;
-        let repeatable = waterfall.is_repeatable();
-        let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        let held = inner.store.recover_run(run, recovery).await?;
         let rates = waterfall.rates(rate, inner.config.ceilings)?;
-        // As many rows at once as all sources together take.
-        let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
-        if waterfall.sources.iter().any(|source| source.call.repeatable()) {
-            // For the ledger; the budgets have their own memories.
-            self.note_lost(column.id, run, held.min(u64::from(concurrent_max))).await?;
-        }
+        let leaving = Leaving::of_sources(waterfall, &rates);
+        let gates = {
+            let _turn = inner.sharing.lock().await;
+            self.recover(column.id, run, leaving).await?;
+            self.source_gates(column.id, &self.callers(spec, rate).await?).await?
+        };
         let mut sources = Vec::with_capacity(rates.len());
         let mut budgets = Vec::with_capacity(rates.len());
-        for (source, rate) in waterfall.sources.iter().zip(&rates) {
-            let budget = self.source_budget(column.id, &source.name, rate).await?;
-            budget.reset_breaker();
-            budgets.push((source_key(column.id, &source.name), budget.clone()));
-            let gate = Arc::new(GateSwitch::new(Gate::new(column.id, budget, None)));
+        for ((source, rate), gate) in waterfall.sources.iter().zip(&rates).zip(gates) {
+            gate.reset_breakers();
+            budgets.push((source_key(column.id, &source.name), gate.own().clone()));
+            let gate = Arc::new(GateSwitch::new(gate));
             let http = self.source_work(source, rate, gate).await?;
             let (name, optional) = (source.name.clone(), source.optional);
             sources.push(SourceWork { name, optional, http });
         }
-        let Some((_, first)) = budgets.first().cloned() else {
+        let first = sources.first().and_then(|source| source.http.source.as_ref());
+        let Some(gate) = first.map(|(_, gate)| Arc::clone(gate)) else {
             return Err(Error::config("config.sources", "is required: at least one source"));
         };
         let memories = Memories::new(budgets);
-        memories.save(inner.store.as_ref(), &inner.clock, true).await;
-        // As many rows at once as all sources together take.
-        let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
+        memories.begin(inner.store.as_ref(), &inner.clock).await;
+        let concurrent_max = leaving.concurrent_max;
         let rate =
             Rate { concurrent_max, ..rates.first().cloned().unwrap_or_else(|| rate.clone()) };
         let work = WaterfallWork { sources, until: waterfall.until, memories };
         let deadlines = rates.iter().map(|rate| rate.retry_policy().throttle_deadline);
         let deadline = deadlines.max().unwrap_or_default();
-        let gate = Arc::new(GateSwitch::new(Gate::new(column.id, first, None)));
         Ok(Prepared { work: Work::Waterfall(work), gate, rate, deadline })
+    }
+
+    /// What the calls of each source pass: its own budget, and perhaps one that it shares.
+    async fn source_gates(&self, column: ColumnId, callers: &[Caller]) -> Result<Vec<Gate>> {
+        let mut gates = Vec::with_capacity(callers.len());
+        for caller in callers {
+            let name = caller.source.as_deref().unwrap_or_default();
+            let own = self.source_budget(column, name, &caller.rate).await?;
+            let shared = match self.group(caller).await? {
+                Some(group) => Some(self.shared(group, column).await?),
+                None => None,
+            };
+            gates.push(Gate::sharing_with(column, source_key(column, name), own, shared));
+        }
+        Ok(gates)
     }
 
     async fn source_work(
@@ -89,6 +102,19 @@ impl Engine {
 
     /// The budget of one source; made anew if its rate has changed, and then it remembers what was spent.
     async fn source_budget(&self, column: ColumnId, name: &str, rate: &Rate) -> Result<Budget> {
+        let budget = self.source_as_it_stands(column, name, rate).await?;
+        let key = (column, name.to_owned());
+        self.lock().sources.insert(key, (rate.clone(), budget.clone()));
+        Ok(budget)
+    }
+
+    /// As a run would find it now.
+    pub(super) async fn source_as_it_stands(
+        &self,
+        column: ColumnId,
+        name: &str,
+        rate: &Rate,
+    ) -> Result<Budget> {
         let key = (column, name.to_owned());
         if let Some((known, budget)) = self.lock().sources.get(&key)
             && known == rate
@@ -102,7 +128,6 @@ impl Engine {
             .map_err(|error| Error::config("config.sources", error.to_string()))?;
         let now = self.inner.clock.wall();
         recall(self.inner.store.as_ref(), &source_key(column, name), &budget, now).await?;
-        self.lock().sources.insert(key, (rate.clone(), budget.clone()));
         Ok(budget)
     }
 }

@@ -24,6 +24,11 @@ pub(crate) fn rate(json: &Json, ceilings: Ceilings) -> Result<Rate> {
             return Err(fault("", problem.to_owned(), None));
         }
     };
+    if given.contains_key("budget") {
+        let problem = "the columns with one token share their limits by themselves (list_shared_budgets shows them), and a job \
+                       passes two budgets already; leave the field out, and lower limits of one column hold for all of them";
+        return Err(fault("budget", problem.to_owned(), None));
+    }
     if let Some(name) = given.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         let shown: String = name.chars().take(40).collect();
         let problem = format!(

@@ -1,58 +1,120 @@
-//! What a session has to know of the jobs of earlier processes before it looks for the run of one of them.
+//! What has to be known of the jobs of earlier processes, of every column at one Hex, before the run of one of them is
+//! looked for: or a column would take another one's run for its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use paceline_hex::{Note, RunId};
-use paceline_model::{RowId, RowQuery, Task, limits};
+use paceline_clock::{Clock, Timestamp};
+use paceline_hex::{Books, Note, RunId};
+use paceline_model::{
+    Column, ColumnId, Filter, Operator, RowId, RowQuery, Store, Subject, Task, Test, Value, limits,
+};
 
 use super::HexWork;
-use crate::runner::RunContext;
 
-/// Runs on record that are told, the newest ones: more than any listing shows.
+/// Runs on record that are told: more than any listing shows.
 const RUNS_MAX: usize = 10_000;
+/// Notes read at once: each may hold a page of run ids.
+const NOTES_AT_ONCE: usize = 500;
+/// A cell that was filled so long before a trigger holds no run that was started after it, whatever the clocks did.
+const CLOCKS: Duration = Duration::from_secs(24 * 3600);
 
-/// Tells the session of these tasks' notes. Where one of them has to be reconciled, the runs that the column's cells hold
-/// are told too: none of them is anybody else's.
-pub(crate) async fn claimed(
-    ctx: &RunContext,
-    hex: &HexWork,
-    tasks: &[Task],
-) -> paceline_model::Result<()> {
+/// Tells the session of these tasks' notes.
+pub(crate) fn claimed(hex: &HexWork, tasks: &[Task]) {
     let noted = tasks.iter().filter_map(|task| task.note.as_deref());
     let notes: Vec<Note> = noted.filter_map(|note| serde_json::from_str(note).ok()).collect();
     hex.session.recall(&notes);
-    let mut runs = None;
-    for note in &notes {
-        let Note::Sending { project, .. } = note else { continue };
-        if runs.is_none() {
-            runs = Some(on_record(ctx).await?);
-        }
-        hex.session.own(project, runs.iter().flatten());
+}
+
+/// Tells the books of a Hex what its columns have on record: their notes, and where one of these is of a trigger that
+/// nobody knows the end of, the runs that cells hold which were filled since.
+pub(crate) async fn tell(
+    store: &dyn Store,
+    books: &Books,
+    columns: &[Column],
+    clock: &Clock,
+) -> paceline_model::Result<()> {
+    let mut unsettled = BTreeMap::new();
+    for column in columns {
+        tell_notes(store, books, column.id, clock, &mut unsettled).await?;
+    }
+    let Some(first_ms) = unsettled.values().min() else { return Ok(()) };
+    let since = Timestamp::from_micros(i64::saturating_mul(*first_ms, 1_000)).before(CLOCKS);
+    let mut runs = Vec::new();
+    for column in columns {
+        add_runs(store, column, since, &mut runs).await?;
+    }
+    newest(&mut runs);
+    for project in unsettled.keys() {
+        // Which project a run is of, a cell does not say; no two have the same.
+        books.own(project, runs.iter().map(|(_, run)| run));
     }
     Ok(())
 }
 
-/// The runs of the column's cells, the newest of them.
-async fn on_record(ctx: &RunContext) -> paceline_model::Result<VecDeque<RunId>> {
-    let mut runs = VecDeque::new();
+/// Adds to `unsettled` when the first trigger of each project left that nobody knows the end of, in wall ms.
+async fn tell_notes(
+    store: &dyn Store,
+    books: &Books,
+    column: ColumnId,
+    clock: &Clock,
+    unsettled: &mut BTreeMap<String, i64>,
+) -> paceline_model::Result<()> {
     let mut after = RowId(0);
     loop {
-        let query = RowQuery {
-            columns: vec![ctx.column.id],
-            after,
-            limit: limits::PAGE_ROWS_MAX,
-            ..RowQuery::of(ctx.column.table)
-        };
-        let rows = ctx.store.rows(query).await?;
-        let Some(last) = rows.last() else { return Ok(runs) };
-        after = last.id;
-        for value in rows.iter().filter_map(|row| row.values.first()) {
-            if let Some(run) = value.to_json()["runId"].as_str() {
-                runs.push_back(RunId(run.to_owned()));
-            }
-            if runs.len() > RUNS_MAX {
-                runs.pop_front();
+        let page = store.notes(column, after, NOTES_AT_ONCE).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = *last;
+        let notes = page.iter().filter_map(|(_, note)| serde_json::from_str(note).ok());
+        let notes: Vec<Note> = notes.collect();
+        books.recall(&notes, clock);
+        for note in notes {
+            if let Note::Sending { project, sent_at_ms, .. } = note {
+                let first = unsettled.entry(project).or_insert(sent_at_ms);
+                *first = sent_at_ms.min(*first);
             }
         }
     }
+}
+
+/// Adds the runs that cells of a column hold which were filled since, with when they were.
+async fn add_runs(
+    store: &dyn Store,
+    column: &Column,
+    since: Timestamp,
+    runs: &mut Vec<(Timestamp, RunId)>,
+) -> paceline_model::Result<()> {
+    let operator = Operator::Gte(Value::Int(since.as_micros()));
+    let changed = Filter::Test(Test { subject: Subject::UpdatedAt, path: Vec::new(), operator });
+    let mut after = RowId(0);
+    loop {
+        let query = RowQuery {
+            columns: vec![column.id],
+            filter: Some(changed.clone()),
+            after,
+            limit: limits::PAGE_ROWS_MAX,
+            ..RowQuery::of(column.table)
+        };
+        let rows = store.rows(query).await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+        after = last.id;
+        // Rows change for other reasons too: it is the cell's own record that counts.
+        let cells = store.cells(column.id, first.id, last.id).await?;
+        let filled: HashMap<RowId, Timestamp> =
+            cells.into_iter().map(|cell| (cell.row, cell.updated_at)).collect();
+        for row in &rows {
+            let at = filled.get(&row.id).filter(|at| **at >= since);
+            let json = row.values.first().map(Value::to_json).unwrap_or_default();
+            if let (Some(at), Some(run)) = (at, json["runId"].as_str()) {
+                runs.push((*at, RunId(run.to_owned())));
+            }
+        }
+        newest(runs);
+    }
+}
+
+/// Oldest first, for the books keep the last that they are told.
+fn newest(runs: &mut Vec<(Timestamp, RunId)>) {
+    runs.sort_by_key(|(at, _)| *at);
+    runs.drain(..runs.len().saturating_sub(RUNS_MAX));
 }

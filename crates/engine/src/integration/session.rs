@@ -23,7 +23,7 @@ pub fn hex_session(
     let refused = |error: String| Error::config("config", error);
     let budgets = Budgets::new(&options, &clock).map_err(|error| refused(error.to_string()))?;
     let provider = ProviderFactory::Http.make(&outbound, &clock, None)?;
-    let wire = Arc::new(ProviderWire(provider));
+    let wire = Arc::new(ProviderWire { provider, counter: None });
     Session::new(options, budgets, wire, tokens, clock, random)
         .map_err(|error| refused(error.to_string()))
 }

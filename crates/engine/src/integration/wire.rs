@@ -6,10 +6,15 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use paceline_hex::{Wire, WireError, WireEvents, WireReply, WireRequest};
 
+use super::memory::Counter;
 use crate::{CallError, CallEvents, ConnectHook, Provider, Request};
 
 /// Makes the calls of an integration with the provider of its column, guard and all.
-pub(crate) struct ProviderWire(pub(crate) Arc<dyn Provider>);
+pub(crate) struct ProviderWire {
+    pub(crate) provider: Arc<dyn Provider>,
+    /// What is told of each call before it leaves.
+    pub(crate) counter: Option<Counter>,
+}
 
 #[async_trait]
 impl Wire for ProviderWire {
@@ -28,7 +33,10 @@ impl Wire for ProviderWire {
             timeout: request.timeout,
             reply_bytes_max: request.reply_bytes_max,
         };
-        match self.0.call(request, &mut Told(events)).await {
+        if let Some(counter) = &self.counter {
+            counter.leaves().await;
+        }
+        match self.provider.call(request, &mut Told(events)).await {
             Ok(reply) => {
                 Ok(WireReply { status: reply.status, headers: reply.headers, body: reply.body })
             }

@@ -1,6 +1,6 @@
 //! One cell of an `integration` column: its job is brought to its end, and the end to the cell.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use paceline_governor::{Next, Outcome, OutcomeClass, TaskHistory};
 use paceline_hex::{End, EndKind, Job, Note, RunReport, Session};
@@ -21,13 +21,17 @@ const CANDIDATES_SHOWN: usize = 3;
 pub(crate) struct HexWork {
     pub(crate) column: IntegrationColumn,
     pub(crate) session: Session,
-    pub(crate) memories: Memories,
+    pub(crate) memories: Arc<Memories>,
     /// A restart forgets them, and waits a little less.
     troubles: Mutex<Troubles>,
 }
 
 impl HexWork {
-    pub(crate) fn new(column: IntegrationColumn, session: Session, memories: Memories) -> Self {
+    pub(crate) fn new(
+        column: IntegrationColumn,
+        session: Session,
+        memories: Arc<Memories>,
+    ) -> Self {
         Self { column, session, memories, troubles: Mutex::default() }
     }
 

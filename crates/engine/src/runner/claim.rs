@@ -34,7 +34,7 @@ pub(super) async fn claim(ctx: &RunContext) -> paceline_model::Result<Claimed> {
     }
     // Jobs that were started already go first: somebody has to watch them.
     work.sort_by_key(|task| task.note.is_none());
-    ctx.work.claimed(ctx, &work).await?;
+    ctx.work.claimed(&work);
     ctx.control.queue.hold(ended.len());
     ctx.control.queue.add(work, &ctx.clock);
     let count = write(ctx, ended).await?;

@@ -12,7 +12,8 @@ use super::queue::TaskQueue;
 use super::storm::Storm;
 use super::{Flights, Reported};
 use crate::CapReached;
-use crate::gate::GateSwitch;
+use crate::engine::Passer;
+use crate::gate::{Gate, GateSwitch, SharedBudget};
 use crate::kind::Tools;
 use crate::ledger::Ledger;
 use crate::progress::ProgressState;
@@ -49,6 +50,8 @@ pub enum Stop {
     Cap(CapReached),
     /// The store failed for good.
     Store(String),
+    /// A part of the run ended in a panic.
+    Broken,
 }
 
 /// Everything the parts of a run share.
@@ -117,6 +120,25 @@ impl RunContext {
         self.control.queue.wake_feeder();
     }
 
+    /// Those of these that are its own pass this shared budget from now on.
+    pub(crate) fn share(&self, shared: &SharedBudget, passers: &[Passer]) {
+        for passer in passers.iter().filter(|passer| passer.column == self.column.id) {
+            let gate = match &passer.source {
+                None => Some(&self.gate),
+                Some(source) => self.work.gate(source),
+            };
+            if let Some(gate) = gate {
+                gate.share(shared);
+            }
+        }
+    }
+
+    /// Everything that its calls pass: one gate, or one for each source.
+    pub(crate) fn gates(&self) -> Vec<Gate> {
+        let gates = self.work.gates();
+        if gates.is_empty() { vec![self.gate.now()] } else { gates }
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.control.stop.borrow().is_some()
     }
@@ -178,6 +200,11 @@ impl RunContext {
                 waited.as_secs()
             )),
             Stop::Cap(reached) => Some(format!("cap: {reached}")),
+            Stop::Broken => Some(
+                "fault: a part of the run broke down, which is a fault of Paceline; its log says where. Nothing finished is \
+                 lost. Resume to go on; report it if it comes again"
+                    .to_owned(),
+            ),
             Stop::Store(error) => Some(format!("store: {error}. Mend the cause, then resume")),
         }
     }

@@ -2,7 +2,9 @@
 //! one written while one is filled. There is no record of each task, because nothing is done that may not be done again: the
 //! run's cursor moves with what is written, and a batch that was lost is filled once more.
 
-use std::sync::{Mutex, PoisonError};
+mod stage;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use paceline_model::{
@@ -14,6 +16,7 @@ use tokio::sync::mpsc;
 use super::{RunContext, until_recovered};
 use crate::kind::Local;
 use crate::task::no_value;
+use stage::Stage;
 
 /// Rows of a run's first batch: little is lost if each takes long.
 const FIRST_ROWS: usize = 256;
@@ -41,9 +44,9 @@ enum Pass {
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn fill(ctx: &RunContext, local: &dyn Local) -> Result<()> {
+pub(super) async fn fill(ctx: &Arc<RunContext>, local: &dyn Local) -> Result<()> {
     let mut conflicts = 0;
-    let size = BatchSize::default();
+    let size = Arc::new(BatchSize::default());
     while !ctx.is_stopped() {
         let run = ctx.store.run(ctx.run).await?;
         let Some(run) = run.filter(|run| !run.status.is_final()) else { return Ok(()) };
@@ -63,23 +66,23 @@ pub(super) async fn fill(ctx: &RunContext, local: &dyn Local) -> Result<()> {
 }
 
 /// Reads, fills and writes side by side, until nothing is due, the run stops, or a stage fails: then those before it find
-/// nobody to hand on to, and end as well.
+/// nobody to hand on to, and end as well. Each is a task of its own, so that the store is never kept waiting for its next
+/// batch by what another stage has to compute.
 async fn pass(
-    ctx: &RunContext,
+    ctx: &Arc<RunContext>,
     local: &dyn Local,
     room: Option<u64>,
-    size: &BatchSize,
+    size: &Arc<BatchSize>,
 ) -> Result<Pass> {
     let (read_out, fill_in) = mpsc::channel(AHEAD);
     let (fill_out, write_in) = mpsc::channel(AHEAD);
-    let (read, filled, written) = tokio::join!(
-        read(ctx, room, size, read_out),
-        fill_batches(ctx, local, size, fill_in, fill_out),
-        write(ctx, write_in),
-    );
+    let reader = Stage::start(read(Arc::clone(ctx), room, Arc::clone(size), read_out));
+    let writer = Stage::start(write(Arc::clone(ctx), write_in));
+    let filled = fill_batches(ctx, local, size, fill_in, fill_out).await;
+    let (written, exhausted) = (writer.end().await, reader.end().await);
     filled?;
     let is_whole = written?;
-    let exhausted = read?;
+    let exhausted = exhausted?;
     Ok(match (is_whole, exhausted && !ctx.is_stopped()) {
         (false, _) => Pass::Conflict,
         (true, true) => Pass::Exhausted,
@@ -89,9 +92,9 @@ async fn pass(
 
 /// True if everything that was due has been read.
 async fn read(
-    ctx: &RunContext,
+    ctx: Arc<RunContext>,
     room: Option<u64>,
-    size: &BatchSize,
+    size: Arc<BatchSize>,
     out: mpsc::Sender<NextCells>,
 ) -> Result<bool> {
     let mut room = room.map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
@@ -141,7 +144,7 @@ async fn fill_batch(
     next: NextCells,
 ) -> Result<FilledCells> {
     let began = ctx.clock.now();
-    let (rows, bytes) = (next.tasks.len(), next.tasks.iter().map(bytes_of).sum());
+    let (rows, bytes) = (next.tasks.len(), bytes_of(&next.tasks));
     let sorted = ctx.triage.sort(ctx.store.as_ref(), next.tasks).await?;
     let (tasks, prints): (Vec<_>, Vec<_>) = sorted.work.into_iter().unzip();
     let values = local.fill(&ctx.tools, &ctx.column, &tasks).await;
@@ -156,7 +159,7 @@ async fn fill_batch(
         cells.push(Filled { row: task.row, state, value, error, fingerprint: Some(print) });
     }
     cells.sort_unstable_by_key(|cell| cell.row);
-    size.learn(rows, bytes, ctx.clock.now() - began);
+    size.learnt((rows, bytes), ctx.clock.now() - began);
     let left = rows.saturating_sub(cells.len()) as u64;
     Ok(FilledCells { after: next.after, cursor: next.cursor, cells, left })
 }
@@ -168,7 +171,7 @@ fn ended(report: TaskReport) -> Option<Filled> {
 }
 
 /// False if the cursor was not where it was thought to be.
-async fn write(ctx: &RunContext, mut inbox: mpsc::Receiver<FilledCells>) -> Result<bool> {
+async fn write(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<FilledCells>) -> Result<bool> {
     while let Some(filled) = inbox.recv().await {
         if ctx.is_stopped() {
             return Ok(true);
@@ -178,7 +181,7 @@ async fn write(ctx: &RunContext, mut inbox: mpsc::Receiver<FilledCells>) -> Resu
         }
         let fill = || ctx.store.fill_cells(ctx.run, filled.clone());
         match until_recovered(&ctx.clock, fill).await {
-            Ok(run) => told(ctx, &run),
+            Ok(run) => told(&ctx, &run),
             Err(Error::Conflict(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
@@ -193,7 +196,7 @@ fn told(ctx: &RunContext, run: &Run) {
 }
 
 /// How many rows a batch has.
-struct BatchSize(Mutex<usize>);
+pub(super) struct BatchSize(Mutex<usize>);
 
 impl Default for BatchSize {
     fn default() -> Self {
@@ -202,12 +205,22 @@ impl Default for BatchSize {
 }
 
 impl BatchSize {
-    fn rows(&self) -> usize {
+    /// Where rows come one by one, a batch begins small.
+    pub(super) fn small() -> Self {
+        Self(Mutex::new(FIRST_ROWS / 16))
+    }
+
+    /// At least one.
+    pub(super) fn rows(&self) -> usize {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a batch came to. The next ones are made so that they keep to the time and the memory, and never grow fast.
-    fn learn(&self, rows: usize, bytes: usize, took: Duration) {
+    /// How long these took. The next ones are made so that they keep to the time and the memory, and never grow fast.
+    pub(super) fn learn(&self, tasks: &[Task], took: Duration) {
+        self.learnt((tasks.len(), bytes_of(tasks)), took);
+    }
+
+    fn learnt(&self, (rows, bytes): (usize, usize), took: Duration) {
         let mut size = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *size = next_size((*size, rows), bytes, took);
     }
@@ -224,9 +237,9 @@ fn next_size((size, rows): (usize, usize), bytes: usize, took: Duration) -> usiz
     fitting.min(size.saturating_mul(4)).clamp(1, limits::FILL_CELLS_MAX)
 }
 
-/// About how much memory the values of a task take.
-fn bytes_of(task: &Task) -> usize {
-    task.inputs.iter().map(value_bytes).sum()
+/// About how much memory the values of tasks take.
+fn bytes_of(tasks: &[Task]) -> usize {
+    tasks.iter().flat_map(|task| &task.inputs).map(value_bytes).sum()
 }
 
 fn value_bytes(value: &Value) -> usize {

@@ -65,7 +65,12 @@ impl TaskQueue {
                     state.delayed.push(Reverse(Delayed { due, number, task }));
                 }
                 None => {
-                    state.ready.push_back(task);
+                    // What was begun goes first: or no row would come to its second source before all had asked the first,
+                    // and one source would idle while the other is asked.
+                    match task.note {
+                        Some(_) => state.ready.push_front(task),
+                        None => state.ready.push_back(task),
+                    }
                     ready += 1;
                 }
             }
@@ -106,6 +111,21 @@ impl TaskQueue {
             self.wake_feeder();
         }
         task
+    }
+
+    /// More tasks that are ready now, at most `max`.
+    pub(super) fn more(&self, max: usize) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        while tasks.len() < max
+            && let Ok(token) = self.tokens.try_acquire()
+        {
+            token.forget();
+            tasks.extend(self.lock().ready.pop_front());
+        }
+        if !tasks.is_empty() {
+            self.wake_feeder();
+        }
+        tasks
     }
 
     /// Takes back a task that was not worked on.

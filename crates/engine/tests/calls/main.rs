@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod config;
+mod lab;
+mod lab_slack;
+mod lab_webhook;
 mod masks;
 mod slack;
 mod support;
 mod waterfall;
 mod webhooks;
+mod words;

@@ -141,10 +141,18 @@ impl Provider for Line {
 
 /// An engine that calls these vendors, with the operator's ceilings and a key for secrets.
 pub(crate) fn engine(store: &Arc<SqliteStore>, clock: &Clock, vendors: &Vendors) -> Engine {
-    let line = Line { vendors: vendors.clone(), clock: clock.clone() };
+    engine_over(store, clock, Arc::new(Line { vendors: vendors.clone(), clock: clock.clone() }))
+}
+
+/// The same, calling whoever this provider takes its calls to.
+pub(crate) fn engine_over(
+    store: &Arc<SqliteStore>,
+    clock: &Clock,
+    provider: Arc<dyn Provider>,
+) -> Engine {
     let config = EngineConfig {
         ceilings: Ceilings { concurrent_max: 1024, rate_max: 10_000.0, rate_optional: true },
-        providers: ProviderFactory::Fixed(Arc::new(line)),
+        providers: ProviderFactory::Fixed(provider),
         sealer: Some(Sealer::new(&[7; 32], Random::seeded(3))),
         ..EngineConfig::default()
     };

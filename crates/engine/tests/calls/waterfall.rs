@@ -60,7 +60,7 @@ fn each_row_is_answered_by_the_first_source_that_knows_it() {
 
 #[test]
 fn a_crash_asks_no_source_again_that_has_answered_but_what_was_in_flight() {
-    const ROWS: usize = 600;
+    const ROWS: usize = 900;
     const AT_ONCE: usize = 8;
     let dir = tempfile::tempdir().unwrap();
     let vendors = Vendors::new(40, thirds);

@@ -7,5 +7,6 @@ mod cancel;
 mod caps;
 mod named;
 mod shared;
+mod sources;
 mod storm;
 mod support;

@@ -1,6 +1,6 @@
 //! A vendor that outlives processes, and tables whose columns call it with one key.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use paceline_engine::{
     SmartSpec,
 };
 use paceline_governor::{Ceilings, Transport};
+use paceline_lab::{Enforcer, Policy, Verdict};
 use paceline_model::{
     ColumnId, ColumnType, NewColumn, NewTable, RowId, SmartKind, Store, Table, Value,
 };
@@ -34,17 +35,15 @@ pub(crate) const DEAD: u16 = 0;
 /// What decides about a call that its limit lets pass: the moment of its arrival and its path.
 type Law = Box<dyn Fn(Tick, &str) -> u16 + Send + Sync>;
 
-/// A vendor with a sliding log of at most so many calls in a window, refused ones not counted. Its memory is not the
-/// process's: engines and clocks come and go.
+/// A vendor that enforces a limit: a sliding log of at most so many calls in a window, refused ones not counted, if nothing
+/// else is said. Its memory is not the process's: engines and clocks come and go.
 pub(crate) struct Vendor {
-    limit: Option<(usize, Duration)>,
     law: Law,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    window: VecDeque<Tick>,
+    enforcer: Option<Enforcer>,
     seen: Vec<Seen>,
 }
 
@@ -53,7 +52,18 @@ impl Vendor {
         limit: Option<(usize, Duration)>,
         law: impl Fn(Tick, &str) -> u16 + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { limit, law: Box::new(law), state: Mutex::default() })
+        let limit = limit.map(|(calls, window)| format!("{calls}/{}s", window.as_secs()));
+        let enforcer =
+            limit.map(|limit| Enforcer::new(&[limit.parse().unwrap()], &Policy::LOG).unwrap());
+        let state = Mutex::new(State { enforcer, seen: Vec::new() });
+        Arc::new(Self { law: Box::new(law), state })
+    }
+
+    /// One that answers whatever its limit lets pass.
+    pub(crate) fn enforcing(limit: &str, policy: &Policy) -> Arc<Self> {
+        let enforcer = Enforcer::new(&[limit.parse().unwrap()], policy).unwrap();
+        let state = Mutex::new(State { enforcer: Some(enforcer), seen: Vec::new() });
+        Arc::new(Self { law: Box::new(|_, _| 200), state })
     }
 
     pub(crate) fn per_second(calls: usize) -> Arc<Self> {
@@ -85,20 +95,15 @@ impl Vendor {
     }
 
     fn answer(&self, at: Tick, path: &str) -> u16 {
-        let mut state = self.state.lock().unwrap();
-        if let Some((most, window)) = self.limit {
-            while state.window.front().is_some_and(|first| at.since(*first) >= window) {
-                state.window.pop_front();
-            }
-            if state.window.len() >= most {
-                return 429;
-            }
-        }
         let status = (self.law)(at, path);
-        if status != 429 {
-            state.window.push_back(at);
+        let mut state = self.state.lock().unwrap();
+        match &mut state.enforcer {
+            Some(enforcer) if status != 429 => match enforcer.decide(at) {
+                Verdict::Accepted => status,
+                Verdict::Refused(_) => 429,
+            },
+            _ => status,
         }
-        status
     }
 }
 

@@ -80,6 +80,7 @@ fn a_wrong_rate_is_refused_by_field() {
         (json!("gentle"), "presets"),
         (json!({"max_retries": 3}), "config.retry"),
         (json!({"limits": []}), "at least one limit"),
+        (json!({"budget": "hex"}), "share their limits by themselves"),
         (json!({"limits": ["20/fortnight"]}), "limits[0]"),
         (json!({"limits": ["90000 tokens/min"]}), "tokens"),
         (json!({"max_concurrent": 0}), "max_concurrent"),

@@ -4,6 +4,7 @@
     reason = "a test may panic; clippy's own exception stops at helpers"
 )]
 
+mod account;
 mod batch;
 mod config;
 mod crash;

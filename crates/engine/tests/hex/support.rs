@@ -127,6 +127,11 @@ pub(crate) fn config(more: Json) -> Json {
 
 /// A table of `rows` jobs over the ten projects, without its column.
 pub(crate) async fn jobs(engine: &Engine, rows: usize) -> Table {
+    jobs_named(engine, "jobs", rows).await
+}
+
+/// The same under another name.
+pub(crate) async fn jobs_named(engine: &Engine, name: &str, rows: usize) -> Table {
     let column = |name: &str, kind| NewColumn {
         name: name.into(),
         title: None,
@@ -135,7 +140,7 @@ pub(crate) async fn jobs(engine: &Engine, rows: usize) -> Table {
         smart: None,
     };
     let columns = vec![column("project_id", ColumnType::Text), column("n", ColumnType::Number)];
-    let new = NewTable { name: "jobs".to_owned(), description: String::new(), columns };
+    let new = NewTable { name: name.to_owned(), description: String::new(), columns };
     let table = engine.store().create_table(new).await.unwrap();
     let row = |n: usize| {
         let project = HexProject::numbered(n as u32 % PROJECTS + 1).id;

@@ -33,12 +33,24 @@ fn two_columns_with_one_token_keep_the_vendors_limits_together() {
         let vendor = Arc::new(vendor);
         let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
         let engine = engine(&store, &clock, &vendor, TokenFile::of("token"));
-        let table = table(&engine, 25, config(json!({})), Json::Null).await;
-        let table = add_other(&engine, &table, Json::Null).await;
+        let many = json!({"max_concurrent": 20});
+        let table = table(&engine, 25, config(json!({})), many.clone()).await;
+        let table = add_other(&engine, &table, many).await;
         let mut runs = Vec::new();
         for column in [COLUMN, "other"] {
             runs.push(engine.start_run(&table, column, Scope::All).await.unwrap().id);
         }
+        // Twenty were started at once; the others wait for the minute.
+        clock.sleep(std::time::Duration::from_secs(30)).await;
+        let shared = engine.shared_budgets();
+        let purposes = shared.iter().map(|one| one.key.rsplit(':').next().unwrap());
+        assert_eq!(purposes.collect::<Vec<_>>(), ["overall", "reads", "triggers"]);
+        let triggers = &shared[2];
+        assert!(triggers.name.contains("https://hex.example"), "{}", triggers.name);
+        assert_eq!(triggers.columns.len(), 2);
+        let waiting: Vec<_> = triggers.waiting.iter().map(|(_, run, _)| *run).collect();
+        assert_eq!(waiting, runs, "{:?}", triggers.waiting);
+        assert!(triggers.wait.is_some() && triggers.held_by.is_some(), "{triggers:?}");
         for run in runs {
             assert_eq!(engine.wait(run).await.unwrap().status, RunStatus::Completed);
         }

@@ -48,6 +48,8 @@ impl Performance<'_> {
             return Err(self.failed(codes::INVALID_JOB, error.to_string()));
         }
         self.check_published().await?;
+        let line = self.session.lines.get(&self.job.project);
+        let _line = self.or_stopped(line.lock()).await?;
         // A handle of its own: the turn is held while `self` goes on.
         let project = std::sync::Arc::clone(&self.project);
         let _turn = self.or_stopped(project.turn.lock()).await?;

@@ -51,8 +51,9 @@ impl Book {
             return self.listed.extend(ids);
         }
         let ids: BTreeSet<RunId> = ids.collect();
-        // While a POST is unsettled, what nobody knows may be its run.
-        if self.listed_at.is_some() && self.posts.is_empty() {
+        // While a POST is unsettled, what nobody knows may be its run; but not for ever.
+        let may_come = |post: &Post| post.blocks_until >= asked_at;
+        if self.listed_at.is_some() && !self.posts.iter().any(may_come) {
             self.shared |=
                 ids.iter().any(|id| !self.listed.contains(id) && !self.own.contains_key(id));
         }

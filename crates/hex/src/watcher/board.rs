@@ -2,7 +2,7 @@
 //!
 //! Two runs or more of one project are looked at with one listing. One look follows another no sooner than the read limits
 //! allow with room to spare, and a run is looked at again when all others had their turn: however many runs there are, the
-//! reads stay inside the limits.
+//! reads stay inside the limits. Where several sessions look with the same limits, each leaves the others their part.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,6 +63,8 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Board {
     pace: Pace,
+    /// How many boards there are with the same limits.
+    sharers: u32,
     projects: BTreeMap<String, BTreeMap<RunId, Watched>>,
     last: Option<Tick>,
 }
@@ -82,7 +84,17 @@ struct Watched {
 
 impl Board {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { pace, projects: BTreeMap::new(), last: None }
+        Self { pace, sharers: 1, projects: BTreeMap::new(), last: None }
+    }
+
+    /// So many boards, this one among them, look with the same limits.
+    pub(crate) fn share(&mut self, sharers: u32) {
+        self.sharers = sharers.max(1);
+    }
+
+    /// From one look to the next.
+    fn gap(&self) -> Duration {
+        self.pace.gap.saturating_mul(self.sharers)
     }
 
     /// A job waits for news of this run, the first ones from `due` on.
@@ -130,7 +142,7 @@ impl Board {
     /// The next look and its time, of those that are not under way.
     pub(crate) fn next(&self) -> Option<(Tick, Target)> {
         let (due, target) = self.targets().min_by_key(|(due, _)| *due)?;
-        let spaced = self.last.map_or(Tick::ZERO, |last| last + self.pace.gap);
+        let spaced = self.last.map_or(Tick::ZERO, |last| last + self.gap());
         Some((due.max(spaced), target))
     }
 
@@ -200,7 +212,7 @@ impl Board {
     /// From one look at a run to the next, so that all get their turn.
     fn interval(&self) -> Duration {
         let targets: usize = self.projects.values().map(count_targets).sum();
-        let turn = self.pace.gap.saturating_mul(u32::try_from(targets).unwrap_or(u32::MAX));
+        let turn = self.gap().saturating_mul(u32::try_from(targets).unwrap_or(u32::MAX));
         self.pace.interval.max(turn)
     }
 

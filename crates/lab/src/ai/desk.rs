@@ -1,11 +1,9 @@
 //! The moments at which a call is counted and at which it is done. One lock, one order of all calls.
 
-use hyper::HeaderMap;
-use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use paceline_clock::Tick;
 use serde_json::Value;
 
+use super::AiVendor;
 use super::books::Desk;
 use super::config::AiConfig;
 use super::dialect::{AiDialect, Ask, Lefts, Operation, Problem, Told};
@@ -13,9 +11,10 @@ use super::fault::{AiFault, AiFaultKind, AiFaultLaw};
 use super::request::{AiAnswer, AiRequest};
 use super::say::{at_once, say};
 use super::stats::AiDialectStats;
-use super::{AiVendor, Outcome};
+use crate::fault::Kind as _;
 use crate::hints::Headers;
 use crate::stats::{KeyHash, Sighting};
+use crate::wire::{Outcome, Told as Sent};
 
 /// What is listed where any model is good.
 const MODEL_DEFAULT: &str = "lab-large";
@@ -177,14 +176,6 @@ impl AiVendor {
     }
 }
 
-fn reply(status: u16, told: Headers, body: &Value) -> AiAnswer {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in told {
-        // Digits, durations and dates: every value is valid.
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-    AiAnswer::Reply { status, headers, body: Bytes::from(body.to_string()) }
+fn reply(status: u16, headers: Headers, body: &Value) -> AiAnswer {
+    Sent::json(status, body).with(headers)
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use paceline_clock::Random;
 
 use crate::ConfigError;
-use crate::fault::parse_span;
+use crate::fault::{Entries, FAULTS_MAX, Kind, Struck, Syntax};
 
 /// The most entries the law may have.
-pub const AI_FAULTS_MAX: usize = 32;
+pub const AI_FAULTS_MAX: usize = FAULTS_MAX;
 
 /// How the fault law of the simulated AI vendors is written, for help texts.
 ///
@@ -73,19 +73,37 @@ const TABLE: [(AiFaultKind, &str); 13] = [
     (AiFaultKind::Misshapen, "misshapen"),
 ];
 
-impl AiFaultKind {
-    pub(super) fn name(self) -> &'static str {
+impl Kind for AiFaultKind {
+    const KINDS: &'static [Self] = &{
+        let mut kinds = [AiFaultKind::TooMany; TABLE.len()];
+        let mut place = 0;
+        while place < TABLE.len() {
+            kinds[place] = TABLE[place].0;
+            place += 1;
+        }
+        kinds
+    };
+    const SYNTAX: Syntax = Syntax {
+        owner: "an AI vendor",
+        value: "seconds",
+        value_max: u32::MAX as u64,
+        value_wrong: "the seconds are not a whole number",
+        numbered: false,
+        refuse: |text, reason| ConfigError::AiFault { text, reason },
+    };
+
+    fn name(self) -> &'static str {
         TABLE[self as usize].1
+    }
+
+    /// What a 429 asks to wait, in seconds.
+    fn value_default(self) -> Option<u64> {
+        (self == Self::TooMany).then_some(1)
     }
 }
 
 /// A fault that has struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AiFault {
-    pub(super) kind: AiFaultKind,
-    /// What a 429 asks to wait.
-    pub(super) seconds: u32,
-}
+pub(super) type AiFault = Struck<AiFaultKind>;
 
 /// Which faults strike how often and when; [`AI_FAULT_GRAMMAR`] says how one is written.
 ///
@@ -97,15 +115,7 @@ pub(super) struct AiFault {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AiFaultLaw {
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Entry {
-    fault: AiFault,
-    chance: f64,
-    from: Duration,
-    to: Option<Duration>,
+    entries: Entries<AiFaultKind>,
 }
 
 impl AiFaultLaw {
@@ -118,36 +128,20 @@ impl AiFaultLaw {
     /// Whether nothing can go wrong.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_none()
     }
 
     /// This law and then that one.
     ///
     /// # Errors
     /// If together they have more than [`AI_FAULTS_MAX`] entries.
-    pub fn and(mut self, other: Self) -> Result<Self, ConfigError> {
-        self.entries.extend(other.entries);
-        match self.entries.len() {
-            ..=AI_FAULTS_MAX => Ok(self),
-            many => Err(ConfigError::Together(format!(
-                "{many} faults are too many; an AI vendor has at most {AI_FAULTS_MAX}"
-            ))),
-        }
+    pub fn and(self, other: Self) -> Result<Self, ConfigError> {
+        Ok(Self { entries: self.entries.and(other.entries)? })
     }
 
-    /// What goes wrong with a call that arrives so long after the first one; mostly nothing. Every chance is drawn, so that
-    /// what strikes first does not shift the others.
+    /// What goes wrong with a call that arrives so long after the first one; mostly nothing.
     pub(super) fn draw(&self, since_first_call: Duration, random: &Random) -> Option<AiFault> {
-        let mut struck = None;
-        for entry in &self.entries {
-            let strikes = random.unit() < entry.chance;
-            let applies =
-                entry.from <= since_first_call && entry.to.is_none_or(|to| since_first_call < to);
-            if strikes && applies && struck.is_none() {
-                struck = Some(entry.fault);
-            }
-        }
-        struck
+        self.entries.first(since_first_call, |entry| random.unit() < entry.chance())
     }
 }
 
@@ -155,70 +149,13 @@ impl FromStr for AiFaultLaw {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        if matches!(text.trim(), "" | "none") {
-            return Ok(Self::none());
-        }
-        let refuse =
-            |text: &str, reason: String| ConfigError::AiFault { text: text.to_owned(), reason };
-        let entries = text
-            .split(',')
-            .take(AI_FAULTS_MAX + 1)
-            .map(|entry| parse_entry(entry.trim()).map_err(|reason| refuse(entry.trim(), reason)));
-        let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
-        if entries.len() > AI_FAULTS_MAX {
-            return Err(refuse(text, format!("there are more than {AI_FAULTS_MAX} entries")));
-        }
-        Ok(Self { entries })
+        Ok(Self { entries: Entries::parse_bounded(text)? })
     }
-}
-
-fn parse_entry(text: &str) -> Result<Entry, String> {
-    let (kind, rest) = text.split_once(':').ok_or("the chance is missing")?;
-    let (chance, span) = match rest.split_once('@') {
-        Some((chance, span)) => (chance, Some(span)),
-        None => (rest, None),
-    };
-    let chance = chance.trim().parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
-    let chance = chance.ok_or("the chance must be a number between 0 and 1")?;
-    let (from, to) = span.map_or(Ok((Duration::ZERO, None)), parse_span)?;
-    let (name, seconds) = match kind.trim().split_once('=') {
-        Some((name, seconds)) => (name, Some(seconds)),
-        None => (kind.trim(), None),
-    };
-    let Some((kind, _)) = TABLE.into_iter().find(|(_, known)| *known == name) else {
-        let known: Vec<&str> = TABLE.iter().map(|(_, name)| *name).collect();
-        return Err(format!("there is no kind `{name}`, only {}", known.join(", ")));
-    };
-    let seconds = match seconds {
-        None => 1,
-        Some(_) if kind != AiFaultKind::TooMany => {
-            return Err(format!("`{name}` takes no seconds"));
-        }
-        Some(seconds) => seconds.parse().map_err(|_| "the seconds are not a whole number")?,
-    };
-    Ok(Entry { fault: AiFault { kind, seconds }, chance, from, to })
 }
 
 impl fmt::Display for AiFaultLaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_none() {
-            return f.write_str("none");
-        }
-        for (place, entry) in self.entries.iter().enumerate() {
-            f.write_str(if place == 0 { "" } else { "," })?;
-            f.write_str(entry.fault.kind.name())?;
-            if entry.fault.seconds != 1 {
-                write!(f, "={}", entry.fault.seconds)?;
-            }
-            write!(f, ":{}", entry.chance)?;
-            if entry.from > Duration::ZERO || entry.to.is_some() {
-                write!(f, "@{}ms..", entry.from.as_millis())?;
-            }
-            if let Some(to) = entry.to {
-                write!(f, "{}ms", to.as_millis())?;
-            }
-        }
-        Ok(())
+        self.entries.fmt(f)
     }
 }
 

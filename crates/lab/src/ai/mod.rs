@@ -30,6 +30,8 @@ mod stats;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hyper::body::Bytes;
+use hyper::http::request::Parts;
 use paceline_clock::{Clock, Random, Tick, Timestamp};
 
 pub use answer::{ai_text, ai_tokens, ai_value};
@@ -42,6 +44,7 @@ pub use request::{AiAnswer, AiRequest};
 pub use stats::{AiDialectStats, AiStats};
 
 use crate::stats::{KEYS_MAX, Keys};
+use crate::wire::{Outcome, Site};
 use crate::{ConfigError, Law};
 
 /// The simulated vendors. The lab's HTTP server puts them behind a socket; tests call them in virtual time.
@@ -69,14 +72,6 @@ pub struct AiVendor {
     prompts: [Keys; AiDialect::ALL.len()],
     in_flight: [AtomicU64; AiDialect::ALL.len()],
     chance: Chance,
-}
-
-/// What becomes of a call.
-#[derive(Clone, Debug)]
-pub(crate) enum Outcome {
-    Answer(AiAnswer),
-    /// No answer ever comes.
-    Hang,
 }
 
 /// A stream for each purpose, so that one more fault does not change every delay after it.
@@ -111,30 +106,7 @@ impl AiVendor {
     ///
     /// Dropping the future stops the call wherever it is on its way; what it was charged on arrival stays charged.
     pub async fn handle(&self, request: AiRequest) -> AiAnswer {
-        match self.process(request).await {
-            Outcome::Answer(answer) => answer,
-            Outcome::Hang => std::future::pending().await,
-        }
-    }
-
-    /// As [`AiVendor::handle`], but a hang is an outcome, at the moment from which on nothing happens any more.
-    pub(crate) async fn process(&self, request: AiRequest) -> Outcome {
-        self.wait(self.config.net, &self.chance.net).await;
-        let outcome = match self.arrive(&request) {
-            Arrived::Told(answer) => Outcome::Answer(answer),
-            Arrived::Admitted(call) => {
-                let _stay = self.enter(call.dialect);
-                self.wait(self.config.service, &self.chance.service).await;
-                self.leave(&call)
-            }
-        };
-        self.wait(self.config.net, &self.chance.net).await;
-        outcome
-    }
-
-    /// Whether calls take no time at all, so that nobody can give up on one half way.
-    pub(crate) fn is_instant(&self) -> bool {
-        self.config.net.is_zero() && self.config.service.is_zero()
+        self.process(request).await.answer().await
     }
 
     /// What they were built from; the fault law may have [changed](AiVendor::set_faults) since.
@@ -203,6 +175,37 @@ impl AiVendor {
         let now = count.fetch_add(1, Relaxed) + 1;
         self.world().busy(dialect, now);
         Stay(count)
+    }
+}
+
+impl Site for AiVendor {
+    type Request = AiRequest;
+
+    fn request(parts: &Parts, body: Bytes) -> AiRequest {
+        AiRequest {
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers.clone(),
+            body,
+        }
+    }
+
+    fn is_instant(&self) -> bool {
+        self.config.net.is_zero() && self.config.service.is_zero()
+    }
+
+    async fn process(&self, request: AiRequest) -> Outcome {
+        self.wait(self.config.net, &self.chance.net).await;
+        let outcome = match self.arrive(&request) {
+            Arrived::Told(answer) => Outcome::Answer(answer),
+            Arrived::Admitted(call) => {
+                let _stay = self.enter(call.dialect);
+                self.wait(self.config.service, &self.chance.service).await;
+                self.leave(&call)
+            }
+        };
+        self.wait(self.config.net, &self.chance.net).await;
+        outcome
     }
 }
 

@@ -3,7 +3,8 @@
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
-use serde_json::Value;
+
+use crate::wire::VendorAnswer;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -19,20 +20,7 @@ pub struct AiRequest {
 }
 
 /// What comes back.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AiAnswer {
-    /// An answer.
-    Reply {
-        /// Its status.
-        status: u16,
-        /// Its headers.
-        headers: HeaderMap,
-        /// Its body.
-        body: Bytes,
-    },
-    /// The connection breaks without an answer.
-    Dropped,
-}
+pub type AiAnswer = VendorAnswer;
 
 impl AiRequest {
     /// A POST with these headers. A header that cannot be sent is left out.
@@ -52,34 +40,5 @@ impl AiRequest {
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
-    }
-}
-
-impl AiAnswer {
-    /// The status; none if the connection breaks.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Reply { status, .. } => Some(*status),
-            Self::Dropped => None,
-        }
-    }
-
-    /// The body as JSON; null if it is none.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        match self {
-            Self::Reply { body, .. } => serde_json::from_slice(body).unwrap_or_default(),
-            Self::Dropped => Value::Null,
-        }
-    }
-
-    /// A header's value, by its lowercase name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        match self {
-            Self::Reply { headers, .. } => headers.get(name)?.to_str().ok(),
-            Self::Dropped => None,
-        }
     }
 }

@@ -13,7 +13,7 @@ const GARBLED: &str = "Sure! Here is the JSON you asked for";
 pub(super) fn at_once(fault: AiFault) -> Option<Problem> {
     Some(match fault.kind {
         AiFaultKind::TooMany => {
-            let wait = Duration::from_secs(fault.seconds.into());
+            let wait = Duration::from_secs(fault.value);
             let counts = Counts::Requests;
             Problem::TooMany(TooMany { counts, limit: 1, used: 1, requested: 1, wait })
         }

@@ -1,5 +1,8 @@
 //! The ways in which a call can go wrong.
 
+use super::entries::{Kind, Syntax};
+use crate::ConfigError;
+
 /// One way for a call to go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultKind {
@@ -107,8 +110,24 @@ impl FaultKind {
                 Self::Internal | Self::BadGateway | Self::Unavailable | Self::UnavailableAfter
             )
     }
+}
 
-    pub(super) fn tells_when(self) -> bool {
-        matches!(self, Self::TooManyAfter | Self::TooManyDate | Self::UnavailableAfter)
+impl Kind for FaultKind {
+    const KINDS: &'static [Self] = &Self::ALL;
+    const SYNTAX: Syntax = Syntax {
+        owner: "a vendor",
+        value: "seconds",
+        value_max: u32::MAX as u64,
+        value_wrong: "the seconds are not a whole number",
+        numbered: false,
+        refuse: |text, reason| ConfigError::Fault { text, reason },
+    };
+
+    fn name(self) -> &'static str {
+        FaultKind::name(self)
+    }
+
+    fn value_default(self) -> Option<u64> {
+        matches!(self, Self::TooManyAfter | Self::TooManyDate | Self::UnavailableAfter).then_some(1)
     }
 }

@@ -1,70 +1,92 @@
-//! The text form of a fault law, read and written.
+//! The text form of fault laws, read and written: one parser for the laws of every vendor.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Entry, FAULTS_MAX, Fault, FaultKind, FaultLaw};
+use super::entries::{Entries, Entry, FAULTS_MAX, Kind, Struck, When};
 use crate::ConfigError;
 
-impl FromStr for FaultLaw {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let refuse =
-            |reason: &str| ConfigError::Fault { text: text.to_owned(), reason: reason.to_owned() };
+impl<K: Kind> Entries<K> {
+    /// Reads a law. It may have one entry more than is allowed; who asks says so in its own words.
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
         if matches!(text.trim(), "" | "none") {
-            return Ok(Self::none());
+            return Ok(Self::default());
         }
-        let entries: Vec<Entry> =
-            text.split(',').take(FAULTS_MAX + 1).map(parse_entry).collect::<Result<_, _>>()?;
-        if entries.len() > FAULTS_MAX {
-            return Err(refuse("there are more than 32 entries"));
-        }
-        let law = Self { entries };
-        // A little room, because tenths are not exact.
-        if law.highest_chance() > 1.0 + 1e-9 {
-            return Err(refuse("the chances at one moment add up to more than 1"));
+        let parse = |entry: &str| {
+            let entry = entry.trim();
+            parse_entry(entry).map_err(|reason| (K::SYNTAX.refuse)(entry.to_owned(), reason))
+        };
+        text.split(',').take(FAULTS_MAX + 1).map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// As [`Entries::parse`], and one entry too many is wrong with the whole text.
+    pub(crate) fn parse_bounded(text: &str) -> Result<Self, ConfigError> {
+        let law = Self::parse(text)?;
+        if law.0.len() > FAULTS_MAX {
+            let reason = format!("there are more than {FAULTS_MAX} entries");
+            return Err((K::SYNTAX.refuse)(text.to_owned(), reason));
         }
         Ok(law)
     }
 }
 
-fn parse_entry(text: &str) -> Result<Entry, ConfigError> {
-    let text = text.trim();
-    let refuse =
-        |reason: &str| ConfigError::Fault { text: text.to_owned(), reason: reason.to_owned() };
-    let (kind, rest) = text.split_once(':').ok_or_else(|| refuse("the chance is missing"))?;
-    let (chance, span) = match rest.split_once('@') {
-        Some((chance, span)) => (chance, Some(span)),
+fn parse_entry<K: Kind>(text: &str) -> Result<Entry<K>, String> {
+    let (kind, rest) = text.split_once(':').ok_or("the chance is missing")?;
+    let (when, span) = match rest.split_once('@') {
+        Some((when, span)) => (when, Some(span)),
         None => (rest, None),
     };
-    let chance = chance.trim().parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
-    let chance = chance.ok_or_else(|| refuse("the chance must be a number between 0 and 1"))?;
-    let (from, to) = span.map_or(Ok((Duration::ZERO, None)), parse_span).map_err(refuse)?;
-    let fault = parse_fault(kind.trim()).map_err(|reason| refuse(&reason))?;
-    Ok(Entry { fault, chance, from, to })
+    let when = parse_when(when.trim(), K::SYNTAX.numbered)?;
+    let (from, to) = span.map_or(Ok((Duration::ZERO, None)), parse_span)?;
+    Ok(Entry { fault: parse_fault(kind.trim())?, when, from, to })
 }
 
-fn parse_fault(text: &str) -> Result<Fault, String> {
-    let (name, seconds) = match text.split_once('=') {
-        Some((name, seconds)) => (name, Some(seconds)),
+fn parse_fault<K: Kind>(text: &str) -> Result<Struck<K>, String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
-    let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name) else {
-        let known: Vec<&str> = FaultKind::ALL.into_iter().map(FaultKind::name).collect();
+    let Some(kind) = K::KINDS.iter().copied().find(|kind| kind.name() == name) else {
+        let known: Vec<&str> = K::KINDS.iter().map(|kind| kind.name()).collect();
         return Err(format!("there is no kind `{name}`, only {}", known.join(", ")));
     };
-    let retry_after_s = match seconds {
-        None => 1,
-        Some(_) if !kind.tells_when() => return Err(format!("`{name}` takes no seconds")),
-        Some(seconds) => seconds.parse().map_err(|_| "the seconds are not a whole number")?,
+    let value = match (value, kind.value_default()) {
+        (None, default) => default.unwrap_or(1),
+        (Some(_), None) => return Err(format!("`{name}` takes no {}", K::SYNTAX.value)),
+        (Some(value), Some(_)) => {
+            let value = value.parse().ok().filter(|value| *value <= K::SYNTAX.value_max);
+            value.ok_or(K::SYNTAX.value_wrong)?
+        }
     };
-    Ok(Fault { kind, retry_after_s })
+    Ok(Struck { kind, value })
+}
+
+fn parse_when(text: &str, numbered: bool) -> Result<When, String> {
+    let numbers = if numbered { text.strip_prefix('#') } else { None };
+    let Some(numbers) = numbers else {
+        let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
+        return chance.map(When::Chance).ok_or_else(|| {
+            let or = if numbered { ", or #N for the Nth call" } else { "" };
+            format!("the chance must be a number between 0 and 1{or}")
+        });
+    };
+    let number = |text: &str| {
+        let number = text.trim().parse().ok().filter(|number| *number > 0);
+        number.ok_or("the number of a call is a whole number from 1 on")
+    };
+    let (first, last) = match numbers.split_once("..") {
+        None => (number(numbers)?, number(numbers)?),
+        Some((first, "")) => (number(first)?, u64::MAX),
+        Some((first, last)) => (number(first)?, number(last)?),
+    };
+    if last < first {
+        return Err("the numbers end before they begin".to_owned());
+    }
+    Ok(When::Calls { first, last })
 }
 
 /// Reads `0s..20s` or `20s..`: a span since the first call.
-pub(crate) fn parse_span(text: &str) -> Result<(Duration, Option<Duration>), &'static str> {
+fn parse_span(text: &str) -> Result<(Duration, Option<Duration>), &'static str> {
     let (from, to) = text.split_once("..").ok_or("a span is written FROM..TO, as in 0s..20s")?;
     let from = parse_moment(from.trim())?;
     let to = if to.trim().is_empty() { None } else { Some(parse_moment(to.trim())?) };
@@ -90,90 +112,38 @@ fn parse_moment(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_millis(number.saturating_mul(millis)))
 }
 
-impl fmt::Display for FaultLaw {
+impl<K: Kind> fmt::Display for Entries<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_none() {
             return f.write_str("none");
         }
-        for (place, entry) in self.entries.iter().enumerate() {
+        for (place, entry) in self.iter().enumerate() {
             f.write_str(if place == 0 { "" } else { "," })?;
-            f.write_str(entry.fault.kind.name())?;
-            if entry.fault.retry_after_s != 1 {
-                write!(f, "={}", entry.fault.retry_after_s)?;
-            }
-            write!(f, ":{}", entry.chance)?;
-            if entry.from > Duration::ZERO || entry.to.is_some() {
-                write!(f, "@{}ms..", entry.from.as_millis())?;
-            }
-            if let Some(to) = entry.to {
-                write!(f, "{}ms", to.as_millis())?;
-            }
+            write!(f, "{entry}")?;
         }
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use paceline_clock::Random;
-
-    use super::*;
-    use crate::FAULT_GRAMMAR;
-
-    #[test]
-    fn reads_every_kind_and_writes_it_back() {
-        for kind in FaultKind::ALL {
-            let text = format!("{}:0.25", kind.name());
-            let law: FaultLaw = text.parse().unwrap();
-            assert_eq!(law.to_string(), text);
-            assert!(FAULT_GRAMMAR.contains(kind.name()), "{text}");
+impl<K: Kind> fmt::Display for Entry<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Struck { kind, value } = self.fault;
+        f.write_str(kind.name())?;
+        if kind.value_default().is_some_and(|default| default != value) {
+            write!(f, "={value}")?;
         }
-        for (text, written) in [
-            ("none", "none"),
-            ("", "none"),
-            ("429:1@0s..20s", "429:1@0ms..20000ms"),
-            ("429-after=5:0.1@1min..", "429-after=5:0.1@60000ms.."),
-            (" reset:0.01 , hang:0.005 ", "reset:0.01,hang:0.005"),
-        ] {
-            let law: FaultLaw = text.parse().unwrap();
-            assert_eq!(law.to_string(), written);
-            assert_eq!(written.parse::<FaultLaw>().unwrap(), law);
+        match self.when {
+            When::Chance(chance) => write!(f, ":{chance}")?,
+            When::Calls { first, last } if first == last => write!(f, ":#{first}")?,
+            When::Calls { first, last: u64::MAX } => write!(f, ":#{first}..")?,
+            When::Calls { first, last } => write!(f, ":#{first}..{last}")?,
         }
-    }
-
-    #[test]
-    fn refuses_what_cannot_happen_and_says_why() {
-        for (text, reason) in [
-            ("500", "chance is missing"),
-            ("500:", "between 0 and 1"),
-            ("500:1.1", "between 0 and 1"),
-            ("500:NaN", "between 0 and 1"),
-            ("teapot:1", "no kind `teapot`"),
-            ("500=3:1", "takes no seconds"),
-            ("429-after=x:1", "not a whole number"),
-            ("500:1@5s", "FROM..TO"),
-            ("500:1@5s..5s", "ends before"),
-            ("500:1@5..9", "unit must be"),
-            ("500:0.6,400:0.6", "more than 1"),
-            ("500:0.6@0s..9s,400:0.6@8s..", "more than 1"),
-        ] {
-            let error = text.parse::<FaultLaw>().unwrap_err().to_string();
-            assert!(error.contains(reason) && error.contains("KIND:CHANCE"), "{text}: {error}");
+        if self.from > Duration::ZERO || self.to.is_some() {
+            write!(f, "@{}ms..", self.from.as_millis())?;
         }
-        assert!("500:0.6@0s..8s,400:0.6@8s..".parse::<FaultLaw>().is_ok());
-        assert!(vec!["500:0"; 33].join(",").parse::<FaultLaw>().is_err());
-    }
-
-    #[test]
-    fn chances_are_kept_as_written() {
-        let law: FaultLaw = "500:0.3,reset:0.1".parse().unwrap();
-        let random = Random::seeded(5);
-        let drawn: Vec<_> = (0..20_000).map(|_| law.draw(Duration::ZERO, &random)).collect();
-        let share = |kind| {
-            let struck = drawn.iter().flatten().filter(|fault| fault.kind == kind).count();
-            struck as f64 / 20_000.0
-        };
-        assert!((share(FaultKind::Internal) - 0.3).abs() < 0.01);
-        assert!((share(FaultKind::Reset) - 0.1).abs() < 0.01);
+        match self.to {
+            Some(to) => write!(f, "{}ms", to.as_millis()),
+            None => Ok(()),
+        }
     }
 }

@@ -31,6 +31,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hyper::body::Bytes;
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use paceline_clock::{Clock, Random, Tick, Timestamp};
 
@@ -46,6 +47,7 @@ pub use run::HexStatus;
 pub use runs::{HEX_JOBS_MAX, HEX_PARAMS_BYTES_MAX, HEX_RUNS_MAX};
 pub use stats::{HexGroupStats, HexRun, HexStats};
 
+use crate::wire::{Outcome, Site, VendorAnswer, bearer};
 use crate::{ConfigError, Law};
 
 /// A simulated Hex. The lab's HTTP server puts one behind a socket at `/api/v1/`; tests call it in virtual time.
@@ -96,28 +98,7 @@ pub struct HexRequest {
 }
 
 /// What comes back from Hex.
-#[derive(Clone, Debug, PartialEq)]
-pub enum HexAnswer {
-    /// An answer.
-    Reply {
-        /// Its status.
-        status: u16,
-        /// Its headers.
-        headers: HeaderMap,
-        /// Its body, empty with 204.
-        body: Bytes,
-    },
-    /// The connection breaks without an answer.
-    Dropped,
-}
-
-/// What becomes of a call.
-#[derive(Clone, Debug)]
-pub(crate) enum Outcome {
-    Answer(HexAnswer),
-    /// No answer ever comes.
-    Hang,
-}
+pub type HexAnswer = VendorAnswer;
 
 /// A stream for each purpose, so that one more delay does not change every id after it.
 #[derive(Debug)]
@@ -152,23 +133,7 @@ impl HexVendor {
     ///
     /// Dropping the future while the request is on its way there stops it; later, the effect stays.
     pub async fn handle(&self, request: HexRequest) -> HexAnswer {
-        match self.process(request).await {
-            Outcome::Answer(answer) => answer,
-            Outcome::Hang => std::future::pending().await,
-        }
-    }
-
-    /// As [`HexVendor::handle`], but a hang is an outcome, at the moment from which on nothing happens any more.
-    pub(crate) async fn process(&self, request: HexRequest) -> Outcome {
-        self.wait(self.config.net).await;
-        let outcome = self.answer(&request);
-        self.wait(self.config.net).await;
-        outcome
-    }
-
-    /// Whether calls take no time at all, so that nobody can give up on one half way.
-    pub(crate) fn is_instant(&self) -> bool {
-        self.config.net.is_zero()
+        self.process(request).await.answer().await
     }
 
     /// What it was built from; the fault law may have [changed](HexVendor::set_faults) since.
@@ -256,31 +221,27 @@ impl HexRequest {
     }
 }
 
-impl HexAnswer {
-    /// The status; none if the connection breaks.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Reply { status, .. } => Some(*status),
-            Self::Dropped => None,
+impl Site for HexVendor {
+    type Request = HexRequest;
+
+    fn request(parts: &Parts, body: Bytes) -> HexRequest {
+        HexRequest {
+            method: parts.method.clone(),
+            target: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            bearer: bearer(&parts.headers),
+            headers: parts.headers.clone(),
+            body,
         }
     }
 
-    /// The body as JSON; null if it is none.
-    #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        match self {
-            Self::Reply { body, .. } => serde_json::from_slice(body).unwrap_or_default(),
-            Self::Dropped => serde_json::Value::Null,
-        }
+    fn is_instant(&self) -> bool {
+        self.config.net.is_zero()
     }
 
-    /// A header's value, by its lowercase name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        match self {
-            Self::Reply { headers, .. } => headers.get(name)?.to_str().ok(),
-            Self::Dropped => None,
-        }
+    async fn process(&self, request: HexRequest) -> Outcome {
+        self.wait(self.config.net).await;
+        let outcome = self.answer(&request);
+        self.wait(self.config.net).await;
+        outcome
     }
 }

@@ -5,9 +5,10 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
+use super::HexAnswer;
 use super::config::HexErrors;
-use super::{HexAnswer, Outcome};
 use crate::hints::Headers;
+use crate::wire::Outcome;
 
 /// Where the trace id stands in the head.
 const TRACE_ID: &str = "x-trace-id";

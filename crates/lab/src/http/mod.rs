@@ -1,10 +1,10 @@
 //! The vendor behind HTTP/1.1 on a socket.
 
-mod ai;
 mod body;
 mod control;
+mod door;
 mod endpoint;
-mod hex;
+mod lab;
 mod reply;
 mod server;
 
@@ -17,7 +17,8 @@ use crate::ConfigError;
 
 pub use body::HUGE_BODY_BYTES;
 pub use endpoint::REQUEST_BODY_BYTES_MAX;
-pub use server::{CONNECTIONS_MAX, Lab, LabConfig, Running};
+pub use lab::{Lab, LabConfig, Running};
+pub use server::CONNECTIONS_MAX;
 
 /// Why a lab did not start.
 #[derive(Debug, Error)]

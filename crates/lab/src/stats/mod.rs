@@ -2,6 +2,7 @@
 
 mod busiest;
 mod keys;
+mod recent;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub(crate) use busiest::Busiest;
 pub use keys::KEYS_MAX;
 pub(crate) use keys::{KeyHash, Keys, Sighting};
+pub(crate) use recent::Recent;
 
 use crate::fault::FaultKind;
 

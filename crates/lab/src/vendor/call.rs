@@ -2,7 +2,7 @@
 
 use paceline_clock::Tick;
 
-use crate::stats::KeyHash;
+use crate::stats::{KeyHash, Sighting};
 use crate::{FaultKind, Refusal};
 
 /// A call, as far as the vendor's edge looks at it.
@@ -35,6 +35,21 @@ impl Call {
     #[must_use]
     pub fn invalid(self) -> Self {
         Self { invalid: true, ..self }
+    }
+}
+
+/// Whoever comes to a vendor: looked at on arrival, and told of the effect.
+pub(crate) trait Visitor {
+    /// The call, as it is at the moment of its arrival. Not asked of one that is refused before anybody looks at it.
+    fn arrives(&mut self) -> Call;
+
+    /// It has taken effect; whether its key had been seen, where it has one.
+    fn served(&mut self, _sighting: Option<Sighting>) {}
+}
+
+impl Visitor for Call {
+    fn arrives(&mut self) -> Call {
+        *self
     }
 }
 
@@ -77,7 +92,7 @@ impl Answer {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn takes_service_time(&self) -> bool {
+    pub(crate) fn takes_service_time(&self) -> bool {
         match self.reply {
             Reply::Accepted => true,
             Reply::Refused(_) => false,
@@ -85,7 +100,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn has_effect(&self) -> bool {
+    pub(crate) fn has_effect(&self) -> bool {
         match self.reply {
             Reply::Accepted => true,
             Reply::Refused(_) => false,

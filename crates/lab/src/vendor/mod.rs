@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use paceline_clock::{Clock, Random, Tick};
 
+pub(crate) use call::Visitor;
 pub use call::{Answer, Call, Reply};
 pub use config::VendorConfig;
 
@@ -112,16 +113,22 @@ impl Vendor {
     }
 
     /// As [`Vendor::call`], but a hang is an answer, at the moment from which on nothing happens any more.
-    pub(crate) async fn process(&self, call: Call) -> Answer {
+    pub(crate) async fn process(&self, mut call: Call) -> Answer {
+        self.receive(&mut call).await
+    }
+
+    /// As [`Vendor::process`], for a call that is looked at when it has arrived, if anything is to be done for it.
+    pub(crate) async fn receive(&self, visitor: &mut (impl Visitor + Send)) -> Answer {
         self.wait(self.config.net, &self.chance.net).await;
         let answer = {
             let _in_flight = self.counters.enter();
             let answer = self.arrive();
+            let call = answer.has_effect().then(|| visitor.arrives());
             if answer.takes_service_time() {
                 self.wait(self.config.service, &self.chance.service).await;
             }
-            if answer.has_effect() {
-                self.serve(call);
+            if let Some(call) = call {
+                self.serve(call, visitor);
             }
             answer
         };
@@ -163,6 +170,12 @@ impl Vendor {
     pub fn set_faults(&self, law: FaultLaw) {
         self.faulty.store(!law.is_none(), Relaxed);
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = law;
+    }
+
+    /// The time by the vendor's clock, in ms since it started; every moment in its statistics is told by it.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from((self.clock.now() - self.started).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What the vendor was built from; the fault law may have [changed](Vendor::set_faults) since.
@@ -241,15 +254,17 @@ impl Vendor {
     }
 
     /// The effect of a call.
-    fn serve(&self, call: Call) {
+    fn serve(&self, call: Call, visitor: &mut impl Visitor) {
         if call.invalid {
             self.counters.invalid.fetch_add(1, Relaxed);
             return;
         }
         self.counters.served.fetch_add(1, Relaxed);
-        if let Some(key) = call.key {
-            self.counters.sighted(self.keys.served(key));
+        let sighting = call.key.map(|key| self.keys.served(key));
+        if let Some(sighting) = sighting {
+            self.counters.sighted(sighting);
         }
+        visitor.served(sighting);
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {

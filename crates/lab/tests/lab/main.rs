@@ -10,6 +10,8 @@ mod http;
 mod http_faults;
 mod naive;
 mod property_s;
+mod slack;
 mod vendor;
 mod vendor_headers;
+mod webhook;
 mod zoo;

@@ -15,6 +15,8 @@
   const noClock = "it must give the same value every time; use a column that holds the date";
   const parse = (text) => {
     text = String(text);
+    // No date is as long as that, and a text that is would be searched for one.
+    if (text.length > 1000) return NaN;
     const zoned = /([zZ]|UTC|GMT|[+-]\d{2}:?\d{2})\)?\s*$/.test(text);
     const local = oldParse(text);
     if (zoned || local !== local || /^\s*[+-]?\d{4,6}(-\d\d){0,2}\s*$/.test(text)) return local;
@@ -53,9 +55,13 @@
   define(globalThis, "Date", NewDate);
   define(Math, "random", refusing("Math.random", "it must give the same value every time"));
 
-  // Lists are at most as long as memory allows; one that says it is longer has holes, and these built-ins walk holes
-  // without asking for the time.
-  const LIST_MAX = 4194304;
+  // The engine asks for the time every 10,000th step of a loop or call of a function, not inside its built-ins. So that
+  // one that is called again and again is stopped in time too, what it walks is paid for in steps of a loop.
+  const toll = (steps) => { for (let left = steps / 64; left >= 1; left--); };
+
+  // Lists have twice as many items at most as a cell can hold; one that says it has more has holes, and these built-ins
+  // walk holes without asking for the time.
+  const LIST_MAX = 1048576;
   const short = (list) => {
     if (!isArray(list)) throw new TypeError("this works on lists only");
     if (list.length > LIST_MAX) throw new RangeError("the list is too long");
@@ -66,24 +72,36 @@
     if (typeof old !== "function") return;
     define(object, name, ({ [name](...given) { return apply(old, check(this, given), given); } })[name]);
   };
+  const walked = (list) => {
+    toll(short(list).length);
+    return list;
+  };
   const lists = [
-    "concat", "join", "toLocaleString", "reverse", "toReversed", "slice", "splice", "toSpliced", "copyWithin", "shift",
-    "unshift", "with", "fill", "values", "keys", "entries",
+    "join", "toLocaleString", "reverse", "toReversed", "slice", "splice", "toSpliced", "copyWithin", "shift", "unshift",
+    "with", "fill", "flatMap",
   ];
-  for (const name of lists) {
-    guarded(Array.prototype, name, (list, given) => {
-      // No `for of`, which would come back here.
-      for (let at = 0; at < given.length; at++) if (isArray(given[at])) short(given[at]);
-      return short(list);
-    });
-  }
+  for (const name of lists) guarded(Array.prototype, name, walked);
+  for (const name of ["values", "keys", "entries"]) guarded(Array.prototype, name, short);
+  // Which objects are spread is not asked of them: they could answer differently each time.
+  define(Array.prototype, "concat", ({
+    concat(...given) {
+      const out = [];
+      for (let which = -1; which < given.length; which++) {
+        const item = which < 0 ? this : given[which];
+        if (!isArray(item)) { out[out.length] = item; continue; }
+        short(item);
+        for (let at = 0; at < item.length; at++) out[out.length] = item[at];
+      }
+      return out;
+    },
+  }).concat);
   define(Array.prototype, Symbol.iterator, Array.prototype.values);
   // Sorting without a comparison compares texts of any length in one go.
   const byText = (a, b) => { a = String(a); b = String(b); return a < b ? -1 : a > b ? 1 : 0; };
   for (const name of ["sort", "toSorted"]) {
     guarded(Array.prototype, name, (list, given) => {
       if (given[0] === undefined) given[0] = byText;
-      return short(list);
+      return walked(list);
     });
   }
   const flatten = (list, depth, out) => {
@@ -105,20 +123,68 @@
     text = String(text);
     if (given.length > 0 && !(given[0] instanceof RegExp) && given[0] !== undefined) {
       given[0] = String(given[0]);
-      if (text.length * given[0].length > SEARCH_MAX) throw new RangeError("the texts are too long for a search");
+      const steps = text.length * given[0].length;
+      if (steps > SEARCH_MAX) throw new RangeError("the texts are too long for a search");
+      toll(steps / 64);
     }
     return text;
   };
   for (const name of ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"]) {
     guarded(String.prototype, name, searched);
   }
+  // Marks that follow one another are sorted in steps of the square of their number.
   const brief = (text) => {
     text = String(text);
-    if (text.length > 20000) throw new RangeError("the text is too long to be normalized");
+    if (text.length > LIST_MAX || (text.length > 500 && /\p{M}{500}/u.test(text))) {
+      throw new RangeError("the text is too long to be normalized");
+    }
+    toll(text.length);
     return text;
   };
   guarded(String.prototype, "normalize", brief);
   guarded(String.prototype, "localeCompare", (text, given) => { given[0] = brief(given[0]); return brief(text); });
+
+  define(String, "raw", ({
+    raw(parts, ...given) {
+      const texts = parts.raw;
+      let out = "";
+      for (let at = 0; at < texts.length; at++) {
+        out += String(texts[at]);
+        if (at + 1 < texts.length && at < given.length) out += String(given[at]);
+      }
+      return out;
+    },
+  }).raw);
+  guarded(JSON, "stringify", (json, given) => {
+    if (isArray(given[1])) walked(given[1]);
+    return json;
+  });
+
+  // Patterns are compiled without asking for the time, in steps of the square of a class's length.
+  const PATTERN_MAX = 10000;
+  const OldRegExp = RegExp;
+  const NewRegExp = function RegExp(pattern, flags) {
+    if (!(pattern instanceof OldRegExp)) {
+      pattern = pattern === undefined ? "" : String(pattern);
+      if (pattern.length > PATTERN_MAX) throw new RangeError("the pattern is too long");
+    }
+    if (!new.target) return new NewRegExp(pattern, flags);
+    return construct(OldRegExp, [pattern, flags], new.target);
+  };
+  NewRegExp.prototype = OldRegExp.prototype;
+  define(OldRegExp.prototype, "constructor", NewRegExp);
+  delete OldRegExp.prototype.compile;
+  for (const name of ["escape", Symbol.species]) {
+    const there = getOwnPropertyDescriptor(OldRegExp, name);
+    if (there) defineProperty(NewRegExp, name, there);
+  }
+  define(globalThis, "RegExp", NewRegExp);
+  for (const [name, flags] of [["match", ""], ["matchAll", "g"], ["search", ""]]) {
+    guarded(String.prototype, name, (text, given) => {
+      if (!(given[0] instanceof OldRegExp)) given[0] = new NewRegExp(given[0], flags);
+      return text;
+    });
+  }
 
   // No row finds what another one left: everything that can be reached is frozen.
   const seen = new Set();

@@ -172,7 +172,7 @@ fn the_child_ends_with_its_input_and_refuses_what_is_no_frame() {
     let clock = Clock::system();
     let serve = |input: &[u8]| {
         let mut output = Vec::new();
-        paceline_script::worker::serve(input, &mut output, &clock).map(|()| output)
+        paceline_script::worker::serve(input, &mut output, &clock, |_| Ok(())).map(|()| output)
     };
     assert_eq!(serve(b"").unwrap(), Vec::<u8>::new());
     for broken in [&b"\xff\xff\xff\xff"[..], b"\x02\x00\x00\x00{}", b"\x09\x00\x00\x00{", b"\x01"] {

@@ -34,6 +34,8 @@ pub(crate) struct BudgetsOf {
 struct BudgetView {
     /// `calls`; of kind integration `triggers`, `reads` and `overall`.
     purpose: &'static str,
+    /// Of kind waterfall, the source whose calls pass it.
+    source: Option<String>,
     limits: Vec<LimitView>,
     in_flight: usize,
     /// Calls that wait for it.
@@ -111,6 +113,7 @@ impl BudgetView {
         };
         Self {
             purpose: budget.purpose,
+            source: budget.source,
             limits: status.limits.iter().map(LimitView::of).collect(),
             in_flight: status.in_flight,
             waiting: status.waiting,

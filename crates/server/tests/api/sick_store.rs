@@ -242,6 +242,9 @@ impl Store for Sick {
     async fn note(&self, _: ColumnId, _: RowId) -> Result<Option<String>> {
         self.says().await
     }
+    async fn notes(&self, _: ColumnId, _: RowId, _: usize) -> Result<Vec<(RowId, String)>> {
+        self.says().await
+    }
     async fn put_note(&self, _: ColumnId, _: RowId, _: Option<String>) -> Result<()> {
         self.says().await
     }

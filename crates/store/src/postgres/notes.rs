@@ -48,6 +48,19 @@ pub(super) async fn note(db: &Db, column: ColumnId, row: RowId) -> Result<Option
     db.first(sql, params![column.0, row.0]).await?.map(|row| row.text(0)).transpose()
 }
 
+pub(super) async fn notes(
+    db: &Db,
+    column: ColumnId,
+    after: RowId,
+    max: usize,
+) -> Result<Vec<(RowId, String)>> {
+    let sql = "-- paceline: notes\nSELECT row_id, note FROM paceline._ht_notes \
+               WHERE column_id = $1 AND row_id > $2 ORDER BY row_id LIMIT $3";
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let found = db.query(sql, params![column.0, after.0, max]).await?;
+    found.iter().map(|row| Ok((RowId(row.int(0)?), row.text(1)?))).collect()
+}
+
 /// Gives each task the note of its cell.
 pub(super) async fn add_to(db: &Db, column: ColumnId, tasks: &mut [Task]) -> Result<()> {
     let rows: Vec<i64> = tasks.iter().map(|task| task.row.0).collect();
@@ -125,7 +138,8 @@ async fn write_value(
     Ok(())
 }
 
-/// What the cell was made from is not known of a person's word.
+/// What its call was made from stays known: it tells whether the cell is stale. Its value is a person's word, and no other
+/// cell's.
 async fn write_state(
     db: &Db,
     column: ColumnId,
@@ -136,7 +150,7 @@ async fn write_state(
     let (code, message) = encode_error(error);
     db.execute(
         "-- paceline: settle\nUPDATE paceline._ht_cells SET state = $3, error_code = $4, \
-         error_message = $5, updated_at = $6, fingerprint = NULL, parts = NULL \
+         error_message = $5, updated_at = $6, fingerprint = NULL \
          WHERE column_id = $1 AND row_id = $2",
         params![column.0, row.0, state.as_str(), code, message, db.now],
     )
@@ -194,7 +208,9 @@ async fn mark_task(db: &Db, run: RunId, token: i64, row: RowId, call: &NotedCall
         .execute(
             "-- paceline: save_note\nUPDATE paceline._ht_tasks SET attempts = greatest(attempts, $4), \
              intent_at = CASE WHEN $5 THEN $6 ELSE intent_at END \
-             WHERE run_id = $1 AND row_id = $2 AND owner = $3",
+             WHERE run_id = $1 AND row_id = $2 AND owner = $3 AND ($6 IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM paceline._ht_cells AS c JOIN paceline._ht_runs AS r ON r.column_id = c.column_id \
+             WHERE r.id = $1 AND c.row_id = $2 AND c.locked))",
             params![run.0, row.0, token, attempts, settles, intended],
         )
         .await?;

@@ -263,6 +263,15 @@ impl Store for PostgresStore {
         self.read(move |db| async move { notes::note(&db, column, row).await }).await
     }
 
+    async fn notes(
+        &self,
+        column: ColumnId,
+        after: RowId,
+        max: usize,
+    ) -> Result<Vec<(RowId, String)>> {
+        self.read(move |db| async move { notes::notes(&db, column, after, max).await }).await
+    }
+
     async fn put_note(&self, column: ColumnId, row: RowId, note: Option<String>) -> Result<()> {
         self.write_durably(move |db| async move {
             notes::put_note(&db, column, row, note.as_deref()).await

@@ -233,6 +233,15 @@ impl Store for SqliteStore {
         self.read(move |db| notes::note(db, column, row)).await
     }
 
+    async fn notes(
+        &self,
+        column: ColumnId,
+        after: RowId,
+        max: usize,
+    ) -> Result<Vec<(RowId, String)>> {
+        self.read(move |db| notes::notes(db, column, after, max)).await
+    }
+
     async fn put_note(&self, column: ColumnId, row: RowId, note: Option<String>) -> Result<()> {
         self.send_write(true, move |db| notes::put_note(db, column, row, note.as_deref())).await
     }

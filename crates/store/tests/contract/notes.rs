@@ -87,6 +87,28 @@ fn a_note_comes_with_the_task_of_its_cell_and_the_newest_one_stands() {
 }
 
 #[test]
+fn the_notes_of_a_column_are_read_in_pages_and_no_other_columns() {
+    each(|scene| async move {
+        let (column, run) = begun(&scene, 3).await;
+        for (row, note) in [(3, "third"), (1, "first")] {
+            let saved = scene.store.save_note(run.id, 1, RowId(row), note, NotedCall::None);
+            assert!(saved.await.unwrap());
+        }
+        let read = |after, max| {
+            let (store, column) = (scene.store.clone(), column.id);
+            async move { store.notes(column, RowId(after), max).await.unwrap() }
+        };
+        let note = |row, note: &str| (RowId(row), note.to_owned());
+        assert_eq!(read(0, 9).await, [note(1, "first"), note(3, "third")]);
+        assert_eq!(read(0, 1).await, [note(1, "first")]);
+        assert_eq!(read(1, 1).await, [note(3, "third")]);
+        assert_eq!(read(3, 9).await, []);
+        let other = scene.store.add_column(column.table, integration("other")).await.unwrap();
+        assert_eq!(scene.store.notes(other.id, RowId(0), 9).await.unwrap(), []);
+    });
+}
+
+#[test]
 fn an_attempt_saved_with_a_note_counts_at_once_and_never_twice() {
     each(|scene| async move {
         let (column, run) = begun(&scene, 3).await;

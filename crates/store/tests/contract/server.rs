@@ -1,5 +1,5 @@
 //! A PostgreSQL server of this test process's own: in a folder that goes with it, without a disk to wait for, gone when
-//! the process ends, however it ends. Each case gets a database.
+//! the process ends, however it ends. Each case gets a database. The command line's tests of real servers use it too.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,11 @@ ssl = on
 ssl_cert_file = 'server.pem'
 ssl_key_file = 'server.key'
 ";
+
+const TLS: [(&str, &[u8]); 2] = [
+    ("server.pem", include_bytes!("tls/server.pem")),
+    ("server.key", include_bytes!("tls/server.key")),
+];
 
 /// Nothing here must survive a power cut, and the cases need not wait for the disk.
 const HASTY: &str = "fsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n";
@@ -77,10 +82,9 @@ impl Server {
         made.args(["-c", initdb, "sh"]).arg(binaries).arg(&folder).stdout(Stdio::null());
         assert!(made.status().unwrap().success(), "initdb failed");
         let data = folder.join("data");
-        let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/tls");
-        for file in ["server.pem", "server.key"] {
-            std::fs::copy(tls.join(file), data.join(file)).unwrap();
-            restrict(&data.join(file));
+        for (name, content) in TLS {
+            std::fs::write(data.join(name), content).unwrap();
+            restrict(&data.join(name));
         }
         let settings = format!("{SETTINGS}{settings}");
         std::fs::write(data.join("postgresql.auto.conf"), settings).unwrap();

@@ -7,7 +7,7 @@ use paceline_model::{ColumnId, Table, limits};
 use serde_json::{Map, Value as Json};
 
 use super::super::fields::Fields;
-use super::super::{Bound, KindSpec, Rename};
+use super::super::{Bound, Caller, KindSpec, Rename};
 use super::{Source, SourceCall, Until, Waterfall, in_source};
 use crate::secret::MASK;
 use crate::{Error, HttpColumn, HttpSpec, OutboundGuard, Result, Sealer};
@@ -183,6 +183,16 @@ impl KindSpec for WaterfallSpec {
         Box::new(self.clone())
     }
 
+    /// Each source by its own rate, or by the column's.
+    fn callers(&self, rate: &Rate, ceilings: Ceilings) -> Result<Vec<Caller>> {
+        let callers = self.sources.iter().enumerate().map(|(at, source)| {
+            let rate = source_rate(at, source.rate_limit.as_ref(), rate, ceilings)?;
+            let source_name = Some(source.name.clone());
+            Ok(Caller { source: source_name, called: source.http.calls(), rate })
+        });
+        callers.collect()
+    }
+
     /// What sources keep that name none of their own, each for itself; conservative if nothing is said.
     fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
         let rate = match json {
@@ -190,11 +200,6 @@ impl KindSpec for WaterfallSpec {
             json => Rate::from_json(json, ceilings).map_err(Error::Rate)?,
         };
         HttpColumn::check_rate(&rate)?;
-        if rate.budget.is_some() {
-            let problem =
-                "the sources of a waterfall have budgets of their own; leave the field out";
-            return Err(Error::config("rate_limit.budget", problem));
-        }
         for (at, source) in self.sources.iter().enumerate() {
             source_rate(at, source.rate_limit.as_ref(), &rate, ceilings)?;
         }
@@ -214,13 +219,7 @@ pub(super) fn source_rate(
     let read = read.and_then(|rate| HttpColumn::check_rate(&rate).map(|()| rate));
     let fault =
         |problem: String| Error::config(format!("config.sources[{at}].rate_limit"), problem);
-    let rate = read.map_err(|error| fault(error.to_string()))?;
-    if rate.budget.is_some() {
-        return Err(fault(
-            "a source has a budget of its own; leave the field budget out".to_owned(),
-        ));
-    }
-    Ok(rate)
+    read.map_err(|error| fault(error.to_string()))
 }
 
 fn source_place(place: &str, name: &str) -> String {

@@ -1,5 +1,7 @@
 //! Runs without calls, in virtual time, on a real store.
 
+mod behind;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ struct Doubles {
     takes: Duration,
     /// How often each row was filled.
     filled: Mutex<BTreeMap<i64, u32>>,
+    /// How many rows were filled together, each time.
+    batches: Mutex<Vec<usize>>,
 }
 
 #[async_trait]
@@ -52,6 +56,7 @@ impl Local for Doubles {
         _: &Column,
         rows: &[Task],
     ) -> crate::Result<Vec<std::result::Result<Value, CellError>>> {
+        self.batches.lock().unwrap().push(rows.len());
         self.clock.sleep(self.takes).await;
         let mut filled = self.filled.lock().unwrap();
         let mut values = Vec::new();
@@ -99,8 +104,8 @@ impl Scene {
             store.insert_rows(table.id, &[table.columns[0].id], part.to_vec()).await.unwrap();
         }
         let inputs = [table.columns[0].id];
-        let filled = Mutex::default();
-        let doubles = Arc::new(Doubles { clock: clock.clone(), inputs, takes, filled });
+        let (filled, batches) = Default::default();
+        let doubles = Arc::new(Doubles { clock: clock.clone(), inputs, takes, filled, batches });
         Self { store, clock, table, doubles }
     }
 
@@ -327,26 +332,6 @@ fn a_cursor_that_somebody_else_moved_is_followed() {
         let done = done.unwrap();
         assert_eq!((done.status, done.counts.completed), (RunStatus::Completed, 2_900));
         assert_eq!(done.counts.total, 2_900);
-    });
-}
-
-#[test]
-fn rows_that_come_from_other_runs_are_filled_one_by_one() {
-    case(async |clock| {
-        let scene = Scene::new(clock, 100..700, Duration::from_millis(1)).await;
-        let upstream = column("other", Some(SmartKind::Formula));
-        let upstream = scene.store.add_column(scene.table.id, upstream).await.unwrap();
-        let before = NewRun::new(scene.table.id, upstream.id, Scope::All);
-        let before = scene.store.create_run(before).await.unwrap().id;
-        let cancelled = RunStatus::Cancelled;
-        scene.store.set_run_status(before, cancelled, None).await.unwrap();
-        let after = RunOptions { after: vec![before], ..RunOptions::default() };
-        let run = scene.run(Scope::All, after).await;
-        let done = scene.work(run).await;
-        assert_eq!((done.status, done.counts.completed), (RunStatus::Completed, 600));
-        assert_eq!((scene.filled(1), done.counts.calls), (600, 0));
-        let cells = scene.store.cells(scene.column().id, RowId(1), RowId(1)).await.unwrap();
-        assert!(cells[0].fingerprint.is_some());
     });
 }
 

@@ -17,10 +17,12 @@ use super::route::Operation;
 use super::run::Run;
 use super::runs::Runs;
 use super::stats::{HexRun, HexStats};
-use super::{HEX_TOKENS_MAX, HexAnswer, HexRequest, HexVendor, Outcome};
+use super::{HEX_TOKENS_MAX, HexAnswer, HexRequest, HexVendor};
 use crate::ConfigError;
+use crate::fault::Kind as _;
 use crate::hints::Headers;
 use crate::stats::KeyHash;
+use crate::wire::Outcome;
 
 /// Everything that changes.
 #[derive(Debug)]

@@ -2,6 +2,12 @@
 
 use HexFaultKind as Kind;
 
+use crate::ConfigError;
+use crate::fault::{self, Syntax};
+
+/// The largest value of a kind: a day in ms.
+const VALUE_MAX: u64 = 86_400_000;
+
 /// One way for the simulated Hex to go wrong; [`HEX_FAULT_GRAMMAR`](crate::HEX_FAULT_GRAMMAR) tells them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::hex) enum HexFaultKind {
@@ -117,23 +123,8 @@ impl HexFaultKind {
         all
     };
 
-    /// The word for it in a fault law and in the statistics.
-    pub(in crate::hex) fn name(self) -> &'static str {
-        TABLE[self.place()].1
-    }
-
-    /// The kind that goes by this word.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
     pub(in crate::hex) fn stage(self) -> Stage {
         TABLE[self.place()].2
-    }
-
-    /// The value if none is written; none if it takes no value.
-    pub(super) fn value_default(self) -> Option<u64> {
-        TABLE[self.place()].3
     }
 
     /// Its place in the table, which has the order of the enum.
@@ -142,15 +133,38 @@ impl HexFaultKind {
     }
 }
 
+impl fault::Kind for HexFaultKind {
+    const KINDS: &'static [Self] = &Self::ALL;
+    const SYNTAX: Syntax = Syntax {
+        owner: "a Hex",
+        value: "value",
+        value_max: VALUE_MAX,
+        value_wrong: "the value is not a whole number up to 86400000",
+        numbered: true,
+        refuse: |text, reason| ConfigError::HexFault { text, reason },
+    };
+
+    fn name(self) -> &'static str {
+        TABLE[self.place()].1
+    }
+
+    fn value_default(self) -> Option<u64> {
+        TABLE[self.place()].3
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind as _;
 
     #[test]
     fn the_table_has_the_order_of_the_enum_and_no_word_twice() {
         for (place, kind) in HexFaultKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, place);
-            assert_eq!(HexFaultKind::named(kind.name()), Some(kind));
+            let named: Vec<_> =
+                HexFaultKind::ALL.into_iter().filter(|other| other.name() == kind.name()).collect();
+            assert_eq!(named, [kind]);
         }
     }
 }

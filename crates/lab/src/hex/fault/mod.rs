@@ -1,16 +1,20 @@
 //! What goes wrong at the simulated Hex: its fault law, in the manner of the lab's own.
 
 mod kind;
-mod text;
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use paceline_clock::Random;
 
 pub(super) use kind::{HexFaultKind, STAGES, Stage};
 
+use crate::ConfigError;
+use crate::fault::{Entries, FAULTS_MAX, Struck, When};
+
 /// The most entries the law may have.
-pub const HEX_FAULTS_MAX: usize = 32;
+pub const HEX_FAULTS_MAX: usize = FAULTS_MAX;
 
 /// How the fault law of the simulated Hex is written, for help texts.
 ///
@@ -44,12 +48,7 @@ or h; `@20s..` has no end. Of several that strike at one point, the first in the
 Examples: drop-after-start:#3   500-on-read:0.1,429-on-read:1@0s..20s   late-in-list=5000:1";
 
 /// A fault that has struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HexFault {
-    pub(super) kind: HexFaultKind,
-    /// Seconds or milliseconds, where the kind takes some.
-    pub(super) value: u64,
-}
+pub(super) type HexFault = Struck<HexFaultKind>;
 
 /// Which faults strike how often and when; [`HEX_FAULT_GRAMMAR`] says how one is written.
 ///
@@ -61,26 +60,7 @@ pub(super) struct HexFault {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HexFaultLaw {
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Entry {
-    fault: HexFault,
-    when: When,
-    from: Duration,
-    to: Option<Duration>,
-}
-
-/// Which of the calls at a point an entry is about.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum When {
-    Chance(f64),
-    /// Numbers from 1 on, both ends included.
-    Calls {
-        first: u64,
-        last: u64,
-    },
+    entries: Entries<HexFaultKind>,
 }
 
 impl HexFaultLaw {
@@ -93,21 +73,29 @@ impl HexFaultLaw {
     /// Whether nothing can go wrong.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_none()
     }
 
     /// This law and then that one.
     ///
     /// # Errors
     /// If together they have more than [`HEX_FAULTS_MAX`] entries.
-    pub fn and(mut self, other: Self) -> Result<Self, crate::ConfigError> {
-        self.entries.extend(other.entries);
-        match self.entries.len() {
-            ..=HEX_FAULTS_MAX => Ok(self),
-            many => Err(crate::ConfigError::Together(format!(
-                "{many} faults are too many; a Hex has at most {HEX_FAULTS_MAX}"
-            ))),
-        }
+    pub fn and(self, other: Self) -> Result<Self, ConfigError> {
+        Ok(Self { entries: self.entries.and(other.entries)? })
+    }
+}
+
+impl FromStr for HexFaultLaw {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::none().and(Self { entries: Entries::parse(text)? })
+    }
+}
+
+impl fmt::Display for HexFaultLaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entries.fmt(f)
     }
 }
 
@@ -143,27 +131,21 @@ impl Faults {
         let seen = &mut self.seen[stage as usize];
         *seen += 1;
         let number = *seen;
-        let here = self.law.entries.iter().filter(|entry| entry.fault.kind.stage() == stage);
-        let mut struck = None;
-        for entry in here {
-            // Every chance is drawn, whether or not it matters: what strikes first must not shift the others.
-            let strikes = match entry.when {
-                When::Chance(chance) => self.streams[entry.fault.kind.place()].unit() < chance,
-                When::Calls { first, last } => (first..=last).contains(&number),
-            };
-            let applies =
-                entry.from <= since_first_call && entry.to.is_none_or(|to| since_first_call < to);
-            if strikes && applies && struck.is_none() {
-                struck = Some(entry.fault);
-            }
-        }
-        struck
+        let streams = &self.streams;
+        self.law.entries.first(since_first_call, |entry| {
+            entry.fault.kind.stage() == stage
+                && match entry.when {
+                    When::Chance(chance) => streams[entry.fault.kind.place()].unit() < chance,
+                    When::Calls { first, last } => (first..=last).contains(&number),
+                }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind as _;
 
     fn strikes(law: &str, stage: Stage, calls: u64) -> Vec<u64> {
         let mut faults = Faults::new(law.parse().unwrap(), 1);
@@ -207,5 +189,50 @@ mod tests {
         };
         assert!(alone.iter().all(dropped));
         assert!((300..500).contains(&alone.len()), "{}", alone.len());
+    }
+
+    #[test]
+    fn reads_every_kind_and_writes_it_back() {
+        for kind in HexFaultKind::ALL {
+            let text = format!("{}:0.25", kind.name());
+            assert_eq!(text.parse::<HexFaultLaw>().unwrap().to_string(), text);
+            assert!(HEX_FAULT_GRAMMAR.contains(kind.name()), "{text}");
+        }
+        for (text, written) in [
+            ("none", "none"),
+            ("", "none"),
+            ("rotate:#20", "rotate:#20"),
+            ("errored:#2..4", "errored:#2..4"),
+            ("errored:#2..", "errored:#2.."),
+            ("late-in-list=5000:1", "late-in-list=5000:1"),
+            ("late-in-list=30000:1", "late-in-list:1"),
+            ("429-on-read:1@0s..20s", "429-on-read:1@0ms..20000ms"),
+        ] {
+            let law: HexFaultLaw = text.parse().unwrap();
+            assert_eq!(law.to_string(), written);
+            assert_eq!(written.parse::<HexFaultLaw>().unwrap(), law);
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_happen_and_says_why() {
+        for (text, reason) in [
+            ("rotate", "chance is missing"),
+            ("rotate:", "between 0 and 1"),
+            ("rotate:1.5", "between 0 and 1"),
+            ("rotate:NaN", "between 0 and 1"),
+            ("rotate:#0", "from 1 on"),
+            ("rotate:#x", "from 1 on"),
+            ("rotate:#4..2", "end before"),
+            ("teapot:1", "no kind `teapot`"),
+            ("rotate=3:1", "takes no value"),
+            ("late-in-list=x:1", "not a whole number"),
+            ("late-in-list=86400001:1", "not a whole number"),
+            ("errored:1@5s", "FROM..TO"),
+        ] {
+            let error = text.parse::<HexFaultLaw>().unwrap_err().to_string();
+            assert!(error.contains(reason) && error.contains("KIND:CHANCE"), "{text}: {error}");
+        }
+        assert!(vec!["errored:0"; 33].join(",").parse::<HexFaultLaw>().is_err());
     }
 }
