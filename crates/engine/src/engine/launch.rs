@@ -27,22 +27,11 @@ const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 /// Random bytes that make a directory's idempotency keys its own.
 const KEY_SEED: &str = "idempotency_seed";
 
-<<<<<<< HEAD
 /// A table with more runs than this is not asked whether one of them was of the column.
 const RUNS_LOOKED_AT: usize = 64;
 
-/// Rows of a column that calls nobody which are at work at once, where they come one by one from other runs.
-const LOCAL_CONCURRENT: u32 = 16;
-
-/// A run's place among those at work, from before the first wait until it is there or has failed.
-pub(super) struct Reservation<'a> {
-    engine: &'a Engine,
-    run: RunId,
-}
-=======
 /// Rows of a column that calls nobody which are filled and not on disk yet, where they come from other runs.
 const LOCAL_CONCURRENT: u32 = 128;
->>>>>>> main
 
 /// What a run works with, by the kind of its column.
 pub(super) struct Prepared {
@@ -81,7 +70,7 @@ impl Engine {
         };
         let Prepared { work, gate, rate, deadline } = prepared;
         let ledger = self.ledger(column, &spec, run).await?;
-        let flights = self.flights(run, &triage).await?;
+        let flights = self.flights(&now, &triage).await?;
         let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
         let concurrent_max = rate.concurrent_max;
         let progress = Arc::new(ProgressState::new(
@@ -185,7 +174,6 @@ impl Engine {
         Ok(Prepared { work: Work::Local(local), gate, rate, deadline })
     }
 
-<<<<<<< HEAD
     /// The rows of a run, and whether any of their calls may have been made before it.
     async fn flights(&self, run: &Run, triage: &Triage) -> Result<Flights> {
         if !triage.shares_calls() || run.counts.ended() > 0 {
@@ -197,15 +185,6 @@ impl Engine {
         Ok(if is_new { Flights::of_new_column(run.counts.total) } else { Flights::default() })
     }
 
-    /// A place for a run; `None` if it is at work, or about to be.
-    pub(super) fn reserve(&self, run: RunId) -> Option<Reservation<'_>> {
-        let mut state = self.lock();
-        let free = !state.active.contains_key(&run) && state.launching.insert(run);
-        free.then(|| Reservation { engine: self, run })
-    }
-
-=======
->>>>>>> main
     fn spawn(&self, run: RunId, ctx: Arc<RunContext>) {
         let (finished, done) = watch::channel(false);
         {
