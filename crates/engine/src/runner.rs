@@ -12,6 +12,7 @@ mod flights;
 mod local;
 mod queue;
 mod reporter;
+mod seen;
 mod storm;
 mod upstream;
 

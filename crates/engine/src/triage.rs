@@ -117,6 +117,11 @@ impl Triage {
         self.prints.of(values.get(..self.inputs).unwrap_or(values))
     }
 
+    /// Whether cells may share a call.
+    pub(crate) fn shares_calls(&self) -> bool {
+        self.prints.have_keys()
+    }
+
     /// What of that has moved since a cell was made.
     pub(crate) fn moved(&self, then: &Fingerprint, now: &Fingerprint) -> Vec<Moved> {
         fingerprint::moved(then, now, |at| self.name(at).to_owned())

@@ -165,6 +165,8 @@ fixed! {
     LEASE_RENEWAL: Duration = Duration::from_secs(15), "s", OURS;
     /// Tasks taken in one claim at the most.
     CLAIM_TASKS_MAX: usize = 1_000, "tasks", OURS;
+    /// Memory of a run for which calls it has made: enough to know those of 1.6 million cells from new ones.
+    SEEN_CALLS_BITS_MAX: u64 = 16_777_216, "bits", OURS;
     /// Reports written in one group commit at the most.
     COMMIT_REPORTS_MAX: usize = 1_000, "reports", OURS;
     /// Cells filled without a call that one commit writes at the most.

@@ -1,10 +1,12 @@
-//! The store on SQLite: one thread writes, two read, and callers wait for their answers without blocking the runtime.
+//! The store on SQLite: one thread writes, two read, one copies the log back, and callers wait for their answers without
+//! blocking the runtime.
 
 mod attempts;
 mod budgets;
 mod cell_writer;
 mod cells;
 mod changes;
+mod checkpoint;
 mod claims;
 mod columns;
 mod connection;
@@ -79,7 +81,8 @@ impl SqliteStore {
         for _ in 0..reader::READERS {
             readers.push(connection::open_reader(&database).map_err(|fault| fault.0)?);
         }
-        Self::start(clock, writer, readers, Some(lock))
+        let copier = connection::open_copier(&database).map_err(|fault| fault.0)?;
+        Self::start(clock, writer, readers, Some((copier, lock)))
     }
 
     /// Opens the database for reading, while another process may be at work on it; every write is refused, and
@@ -107,17 +110,25 @@ impl SqliteStore {
         Self::start(clock, writer, Vec::new(), None)
     }
 
+    /// `file` is what a database on disk has besides: who copies its log, and what keeps others away.
     fn start(
         clock: Clock,
         writer: Connection,
         readers: Vec<Connection>,
-        lock: Option<File>,
+        file: Option<(Connection, File)>,
     ) -> Result<Arc<Self>> {
+        let (copier, lock) = file.unzip();
         let mut store = Self::idle(clock.clone(), lock);
+        let mut log = None;
+        if let Some(conn) = copier {
+            let (writers, copier) = checkpoint::log(conn);
+            store.spawn("store-log", move || copier.serve())?;
+            log = Some(writers);
+        }
         let (writes, queue) = mpsc::channel(writer::QUEUE_MAX);
         store.writes = Some(writes);
         let wakeup = store.wakeup.clone();
-        store.spawn("store-write", move || writer::serve(&writer, &clock, &wakeup, queue))?;
+        store.spawn("store-write", move || writer::serve(&writer, log, &clock, &wakeup, queue))?;
         if !readers.is_empty() {
             store.start_readers(readers)?;
         }

@@ -20,12 +20,16 @@ use crate::provider::NetworkObserver;
 use crate::recording::Recorder;
 use crate::runner::{self, Control, Flights, RunContext};
 use crate::task::{HttpWork, Work};
+use crate::triage::Triage;
 use crate::{Error, Result, memory};
 
 /// Windows from here on are kept over a restart to the call, at the price of one small write before each (spec G11).
 const REMEMBERED_WINDOW: Duration = Duration::from_secs(60);
 /// Random bytes that make a directory's idempotency keys its own.
 const KEY_SEED: &str = "idempotency_seed";
+
+/// A table with more runs than this is not asked whether one of them was of the column.
+const RUNS_LOOKED_AT: usize = 64;
 
 /// Rows of a column that calls nobody which are filled and not on disk yet, where they come from other runs.
 const LOCAL_CONCURRENT: u32 = 128;
@@ -72,6 +76,7 @@ impl Engine {
         };
         let Prepared { work, gate, rate, deadline } = prepared;
         let ledger = self.ledger(column, &spec, run).await?;
+        let flights = self.flights(&now, &triage).await?;
         let run = inner.store.set_run_status(run.id, RunStatus::Running, None).await?;
         let concurrent_max = rate.concurrent_max;
         let progress = Arc::new(ProgressState::new(
@@ -90,7 +95,7 @@ impl Engine {
             triage,
             work,
             tools: inner.tools.clone(),
-            flights: Flights::default(),
+            flights,
             recorder,
             reported: self.reported(table.id),
             gate,
@@ -175,6 +180,17 @@ impl Engine {
         let deadline = rate.retry_policy().throttle_deadline;
         let gate = Arc::new(GateSwitch::new(gate));
         Ok(Prepared { work: Work::Local(local), gate, rate, deadline })
+    }
+
+    /// The rows of a run, and whether any of their calls may have been made before it.
+    async fn flights(&self, run: &Run, triage: &Triage) -> Result<Flights> {
+        if !triage.shares_calls() || run.counts.ended() > 0 {
+            return Ok(Flights::default());
+        }
+        let runs = self.inner.store.runs(run.table, RUNS_LOOKED_AT).await?;
+        let others = runs.iter().filter(|other| other.column == run.column && other.id != run.id);
+        let is_new = runs.len() < RUNS_LOOKED_AT && others.count() == 0;
+        Ok(if is_new { Flights::of_new_column(run.counts.total) } else { Flights::default() })
     }
 
     fn spawn(&self, run: RunId, ctx: Arc<RunContext>) {

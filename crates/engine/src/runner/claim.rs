@@ -33,7 +33,7 @@ pub(super) async fn claim(ctx: &RunContext) -> paceline_model::Result<Claimed> {
     let mut work = Vec::with_capacity(entered.first.len());
     let reused = reusable(ctx, &entered.first).await?;
     let mut reused_reports = Vec::new();
-    for (task, reused) in entered.first.into_iter().zip(reused) {
+    for ((task, _), reused) in entered.first.into_iter().zip(reused) {
         match reused {
             Some((value, print)) => {
                 fates.insert(task.row, REUSED);
@@ -80,23 +80,21 @@ fn left_out(report: &TaskReport) -> Option<(RowId, &str)> {
 /// For each task the value of an earlier call that was the same.
 async fn reusable(
     ctx: &RunContext,
-    tasks: &[Task],
+    tasks: &[(Task, Option<[u8; 16]>)],
 ) -> paceline_model::Result<Vec<Option<(Value, Fingerprint)>>> {
-    let prints: Vec<Option<Fingerprint>> = tasks
-        .iter()
-        // What was begun is brought to its own end.
-        .map(|task| ctx.flights.print(task.row).filter(|_| task.note.is_none()))
-        .collect();
-    let keys: Vec<[u8; 16]> = prints.iter().flatten().filter_map(|print| print.key).collect();
+    // What was begun is brought to its own end.
+    let key = |(task, key): &(Task, Option<[u8; 16]>)| key.filter(|_| task.note.is_none());
+    let keys: Vec<[u8; 16]> = tasks.iter().filter_map(key).collect();
     if keys.is_empty() {
         return Ok(tasks.iter().map(|_| None).collect());
     }
     let mut values = ctx.store.reusable_values(ctx.column.id, &keys).await?.into_iter();
-    let value = |print: Option<Fingerprint>| {
-        let print = print.filter(|print| print.key.is_some())?;
-        values.next().flatten().map(|value| (value, print))
+    let value = |one: &(Task, Option<[u8; 16]>)| {
+        key(one)?;
+        let value = values.next().flatten()?;
+        ctx.flights.print(one.0.row).map(|print| (value, print))
     };
-    Ok(prints.into_iter().map(value).collect())
+    Ok(tasks.iter().map(value).collect())
 }
 
 fn completed(task: &Task, value: Value, print: Fingerprint) -> TaskReport {

@@ -16,12 +16,17 @@ use crate::task::{Ended, cell_error};
 const STORE_RETRIES: u32 = 5;
 const STORE_WAIT: Duration = Duration::from_millis(100);
 
+/// How often those who are ready to go on may do so before a group is written, so that what they report goes with it:
+/// a commit costs as much as a dozen reports. Nobody is waited for who is not ready.
+const GATHER_TURNS: usize = 3;
+
 /// Writes reports in groups: whatever has come while the last group was being written.
 pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended>) {
     let group_max = ctx.concurrent_max.clamp(1, limits::COMMIT_REPORTS_MAX);
     let mut group = Vec::with_capacity(group_max);
     let mut memory = Memory::begin(&ctx);
     while inbox.recv_many(&mut group, group_max).await > 0 {
+        gather(&mut inbox, &mut group, group_max).await;
         let written = group.len();
         let mut again = Vec::new();
         let mut reports = Vec::with_capacity(written);
@@ -47,6 +52,18 @@ pub(super) async fn report(ctx: Arc<RunContext>, mut inbox: mpsc::Receiver<Ended
     memory.save(&ctx).await;
 }
 
+/// Adds to a group what comes from those who are ready.
+async fn gather(inbox: &mut mpsc::Receiver<Ended>, group: &mut Vec<Ended>, group_max: usize) {
+    for _ in 0..GATHER_TURNS {
+        tokio::task::yield_now().await;
+        while group.len() < group_max
+            && let Ok(ended) = inbox.try_recv()
+        {
+            group.push(ended);
+        }
+    }
+}
+
 /// Writes reports, with what the cells were made from; then, for calls that came to an end, the cells of the rows that
 /// waited for them. Answers how many tasks have ended.
 pub(super) async fn write(
@@ -58,14 +75,13 @@ pub(super) async fn write(
     while !waiting.is_empty() {
         let group = waiting.drain(..waiting.len().min(limits::COMMIT_REPORTS_MAX));
         let group: Vec<TaskReport> = group.map(|report| printed(ctx, report)).collect();
-        let ends: Vec<TaskReport> = group.iter().filter(|report| is_end(report)).cloned().collect();
         if let Some(recorder) = &ctx.recorder {
-            ends.iter().for_each(|report| recorder.ended(report));
+            group.iter().filter(|report| is_end(report)).for_each(|end| recorder.ended(end));
         }
-        let run = record(ctx, group).await?;
+        let run = record(ctx, &group).await?;
         ctx.progress.counted(run.counts);
-        ended += ends.len();
-        for end in ends {
+        for end in group.into_iter().filter(is_end) {
+            ended += 1;
             let parked = ctx.flights.ended(end.row);
             waiting.extend(parked.into_iter().map(|task| shared(task.row, &end)));
         }
@@ -112,8 +128,8 @@ fn shared(row: RowId, end: &TaskReport) -> TaskReport {
     TaskReport::new(row, None, step)
 }
 
-async fn record(ctx: &RunContext, reports: Vec<TaskReport>) -> paceline_model::Result<Run> {
-    until_recovered(&ctx.clock, || ctx.store.record(ctx.run, ctx.lease.token, reports.clone()))
+async fn record(ctx: &RunContext, reports: &[TaskReport]) -> paceline_model::Result<Run> {
+    until_recovered(&ctx.clock, || ctx.store.record(ctx.run, ctx.lease.token, reports.to_vec()))
         .await
 }
 

@@ -36,6 +36,11 @@ impl Prints {
         Self { config: short(&whole), key: reuse.then_some(config) }
     }
 
+    /// Whether two cells may share a call.
+    pub(super) fn have_keys(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Of a row with these inputs.
     pub(super) fn of(&self, inputs: &[Value]) -> Fingerprint {
         let mut parts = Vec::with_capacity(inputs.len() + 1);

@@ -53,11 +53,18 @@ pub(super) fn open_writer(database: &Path, now: Timestamp) -> Result<Connection>
         }
         .into());
     }
-    // Written batches scatter over big tables: 64 MB of cache and a log of 64 MB (16,384 pages) before it is copied
-    // back keep each page from being written once per batch.
+    // Written batches scatter over big tables: 64 MB of cache keep each page from being read once per batch.
     conn.pragma_update(None, "cache_size", -64 * 1024)?;
-    conn.pragma_update(None, "wal_autocheckpoint", 16_384)?;
+    // Who copies the log back is said in checkpoint.rs.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     migrate(&mut conn, now)?;
+    Ok(conn)
+}
+
+/// A connection that only copies the log back.
+pub(super) fn open_copier(database: &Path) -> Result<Connection> {
+    let conn = Connection::open_with_flags(database, flags())?;
+    prepare(&conn)?;
     Ok(conn)
 }
 

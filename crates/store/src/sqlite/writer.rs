@@ -8,6 +8,7 @@ use paceline_model::{Error, Result};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Log;
 use super::connection::Db;
 use super::job::{Failure, Job};
 use crate::error::from_sqlite;
@@ -26,9 +27,10 @@ pub(super) enum Command {
     Checkpoint(oneshot::Sender<Result<()>>),
 }
 
-/// Serves `queue` until every sender is gone.
+/// Serves `queue` until every sender is gone. A database in memory has no log.
 pub(super) fn serve(
     conn: &Connection,
+    mut log: Option<Log>,
     clock: &Clock,
     wakeup: &Wakeup,
     mut queue: mpsc::Receiver<Command>,
@@ -48,8 +50,15 @@ pub(super) fn serve(
             next = if group.len() < GROUP_MAX { queue.try_recv().ok() } else { None };
         }
         write_group(conn, clock, wakeup, &mut group);
+        if let Some(log) = &mut log {
+            log.look(conn);
+        }
         if let Some(answer) = checkpoint {
-            let _ = answer.send(run_checkpoint(conn));
+            let done = match &log {
+                Some(log) => log.alone(|| run_checkpoint(conn)),
+                None => run_checkpoint(conn),
+            };
+            let _ = answer.send(done);
         }
     }
 }
@@ -103,15 +112,28 @@ fn run_jobs(
     group: &mut [Box<dyn Job>],
 ) -> rusqlite::Result<()> {
     execute(conn, "BEGIN IMMEDIATE")?;
+    // While nothing else is in the transaction a job that fails is undone with all of it, and a savepoint, for which
+    // SQLite copies every page before it is changed, is saved. Mostly a job is alone.
+    let mut alone = true;
     for job in group {
         // A savepoint each: one that fails does not undo the others.
-        execute(conn, "SAVEPOINT job")?;
-        let well = job.run(&Db::new(conn, clock.wall(), changed));
-        if !well {
-            // If SQLite has rolled everything back by itself (a full disk), this fails, and with it the whole group.
-            execute(conn, "ROLLBACK TO job")?;
+        if !alone {
+            execute(conn, "SAVEPOINT job")?;
         }
-        execute(conn, "RELEASE job")?;
+        let well = job.run(&Db::new(conn, clock.wall(), changed));
+        // If SQLite has rolled everything back by itself (a full disk), undoing fails, and with it the whole group.
+        match (well, alone) {
+            (true, true) => alone = false,
+            (false, true) => {
+                execute(conn, "ROLLBACK")?;
+                execute(conn, "BEGIN IMMEDIATE")?;
+            }
+            (true, false) => execute(conn, "RELEASE job")?,
+            (false, false) => {
+                execute(conn, "ROLLBACK TO job")?;
+                execute(conn, "RELEASE job")?;
+            }
+        }
     }
     execute(conn, "COMMIT")
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use paceline_model::limits;
 
 use crate::Request;
-use crate::secret::{MASK, is_secret_header};
+use crate::secret::{MASK, has_word, is_secret_header};
 
 /// Words that make the name of a query's parameter that of a secret, beside those of headers.
 const SECRET_NAMES: [&str; 6] = ["sig", "auth", "code", "pwd", "pass", "jwt"];
@@ -65,8 +65,8 @@ fn cut(mut line: String, tail: &str) -> String {
 
 /// Whether a parameter of that name is called like a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
-    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
-    is_secret_header(&name) || SECRET_NAMES.iter().any(|word| name.contains(word))
+    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    is_secret_header(&name) || SECRET_NAMES.iter().any(|word| has_word(&name, word))
 }
 
 /// The secrets that a request carries: a vendor that repeats them in its answer must not have them kept.
@@ -87,12 +87,15 @@ impl Secrets {
             let last = value.rsplit(' ').next().unwrap_or_default();
             secrets.extend([value, last].map(str::to_owned));
         }
-        let values = request.url.query_pairs().filter(|(name, _)| is_secret_name(name));
-        secrets.extend(values.map(|(_, value)| value.into_owned()));
-        let parts = request.url.query().unwrap_or_default().split('&');
-        let raw =
-            parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| is_secret_name(name));
-        secrets.extend(raw.map(|(_, value)| value.to_owned()));
+        for part in request.url.query().unwrap_or_default().split('&') {
+            let Some((name, value)) = part.split_once('=') else { continue };
+            if is_secret_name(name) {
+                // As it is meant, and as it stands there.
+                let pairs = url::form_urlencoded::parse(part.as_bytes());
+                secrets.extend(pairs.map(|(_, value)| value.into_owned()));
+                secrets.push(value.to_owned());
+            }
+        }
         secrets.extend(request.url.password().map(str::to_owned));
         secrets.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
         Self(secrets)

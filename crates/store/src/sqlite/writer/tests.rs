@@ -64,6 +64,23 @@ fn a_job_that_fails_undoes_only_itself() {
 }
 
 #[test]
+fn jobs_that_fail_first_or_alone_undo_only_themselves() {
+    for (fails, kept) in [
+        ([true, false, false], vec!["three", "two"]),
+        ([true, true, false], vec!["three"]),
+        ([true, false, true], vec!["two"]),
+        ([true, true, true], vec![]),
+    ] {
+        let (_dir, conn) = database();
+        let jobs =
+            [ONE, TWO, THREE].iter().zip(fails).map(|(sql, fails)| sql_job(false, sql, fails));
+        let answers = group(&conn, jobs.collect());
+        assert_eq!(answers.iter().map(Result::is_err).collect::<Vec<_>>(), fails);
+        assert_eq!(settings(&conn), kept);
+    }
+}
+
+#[test]
 fn when_the_commit_fails_nobody_is_told_that_it_worked() {
     for durable in [false, true] {
         let (_dir, conn) = database();
