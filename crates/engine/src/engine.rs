@@ -9,6 +9,7 @@ mod hex;
 mod launch;
 mod past;
 mod plan;
+mod readers;
 mod schema;
 mod settle;
 mod shared;
@@ -160,7 +161,8 @@ impl Engine {
         self.launch(&table, &found).await
     }
 
-    /// Sets every run to work again that an earlier process left running; answers them.
+    /// Sets every run to work again that an earlier process left running; answers them. One that cannot go on as things
+    /// stand (the function that it runs is gone, say) is paused with the reason, and holds up none of the others.
     ///
     /// # Errors
     /// The store's.
@@ -169,7 +171,10 @@ impl Engine {
         for table in self.inner.store.tables().await? {
             for run in self.inner.store.runs(table.id, usize::MAX).await? {
                 if matches!(run.status, RunStatus::Queued | RunStatus::Running) {
-                    resumed.push(self.launch(&table, &run).await?);
+                    match self.launch(&table, &run).await {
+                        Ok(run) => resumed.push(run),
+                        Err(error) => self.put_off(&run, error).await.map(drop)?,
+                    }
                 }
             }
         }

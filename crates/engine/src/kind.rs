@@ -21,10 +21,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_governor::{Ceilings, Outcome, OutcomeClass, Rate};
-use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
+use paceline_model::{
+    CellError, Column, ColumnId, ColumnType, SmartKind, Store, Table, Task, Value,
+};
 use serde_json::Value as Json;
 
-use self::ai::{AiSpec, Found};
+use self::ai::AiSpec;
 use self::extract::ExtractSpec;
 use self::formula::FormulaSpec;
 use self::function::FunctionSpec;
@@ -41,6 +43,7 @@ use webhook::WebhookSpec;
 pub(crate) type Rename<'a> = &'a dyn Fn(&str) -> Result<String>;
 
 /// The configuration of one kind, as users write it.
+#[async_trait]
 pub(crate) trait KindSpec: Send + Sync {
     /// As the store has it, and as it was given.
     fn to_json(&self) -> Json;
@@ -79,16 +82,57 @@ pub(crate) trait KindSpec: Send + Sync {
         Rate::from_json(json, ceilings).map_err(Error::Rate)
     }
 
-    /// The stored AI provider without which it cannot make a call.
-    fn wants_provider(&self) -> Option<&str> {
+    /// With what it needs that stands outside its table, as that is now: a stored AI provider, a stored function, another
+    /// table.
+    ///
+    /// # Errors
+    /// The field, if there is no such thing.
+    async fn resolved(&self, around: Around<'_>) -> Result<Box<dyn KindSpec>> {
+        let _ = around;
+        Ok(self.boxed())
+    }
+
+    /// What of that shapes the values, once it is resolved; none where the configuration says it all.
+    fn outside(&self) -> Option<Outside> {
         None
     }
 
-    /// With the stored AI provider that it wants.
-    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
-        let _ = found;
+    /// What it reads of another table, if it does.
+    fn elsewhere(&self) -> Option<Elsewhere> {
+        None
+    }
+
+    /// With other names for what it reads of another table, in the order of [`KindSpec::elsewhere`].
+    fn renamed_elsewhere(self: Box<Self>, names: Elsewhere) -> Box<dyn KindSpec> {
+        let _ = names;
         self.boxed()
     }
+}
+
+/// Where configurations find what they name.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) sealer: Option<&'a Sealer>,
+}
+
+/// What shapes a column's values and stands in no configuration of its table, as text without secrets: where the text is
+/// the same, so are the values. A key that takes the place of another one shapes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// The source of a stored function.
+    Function(String),
+    /// Which service a stored provider is of, and where.
+    Provider(String),
+}
+
+/// What a configuration reads of another table, as it calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// By its name or id.
+    pub(crate) table: String,
+    /// By their names or titles.
+    pub(crate) columns: Vec<String>,
 }
 
 /// Reads a configuration of that kind.
@@ -254,6 +298,11 @@ pub(crate) trait Local: Send + Sync {
 
     /// As [`Call::identity`].
     fn identity(&self) -> String;
+
+    /// The other table that it reads, if it does: its rows may move without anything moving here.
+    fn reads(&self) -> Option<&str> {
+        None
+    }
 
     /// The values of these rows' cells, in their order.
     ///

@@ -1,6 +1,7 @@
 //! What decides, before anything is done for a row, whether it is done at all: how the columns stand that it needs, its
 //! condition, and whether its cell is made from what there is now.
 
+mod elsewhere;
 mod fingerprint;
 mod upstream;
 
@@ -8,13 +9,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use paceline_model::{
-    CellError, CellState, Column, ColumnId, Filter, FilterRow, Fingerprint, RowId, Scope, Store,
-    Subject, Table, Task, TaskReport, TaskStep, Value,
+    CellBefore, CellError, CellState, Column, ColumnId, Filter, FilterRow, Fingerprint, RowId,
+    Scope, Subject, Table, Task, TaskReport, TaskStep, Value,
 };
 
 use crate::common::{Common, Terms};
-use crate::kind::{Bound, Call};
+use crate::kind::{Bound, Call, Outside, Tools};
 use crate::task::cell_error;
+use elsewhere::OtherTable;
 pub use fingerprint::Moved;
 use fingerprint::Prints;
 use upstream::Failures;
@@ -44,6 +46,8 @@ pub(crate) struct Triage {
     smart: Vec<bool>,
     /// Renders the request of a row, to see whether it can do without a value.
     call: Option<Arc<dyn Call>>,
+    /// What is asked again whether it still gives a cell's value, because it reads another table.
+    elsewhere: Option<OtherTable>,
 }
 
 /// Claimed tasks, by what comes next.
@@ -70,7 +74,7 @@ impl Triage {
         table: &Table,
         column: &Column,
         (common, terms): (&Common, Terms),
-        (bound, identity): (&Bound, &str),
+        (bound, identity, outside): (&Bound, &str, Option<&Outside>),
         scope: Scope,
     ) -> Self {
         let mut columns = bound.inputs().to_vec();
@@ -84,6 +88,12 @@ impl Triage {
         let any_state = columns.iter().enumerate().map(|(at, column)| {
             at >= inputs && states.contains(column) && !terms.depends_on.contains(column)
         });
+        let mut any_state: Vec<bool> = any_state.collect();
+        let elsewhere = OtherTable::of(bound, column, columns.len());
+        if elsewhere.is_some() {
+            columns.push(column.id);
+            any_state.push(true);
+        }
         let (reuse, call) = match bound {
             Bound::Call(call) => {
                 (common.reuse.unwrap_or(call.repeatable()), Some(Arc::clone(call)))
@@ -97,13 +107,14 @@ impl Triage {
         Self {
             scope,
             table: table.clone(),
-            any_state: any_state.collect(),
+            any_state,
             smart: columns.iter().map(is_smart).collect(),
             columns,
             inputs,
-            prints: Prints::new(identity, column.kind, terms.run_if.as_ref(), reuse),
+            prints: Prints::new(identity, column.kind, terms.run_if.as_ref(), reuse, outside),
             terms,
             call,
+            elsewhere,
         }
     }
 
@@ -119,7 +130,7 @@ impl Triage {
 
     /// What of that has moved since a cell was made.
     pub(crate) fn moved(&self, then: &Fingerprint, now: &Fingerprint) -> Vec<Moved> {
-        fingerprint::moved(then, now, |at| self.name(at).to_owned())
+        self.prints.moved(then, now, |at| self.name(at).to_owned())
     }
 
     /// Says of each task what comes next.
@@ -128,14 +139,15 @@ impl Triage {
     /// The store's.
     pub(crate) async fn sort(
         &self,
-        store: &dyn Store,
+        tools: &Tools,
         tasks: Vec<Task>,
     ) -> paceline_model::Result<Sorted> {
         let mut sorted = Sorted::default();
         let mut failures = Failures::default();
+        let moved = self.moved_elsewhere(tools, &tasks).await?;
         for mut task in tasks {
             let now = self.fingerprint(&task.inputs);
-            match self.verdict(&task, &now) {
+            match self.verdict(&task, &now, moved.contains(&task.row)) {
                 Verdict::Work => {
                     task.inputs.truncate(self.inputs);
                     sorted.work.push((task, now));
@@ -147,21 +159,22 @@ impl Triage {
                 Verdict::Failed(at, state) => failures.add(self.columns[at], task.row, state),
             }
         }
-        let told = failures.told(store, |column| self.name_of(column)).await?;
+        let told = failures.told(tools.store.as_ref(), |column| self.name_of(column)).await?;
         sorted.ended.extend(told.into_iter().map(|(row, error)| skipped(row, error)));
         Ok(sorted)
     }
 
-    fn verdict(&self, task: &Task, now: &Fingerprint) -> Verdict {
+    /// `elsewhere` says that another table's rows give something else for it now.
+    fn verdict(&self, task: &Task, now: &Fingerprint, elsewhere: bool) -> Verdict {
         // What was begun goes on, whatever the row has come to: somebody has to learn its end.
         if task.note.is_some() || self.scope == Scope::Unknown {
             return Verdict::Work;
         }
         let before = task.cell.as_ref();
-        let only_what_moved = matches!(self.scope, Scope::Stale | Scope::Following);
-        if only_what_moved && let Some(cell) = before {
-            let then = cell.fingerprint.as_ref();
-            if cell.state == CellState::Completed && then.is_some_and(|it| it.parts == now.parts) {
+        if self.takes_what_moved()
+            && let Some(cell) = before
+        {
+            if is_unmoved(cell, now) && !elsewhere {
                 return Verdict::Leave;
             }
             // A person, or another program, left it out; nothing that moves changes that.
@@ -184,6 +197,11 @@ impl Triage {
             Some(verdict) if !(as_before && self.scope != Scope::All) => verdict,
             _ => Verdict::Leave,
         }
+    }
+
+    /// Whether it leaves alone what is as it would be made now.
+    fn takes_what_moved(&self) -> bool {
+        matches!(self.scope, Scope::Stale | Scope::Following)
     }
 
     /// What the columns that it needs have to say.
@@ -242,6 +260,12 @@ impl Triage {
         let known = self.table.columns.iter().find(|known| known.id == column);
         known.map_or("that is gone", |column| &column.name)
     }
+}
+
+/// Whether a cell was made from what there is now.
+fn is_unmoved(cell: &CellBefore, now: &Fingerprint) -> bool {
+    let then = cell.fingerprint.as_ref();
+    cell.state == CellState::Completed && then.is_some_and(|then| then.parts == now.parts)
 }
 
 /// The report of a cell that is left out.

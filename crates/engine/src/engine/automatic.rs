@@ -209,7 +209,10 @@ impl Engine {
                 continue;
             }
             // A stale cell that turns out not to be stays as it is: nothing is called for it.
-            if scope == Scope::Stale && self.is_unmoved(table, &name.name, &options).await? {
+            // What cannot be planned cannot begin either: its run is paused, and says why.
+            if scope == Scope::Stale
+                && self.is_unmoved(table, &name.name, &options).await.unwrap_or(false)
+            {
                 continue;
             }
             self.start_runs(table, &[&name.name], scope, options).await?;

@@ -155,7 +155,7 @@ impl Engine {
             let found = tasks.len();
             left -= found as u64;
             survey.plan.cells += found as u64;
-            let Sorted { work, ended } = triage.sort(self.inner.store.as_ref(), tasks).await?;
+            let Sorted { work, ended } = triage.sort(&self.inner.tools, tasks).await?;
             survey.ended(&ended);
             if calls_anybody {
                 let known = self.known(column, &mut survey, &work).await?;

@@ -200,10 +200,7 @@ impl Engine {
     /// What is found under the same key for all who send the same secret to the same host.
     async fn credential_key(&self, spec: &Spec) -> Result<Option<String>> {
         // A stored provider that is not there any more shares with nobody.
-        let sealer = self.inner.config.sealer.as_ref();
-        let Ok(spec) = spec.clone().provided(self.inner.store.as_ref(), sealer).await else {
-            return Ok(None);
-        };
+        let Ok(spec) = spec.clone().resolved(self.around()).await else { return Ok(None) };
         let Some(credential) = spec.credential() else { return Ok(None) };
         let key = *blake3::hash(self.key_seed().await?.as_bytes()).as_bytes();
         let mut hasher = blake3::Hasher::new_keyed(&key);

@@ -108,10 +108,27 @@ impl Engine {
         for run in &runs {
             match self.launch(table, run).await {
                 Ok(run) => launched.push(run),
+                // Nobody asked for it who could be told.
+                Err(error) if run.options.automatic => {
+                    launched.push(self.put_off(run, error).await?)
+                }
                 Err(error) => return Err(self.undo(&runs, error).await),
             }
         }
         Ok(launched)
+    }
+
+    /// Pauses a run that cannot begin as things stand, with the reason: somebody mends it and resumes the run.
+    ///
+    /// # Errors
+    /// The store's; that is no state of things.
+    pub(super) async fn put_off(&self, run: &Run, error: Error) -> Result<Run> {
+        if matches!(error, Error::Store(_)) {
+            return Err(error);
+        }
+        let reason = format!("it cannot begin: {error}");
+        tracing::warn!(run = %run.id, %error, "a run is paused, because it cannot begin");
+        Ok(self.inner.store.set_run_status(run.id, RunStatus::Paused, Some(reason)).await?)
     }
 
     /// The runs of a table that are not at their end, by column. Where no planned run needs a column, nobody asks.

@@ -20,7 +20,7 @@ pub(super) async fn claim(ctx: &RunContext) -> paceline_model::Result<Claimed> {
     let brought = claim.tasks.len();
     let claimed =
         Claimed { all: claim.exhausted && brought < max, none: brought == 0 && !claim.exhausted };
-    let sorted = ctx.triage.sort(ctx.store.as_ref(), claim.tasks).await?;
+    let sorted = ctx.triage.sort(&ctx.tools, claim.tasks).await?;
     let mut ended = sorted.ended;
     let entered = ctx.flights.enter(sorted.work);
     ctx.control.queue.hold(entered.parked);

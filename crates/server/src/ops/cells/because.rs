@@ -32,12 +32,12 @@ impl Seen<'_> {
         };
         let told = cell.error.as_ref().map_or("no reason is on record", |e| e.message.as_str());
         match cell.state {
+            CellState::Completed if !self.moved.is_empty() => {
+                format!("the call for it succeeded; stale: {}", what(self.moved))
+            }
             CellState::Completed if *self.value == Value::Null => {
                 "the call for it succeeded and gave nothing: what `extract` points to is not in the reply, or is null"
                     .to_owned()
-            }
-            CellState::Completed if !self.moved.is_empty() => {
-                format!("the call for it succeeded; stale: {} changed since", what(self.moved))
             }
             CellState::Completed if cell.version < smart.version => format!(
                 "the call for it succeeded, with version {} of the column's configuration, which is at {} by now",
@@ -157,21 +157,30 @@ impl Seen<'_> {
     }
 }
 
-/// `the configuration and input city`
+/// `the configuration and input city changed since; its function has a new version`
 fn what(moved: &[Moved]) -> String {
-    let inputs = moved.iter().filter_map(|moved| match moved {
-        Moved::Input(name) => Some(name.as_str()),
-        Moved::Configuration => None,
-    });
-    let inputs: Vec<&str> = inputs.collect();
+    let mut inputs: Vec<&str> = Vec::new();
+    let mut outside = Vec::new();
+    for moved in moved {
+        match moved {
+            Moved::Input(name) => inputs.push(name),
+            Moved::Configuration => {}
+            Moved::Function => outside.push("its function has a new version".to_owned()),
+            Moved::Provider => outside.push("its provider was changed".to_owned()),
+            Moved::Lookup(table) => {
+                outside.push(format!("the rows of table {table} give something else for it now"));
+            }
+        }
+    }
     let configuration = moved.contains(&Moved::Configuration).then_some("the configuration");
     let inputs = match inputs.as_slice() {
         [] => None,
         [one] => Some(format!("input {one}")),
         several => Some(format!("inputs {}", several.join(", "))),
     };
-    let parts = configuration.map(str::to_owned).into_iter().chain(inputs);
-    parts.collect::<Vec<_>>().join(" and ")
+    let parts: Vec<String> = configuration.map(str::to_owned).into_iter().chain(inputs).collect();
+    let changed = (!parts.is_empty()).then(|| format!("{} changed since", parts.join(" and ")));
+    changed.into_iter().chain(outside).collect::<Vec<_>>().join("; ")
 }
 
 fn reason(run: &Run) -> &str {
