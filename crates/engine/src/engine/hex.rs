@@ -79,7 +79,8 @@ impl Engine {
         let deadline = options.retry.throttle_deadline;
         let tokens = self.tokens(spec)?;
 
-        inner.store.recover_run(run, Recovery::Reconciled).await?;
+        let price_micros = self.price_at_work(run).await?;
+        inner.store.recover_priced_run(run, Recovery::Reconciled, price_micros).await?;
         let key = self.hex_key(whole, column.id).await?;
         let budgets = {
             let _turn = inner.sharing.lock().await;

@@ -39,7 +39,6 @@ struct Member {
     table: TableId,
     rate: Rate,
     repeatable: bool,
-    price_micros: u64,
 }
 
 /// A budget that columns share, as this process made it.
@@ -146,7 +145,7 @@ impl Engine {
         let mut spent = paceline_model::Spent::default();
         if !named.daily_caps.is_none() {
             for member in &group.members {
-                let more = self.spent_today(member.column, member.price_micros).await?;
+                let more = self.spent_today(member.column).await?;
                 spent.calls += more.calls;
                 spent.cost_micros += more.cost_micros;
             }
@@ -190,7 +189,8 @@ impl Engine {
         shared: &[Limit],
     ) -> Result<()> {
         let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        let held = self.inner.store.recover_run(run, recovery).await?;
+        let price_micros = self.price_at_work(run).await?;
+        let held = self.inner.store.recover_priced_run(run, recovery, price_micros).await?;
         if !super::launch::records_intents(repeatable, rate, shared) {
             self.note_lost(column, run, held.min(u64::from(rate.concurrent_max))).await?;
         }
@@ -250,13 +250,8 @@ impl Engine {
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit).ok()?;
         let bound = spec.bind(table, &column.name, &self.inner.config.outbound).ok()?;
         let Bound::Call(call) = bound else { return None };
-        let member = Member {
-            column: column.id,
-            table: table.id,
-            rate,
-            repeatable: call.repeatable(),
-            price_micros: spec.price_micros(),
-        };
+        let member =
+            Member { column: column.id, table: table.id, rate, repeatable: call.repeatable() };
         Some((member, spec))
     }
 }

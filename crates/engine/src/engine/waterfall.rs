@@ -25,7 +25,8 @@ impl Engine {
         let inner = &self.inner;
         let repeatable = waterfall.is_repeatable();
         let recovery = if repeatable { Recovery::Repeatable } else { Recovery::Once };
-        let held = inner.store.recover_run(run, recovery).await?;
+        let price_micros = self.price_at_work(run).await?;
+        let held = inner.store.recover_priced_run(run, recovery, price_micros).await?;
         let rates = waterfall.rates(rate, inner.config.ceilings)?;
         // As many rows at once as all sources together take.
         let concurrent_max: u32 = rates.iter().map(|rate| rate.concurrent_max).sum();
