@@ -268,6 +268,9 @@ pub(crate) struct ApiArgs {
     /// A file that holds an API key; PACELINE_API_KEY if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Follow the run or the job that the operation sets going, or shows, to its end
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// The operation and its fields: insert_rows --table airports --rows '[{\"iata\": \"BOS\"}]'
     #[arg(value_name = "OPERATION", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) words: Vec<String>,

@@ -17,15 +17,17 @@ mod spec;
 mod stale;
 mod start;
 mod status;
+mod survey;
+mod turn;
 mod waterfall;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use paceline_clock::{Clock, Random};
 use paceline_governor::{Budget, Rate};
 use paceline_model::{
-    Column, ColumnId, Run, RunId, RunStatus, SmartColumn, Store, Table, TableId, suggest,
+    Column, ColumnId, Run, RunId, RunStatus, SmartColumn, Store, Table, TableId, limits, suggest,
 };
 use tokio::sync::watch;
 
@@ -37,7 +39,7 @@ use crate::tally::Tally;
 use crate::{EngineConfig, Error, OutboundGuard, Progress, Result, Sealer};
 pub use budgets::BudgetSpec;
 pub use columns::SmartSpec;
-pub use plan::Plan;
+pub use plan::{Asked, Plan};
 pub use schema::ColumnSpec;
 pub use settle::Settle;
 pub use status::{ColumnBudget, SharedStatus};
@@ -62,6 +64,9 @@ struct Inner {
     schema: tokio::sync::Mutex<()>,
     /// Held while it is made out which columns share a budget, and the budget is made.
     sharing: tokio::sync::Mutex<()>,
+    turns: turn::Turns,
+    /// Read or made once.
+    key_seed: tokio::sync::OnceCell<String>,
     state: Mutex<State>,
 }
 
@@ -81,8 +86,6 @@ struct State {
     active: HashMap<RunId, Active>,
     /// By table: told whenever a run of it has come further.
     reported: HashMap<TableId, Reported>,
-    /// Runs that are being put together: nobody else may.
-    launching: HashSet<RunId>,
 }
 
 #[derive(Clone)]
@@ -108,6 +111,8 @@ impl Engine {
                 tally: Arc::default(),
                 schema: tokio::sync::Mutex::default(),
                 sharing: tokio::sync::Mutex::default(),
+                turns: turn::Turns::default(),
+                key_seed: tokio::sync::OnceCell::new(),
                 state: Mutex::default(),
             }),
         }
@@ -139,11 +144,14 @@ impl Engine {
         &self.inner.fetcher
     }
 
-    /// Sets a paused run, or one that an earlier process left behind, to work again. The breaker starts afresh.
+    /// Sets a paused run, or one that an earlier process left behind, to work again. The breaker starts afresh. One that is
+    /// still on its way to a pause is waited for.
     ///
     /// # Errors
-    /// No such run, or one that has come to its end.
+    /// No such run, or one that has come to its end; a conflict if what is in flight does not end within
+    /// [`limits::PAUSE_WAIT`].
     pub async fn resume_run(&self, run: RunId) -> Result<Run> {
+        self.until_paused(run).await?;
         let found = self.known_run(run).await?;
         if found.status.is_final() {
             let message = format!(
@@ -152,17 +160,31 @@ impl Engine {
             );
             return Err(Error::Conflict(message));
         }
-        if self.lock().active.contains_key(&run) {
-            return Ok(found);
-        }
         let table = self.inner.store.table(&found.table.to_string()).await?;
         let table =
             table.ok_or_else(|| Error::Missing(format!("the table of run {run} is gone")))?;
         self.launch(&table, &found).await
     }
 
-    /// Sets every run to work again that an earlier process left running; answers them. One that cannot go on as things
-    /// stand (the function that it runs is gone, say) is paused with the reason, and holds up none of the others.
+    /// Waits for a run that was told to stop to have stopped.
+    async fn until_paused(&self, run: RunId) -> Result<()> {
+        let Some(mut active) = self.active(run).filter(|active| active.ctx.is_stopped()) else {
+            return Ok(());
+        };
+        tokio::select! {
+            // The runner lives as long as its sender.
+            _ = active.done.wait_for(|done| *done) => Ok(()),
+            () = self.inner.clock.sleep(limits::PAUSE_WAIT) => {
+                let in_flight = active.ctx.progress.snapshot().in_flight;
+                Err(Error::Conflict(format!(
+                    "run {run} is still being stopped: {in_flight} of its calls are in flight; resume it when they have ended"
+                )))
+            }
+        }
+    }
+
+    /// Sets every run to work again that an earlier process left running; answers them. One that cannot go on is paused
+    /// with the reason, and stands in nobody's way.
     ///
     /// # Errors
     /// The store's.
@@ -171,14 +193,18 @@ impl Engine {
         for table in self.inner.store.tables().await? {
             for run in self.inner.store.runs(table.id, usize::MAX).await? {
                 if matches!(run.status, RunStatus::Queued | RunStatus::Running) {
-                    match self.launch(&table, &run).await {
-                        Ok(run) => resumed.push(run),
-                        Err(error) => self.put_off(&run, error).await.map(drop)?,
-                    }
+                    resumed.extend(self.resume_or_pause(&table, &run).await?);
                 }
             }
         }
         Ok(resumed)
+    }
+
+    async fn resume_or_pause(&self, table: &Table, run: &Run) -> Result<Option<Run>> {
+        match self.launch(table, run).await {
+            Ok(run) => Ok(Some(run)),
+            Err(error) => self.put_off(run, error).await.map(|_| None),
+        }
     }
 
     /// Pauses a run: nothing new starts, what is in flight ends and is recorded. Answers at once.
@@ -186,7 +212,14 @@ impl Engine {
     /// # Errors
     /// No such run, or one that has come to its end.
     pub async fn pause_run(&self, run: RunId) -> Result<Run> {
-        self.halt(run, Stop::Pause, RunStatus::Paused).await
+        let _turn = self.inner.turns.of(run).await;
+        let known = self.known_run(run).await?;
+        if let Some(active) = self.active(run) {
+            active.ctx.stop(Stop::Pause);
+            return Ok(known);
+        }
+        let reason = Some("paused by a person; resume it to go on".to_owned());
+        Ok(self.inner.store.set_run_status(run, RunStatus::Paused, reason).await?)
     }
 
     /// Cancels a run: from now on nothing starts, and what still comes back is kept on record but not applied. Where jobs
@@ -195,6 +228,7 @@ impl Engine {
     /// # Errors
     /// No such run, or one that has come to its end.
     pub async fn cancel_run(&self, run: RunId) -> Result<Run> {
+        let _turn = self.inner.turns.of(run).await;
         if let Some(mut active) = self.active(run) {
             active.ctx.stop(Stop::Cancel);
             if active.ctx.work.session().is_some() {
@@ -254,16 +288,6 @@ impl Engine {
         for mut one in active {
             let _ = one.done.wait_for(|done| *done).await;
         }
-    }
-
-    async fn halt(&self, run: RunId, stop: Stop, status: RunStatus) -> Result<Run> {
-        if let Some(active) = self.active(run) {
-            active.ctx.stop(stop);
-            return self.known_run(run).await;
-        }
-        let reason = Some("paused by a person; resume it to go on".to_owned());
-        self.known_run(run).await?;
-        Ok(self.inner.store.set_run_status(run, status, reason).await?)
     }
 
     async fn known_run(&self, run: RunId) -> Result<Run> {

@@ -38,7 +38,7 @@ mod triage;
 pub use ai_service::{AiProvider, AiService, ai_url};
 pub use config::EngineConfig;
 pub use engine::{
-    BudgetSpec, ColumnBudget, ColumnSpec, Engine, Plan, Settle, SharedStatus, SmartSpec,
+    Asked, BudgetSpec, ColumnBudget, ColumnSpec, Engine, Plan, Settle, SharedStatus, SmartSpec,
 };
 pub use error::{Error, Result};
 pub use fetch::{FetchError, FetchReply, FetchRequest};

@@ -14,7 +14,7 @@ use crate::gate::GateSwitch;
 const PLAN_CALLS_MAX: u64 = 20_000;
 
 /// A snapshot of a run at work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Counts as they are on disk.
     pub counts: Counts,

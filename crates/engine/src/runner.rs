@@ -17,8 +17,9 @@ mod upstream;
 use std::sync::Arc;
 
 use paceline_clock::Clock;
-use paceline_model::{Run, RunStatus, Task, TaskReport, limits};
+use paceline_model::{RowId, Run, RunStatus, Task, TaskReport, TaskStep, limits};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
 use crate::kind::Local;
@@ -40,33 +41,49 @@ pub(crate) async fn work(ctx: Arc<RunContext>) -> paceline_model::Result<Run> {
         return work_locally(&ctx, local.as_ref()).await;
     }
     let (reports, inbox) = mpsc::channel(ctx.concurrent_max.max(1));
-    let reporter = tokio::spawn(report(Arc::clone(&ctx), inbox).in_current_span());
-    let workers: Vec<_> = (0..ctx.concurrent_max)
-        .map(|_| worker(Arc::clone(&ctx), reports.clone()).in_current_span())
-        .map(tokio::spawn)
-        .collect();
+    let mut parts = JoinSet::new();
+    parts.spawn(report(Arc::clone(&ctx), inbox).in_current_span());
+    for _ in 0..ctx.concurrent_max {
+        parts.spawn(worker(Arc::clone(&ctx), reports.clone()).in_current_span());
+    }
     drop(reports);
     let fed = tokio::select! {
         fed = feed(&ctx) => fed,
         () = ctx.work.keep(&ctx) => Ok(()),
+        () = broken(&ctx, &mut parts) => Ok(()),
     };
     if let Err(error) = &fed {
         ctx.stop(Stop::Store(error.to_string()));
     }
     ctx.control.queue.close();
-    for worker in workers {
-        if let Err(error) = worker.await {
-            tracing::error!(%error, "a worker ended in a panic");
-        }
-    }
-    if let Err(error) = reporter.await {
-        tracing::error!(%error, "the reporter ended in a panic");
+    while let Some(ended) = parts.join_next().await {
+        tell_of_a_panic(&ctx, ended);
     }
     ctx.work.close(&ctx).await;
     let ended = end(&ctx).await;
     ctx.progress.end();
     ctx.reported.send_replace(());
     ended
+}
+
+/// Ends when a part of the run has ended in a panic; the run is told to stop. Its cell is in nobody's hands then, and the
+/// feeder would wait for it for ever.
+async fn broken(ctx: &RunContext, parts: &mut JoinSet<()>) {
+    while let Some(ended) = parts.join_next().await {
+        if tell_of_a_panic(ctx, ended) {
+            return;
+        }
+    }
+    // All have ended because the run was stopped, and the feeder knows.
+    std::future::pending().await;
+}
+
+fn tell_of_a_panic(ctx: &RunContext, ended: Result<(), JoinError>) -> bool {
+    let Err(error) = ended else { return false };
+    tracing::error!(%error, "a part of the run ended in a panic");
+    ctx.stop(Stop::Broken);
+    ctx.control.unrecorded.close();
+    true
 }
 
 /// Fills the cells of a column that calls nobody. Where rows come one by one from other runs, the workers do it.
@@ -167,10 +184,12 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
             ctx.control.queue.put_back(task);
             break;
         }
-        // Never closed.
-        if let Ok(slot) = ctx.control.unrecorded.acquire().await {
-            slot.forget();
-        }
+        // Closed when nobody is left to write what the call would come to.
+        let Ok(slot) = ctx.control.unrecorded.acquire().await else {
+            ctx.control.queue.put_back(task);
+            break;
+        };
+        slot.forget();
         let row = task.row;
         match task::work(&ctx, task).await {
             Some(ended) => {
@@ -179,12 +198,24 @@ async fn worker(ctx: Arc<RunContext>, reports: mpsc::Sender<Ended>) {
                 }
             }
             None => {
+                leave(&ctx, row).await;
                 let next = ctx.flights.lost(row);
                 ctx.control.queue.again(next.into_iter().collect(), &ctx.clock);
                 ctx.control.unrecorded.add_permits(1);
                 ctx.control.queue.ended(1);
             }
         }
+    }
+}
+
+/// Ends a task that may not be worked on any more, if it is still ours: a person has locked its cell. Of somebody else's the
+/// store takes no word of ours.
+async fn leave(ctx: &RunContext, row: RowId) {
+    let report = TaskReport::new(row, None, TaskStep::Leave);
+    let ended = || ctx.store.record(ctx.run, ctx.lease.token, vec![report.clone()]);
+    match until_recovered(&ctx.clock, ended).await {
+        Ok(run) => ctx.progress.counted(run.counts),
+        Err(error) => ctx.stop(Stop::Store(error.to_string())),
     }
 }
 

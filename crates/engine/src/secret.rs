@@ -11,7 +11,7 @@ use paceline_clock::Random;
 
 use crate::{Error, Result};
 
-/// What a sealed value begins with; a plain value that begins so is sealed like any other.
+/// What a sealed value begins with. A plain value that begins so is taken for a sealed one, and does not open.
 const PREFIX: &str = "sealed:v1:";
 /// What is shown instead of a secret.
 pub(crate) const MASK: &str = "********";

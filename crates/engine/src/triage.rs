@@ -171,6 +171,9 @@ impl Triage {
             return Verdict::Work;
         }
         let before = task.cell.as_ref();
+        if before.is_some_and(|cell| cell.locked) {
+            return Verdict::Leave;
+        }
         if self.takes_what_moved()
             && let Some(cell) = before
         {
@@ -262,10 +265,11 @@ impl Triage {
     }
 }
 
-/// Whether a cell was made from what there is now.
+/// Whether a cell was made from what there is now. Of a cell whose end is a person's word alone nobody knows what it was made
+/// from, so nothing has moved.
 fn is_unmoved(cell: &CellBefore, now: &Fingerprint) -> bool {
     let then = cell.fingerprint.as_ref();
-    cell.state == CellState::Completed && then.is_some_and(|then| then.parts == now.parts)
+    cell.state == CellState::Completed && then.is_none_or(|then| then.parts == now.parts)
 }
 
 /// The report of a cell that is left out.

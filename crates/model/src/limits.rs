@@ -144,6 +144,8 @@ fixed! {
     AI_SCHEMA_BYTES_MAX: usize = 64 * 1024, "bytes", OURS;
     /// How deep that schema, and an answer to it, may be nested.
     AI_SCHEMA_DEPTH_MAX: usize = 32, "levels", OURS;
+    /// How long somebody who resumes a run is kept waiting for what is in flight of it since it was paused.
+    PAUSE_WAIT: Duration = Duration::from_secs(30), "s", OURS;
     /// How long jobs of an integration go on trying a vendor that fails all of them; then the run is paused.
     OUTAGE_MAX: Duration = Duration::from_secs(300), "s", OURS;
     /// How often each of them tries meanwhile.

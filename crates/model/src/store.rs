@@ -176,7 +176,8 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     async fn renew_leases(&self, lease: Lease) -> Result<u64>;
 
     /// Writes down that these tasks are about to be sent (design decision 4: intent before effect). When this has
-    /// returned, the intent survives a crash. Answers the rows that `token` still holds; others must not be sent.
+    /// returned, the intent survives a crash. Answers the rows that `token` still holds and that no person has locked; others
+    /// must not be sent.
     async fn record_intents(&self, run: RunId, token: i64, rows: &[RowId]) -> Result<Vec<RowId>>;
 
     /// Writes what became of tasks, in one transaction: cell value and state, attempts, counts, task, one `Cells`
@@ -192,8 +193,8 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// Keeps `note` as what must be known of a cell before anything more is done for it, in place of an earlier note: a
     /// job that another service was asked to do, so that whoever takes up the task, a minute or a crash later, asks what
     /// became of it instead of asking for it again. `call` says what the note means for the call that it is about. When
-    /// this has returned, all of it survives a power cut. False if `token` does not hold the task: then nothing was
-    /// written but the attempt, which is late.
+    /// this has returned, all of it survives a power cut. False if `token` does not hold the task, or if a call is
+    /// intended for a cell that a person has locked: then nothing was written but the attempt, which is late.
     async fn save_note(
         &self,
         run: RunId,

@@ -52,6 +52,8 @@ pub struct CellBefore {
     pub error_code: Option<String>,
     /// What it was made from.
     pub fingerprint: Option<Fingerprint>,
+    /// A person wrote its value, and no run may touch it. Such a cell is not due; this one was written since it was.
+    pub locked: bool,
 }
 
 /// What a claim brought.

@@ -9,4 +9,4 @@ mod queue;
 mod retry;
 
 pub(crate) use deliver::{DELIVERY_LOG, Turn, sample, tick};
-pub(crate) use kept::{Hook, KIND, Kept, Trigger, forget, load, make, read, signing_place};
+pub(crate) use kept::{Hook, Kept, Trigger, forget, make, signing_place};

@@ -28,6 +28,7 @@ mod error;
 mod follow;
 mod hooks;
 mod jobs;
+mod kept;
 mod layers;
 mod mcp;
 mod metrics;

@@ -19,8 +19,8 @@ pub(crate) use headers::{Headers, open, opened_headers, seal, sealed_headers, sh
 pub(crate) use hub::Hub;
 pub(crate) use incoming::routes;
 pub(crate) use kept::{
-    KIND, Kept, Micros, SourceKind, State, filter_of, forget, load, made_secret, make, place_of,
-    read, record_import,
+    Kept, Micros, Source, SourceKind, State, filter_of, forget, made_secret, make, place_of,
+    record_import,
 };
 pub(crate) use mapping::{Bound, Mapping, Way};
 pub(crate) use pull::{Pulled, pull_now};

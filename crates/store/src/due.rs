@@ -211,7 +211,7 @@ impl Statements {
 }
 
 /// What is read of a cell.
-const CELL: &str = "c.state, c.error_code, c.fingerprint, c.parts";
+const CELL: &str = "c.state, c.error_code, c.fingerprint, c.parts, c.locked";
 /// True without a record too.
 const UNLOCKED: &str = "c.locked IS NOT TRUE";
 

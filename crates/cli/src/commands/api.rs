@@ -2,25 +2,20 @@
 //! from the same catalogue that the server answers by.
 
 mod call;
+mod client;
 mod help;
+mod wait;
 
 use std::path::Path;
-use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method};
-use paceline_clock::{Clock, Random};
-use paceline_engine::{Engine, EngineConfig, FetchReply, FetchRequest, OutboundGuard};
-use paceline_model::{limits, suggest};
+use paceline_clock::Clock;
+use paceline_model::suggest;
 use paceline_server::{Operation, operations};
-use paceline_store::SqliteStore;
+use serde_json::Value as Json;
 
 use crate::args::ApiArgs;
 use crate::exit::{Exit, Failure, usage};
 use crate::{env, output};
-
-/// A server gives up on a request after 60 s; a little more, so that it is the server that says so.
-const PATIENCE: Duration = Duration::from_secs(65);
 
 pub(crate) async fn run(args: ApiArgs) -> Result<Exit, Failure> {
     let Some((name, words)) = args.words.split_first() else {
@@ -34,8 +29,15 @@ pub(crate) async fn run(args: ApiArgs) -> Result<Exit, Failure> {
     }
     let call = call::read(operation, words, &args.url)?;
     let key = key(args.key_file.as_deref())?;
-    let reply = send(call, &key).await?;
-    output::result(&shown(&reply));
+    let clock = Clock::system();
+    let client = client::Client::new(&args.url, &key, clock.clone())?;
+    let reply = client.send(call).await?;
+    let json: Option<Json> = serde_json::from_slice(&reply.body).ok();
+    if let (200..300, true, Some(json)) = (reply.status, args.wait, &json) {
+        return wait::wait(&client, json, &clock).await;
+    }
+    let shown = json.as_ref().map(readable);
+    output::result(&shown.unwrap_or_else(|| String::from_utf8_lossy(&reply.body).into_owned()));
     Ok(match reply.status {
         200..300 => Exit::Done,
         400..500 => Exit::Usage,
@@ -63,33 +65,6 @@ fn key(file: Option<&Path>) -> Result<String, Failure> {
     }
 }
 
-async fn send(call: call::Call, key: &str) -> Result<FetchReply, Failure> {
-    let (clock, random) = (Clock::system(), Random::system());
-    let store = SqliteStore::open_in_memory(clock.clone())?;
-    // Whoever sits at the command line is the operator, and the server is mostly on this machine.
-    let outbound = OutboundGuard { allow_private: true, ..OutboundGuard::default() };
-    let config = EngineConfig { outbound, ..EngineConfig::default() };
-    let engine = Engine::new(store, clock, random, config);
-    let authorization = HeaderValue::from_str(&format!("Bearer {key}"))
-        .map_err(|_| usage("the key holds spaces or signs that a header cannot carry"))?;
-    let request = FetchRequest {
-        method: Method::from_bytes(call.method.as_bytes())
-            .map_err(|error| usage(error.to_string()))?,
-        headers: vec![
-            (AUTHORIZATION, authorization),
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        ],
-        body: call.body.map(|body| body.to_string().into()),
-        timeout: PATIENCE,
-        reply_bytes_max: limits::FETCH_REPLY_BYTES_MAX,
-        ..FetchRequest::get(call.url)
-    };
-    engine.fetch(request).await.map_err(|error| usage(format!("{error}; is it running there?")))
-}
-
-/// JSON made readable; anything else as it came.
-fn shown(reply: &FetchReply) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(&reply.body).ok();
-    json.and_then(|json| serde_json::to_string_pretty(&json).ok())
-        .unwrap_or_else(|| String::from_utf8_lossy(&reply.body).into_owned())
+fn readable(json: &Json) -> String {
+    serde_json::to_string_pretty(json).unwrap_or_else(|_| json.to_string())
 }

@@ -2,6 +2,7 @@
 //! the lab in this process whose counts are the judge.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 
+mod api;
 mod bad_input;
 mod breaker;
 mod crash;

@@ -15,7 +15,7 @@ use paceline_model::{
     RunStatus, Scope, Subject, Table, TableId, Test, Value, limits,
 };
 
-use super::Engine;
+use super::{Asked, Engine};
 use crate::Result;
 use crate::common::AutoRun;
 
@@ -222,7 +222,8 @@ impl Engine {
     }
 
     async fn is_unmoved(&self, table: &Table, column: &str, options: &RunOptions) -> Result<bool> {
-        let plan = self.plan(table, column, Scope::Stale, options).await?;
+        let asked = Asked { scope: Scope::Stale, options, dependents: false };
+        let plan = self.plan(table, column, asked).await?;
         Ok(plan.cells == plan.unchanged)
     }
 

@@ -28,12 +28,6 @@ const KEY_SEED: &str = "idempotency_seed";
 /// Rows of a column that calls nobody which are at work at once, where they come one by one from other runs.
 const LOCAL_CONCURRENT: u32 = 16;
 
-/// A run's place among those at work, from before the first wait until it is there or has failed.
-pub(super) struct Reservation<'a> {
-    engine: &'a Engine,
-    run: RunId,
-}
-
 /// What a run works with, by the kind of its column.
 pub(super) struct Prepared {
     pub(super) work: Work,
@@ -43,17 +37,16 @@ pub(super) struct Prepared {
     pub(super) deadline: Duration,
 }
 
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        self.engine.lock().launching.remove(&self.run);
-    }
-}
-
 impl Engine {
-    /// Puts the parts of a run together and sets it to work.
+    /// Puts the parts of a run together and sets it to work, unless it is, or somebody has paused or ended it since `run`
+    /// was read. Answers it as it then stands.
     pub(super) async fn launch(&self, table: &Table, run: &Run) -> Result<Run> {
         let inner = &self.inner;
-        let Some(_reservation) = self.reserve(run.id) else { return Ok(run.clone()) };
+        let _turn = inner.turns.of(run.id).await;
+        let now = self.known_run(run.id).await?;
+        if self.active(run.id).is_some() || now.status != run.status {
+            return Ok(now);
+        }
         let column = table.columns.iter().find(|column| column.id == run.column);
         let column = column
             .ok_or_else(|| Error::Missing(format!("the column of run {} is gone", run.id)))?;
@@ -170,13 +163,6 @@ impl Engine {
         Ok(Prepared { work: Work::Local(local), gate, rate, deadline })
     }
 
-    /// A place for a run; `None` if it is at work, or about to be.
-    pub(super) fn reserve(&self, run: RunId) -> Option<Reservation<'_>> {
-        let mut state = self.lock();
-        let free = !state.active.contains_key(&run) && state.launching.insert(run);
-        free.then(|| Reservation { engine: self, run })
-    }
-
     fn spawn(&self, run: RunId, ctx: Arc<RunContext>) {
         let (finished, done) = watch::channel(false);
         {
@@ -220,15 +206,20 @@ impl Engine {
         Ok(budget)
     }
 
+    /// What makes the idempotency keys of this store its own: made once, and kept.
     pub(super) async fn key_seed(&self) -> Result<String> {
-        if let Some(seed) = self.inner.store.setting(KEY_SEED).await? {
-            return Ok(seed);
-        }
-        let mut bytes = [0; 16];
-        self.inner.random.fill(&mut bytes);
-        let seed: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.inner.store.set_setting(KEY_SEED, &seed).await?;
-        Ok(seed)
+        let store = &self.inner.store;
+        let made = self.inner.key_seed.get_or_try_init(async || -> Result<String> {
+            if let Some(seed) = store.setting(KEY_SEED).await? {
+                return Ok(seed);
+            }
+            let mut bytes = [0; 16];
+            self.inner.random.fill(&mut bytes);
+            let seed: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            store.set_setting(KEY_SEED, &seed).await?;
+            Ok(seed)
+        });
+        Ok(made.await?.clone())
     }
 }
 

@@ -1,22 +1,17 @@
 //! What a run would do, told before it does it (spec R5): how many calls after conditions, equal rows and what is known
 //! already, how long they take under the column's limits, and what they cost.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paceline_governor::{Limit, PlanRequest, Rate};
-use paceline_model::{
-    CellState, Column, DueQuery, Fingerprint, NewRun, RowId, RunOptions, Scope, Table, Task,
-    TaskReport, TaskStep, limits,
-};
+use paceline_model::{Column, RunOptions, Scope, Table, limits};
 
+use super::survey::Load;
 use super::{Engine, smart_column};
 use crate::kind::Bound;
-use crate::triage::{Sorted, Triage};
 use crate::{Error, Result};
 
-/// Rows looked at in one step.
-const STEP_ROWS: usize = 1_000;
 /// Calls on record that tell how long the next ones will take.
 const TIMED_CALLS: usize = 200;
 /// How far back they may lie.
@@ -24,8 +19,19 @@ const TIMED_SINCE: Duration = Duration::from_secs(24 * 3600);
 /// Calls that are planned one by one; of more than that the end is reckoned.
 const PLANNED_CALLS_MAX: u64 = 1_000_000;
 
+/// A run that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Which cells.
+    pub scope: Scope,
+    /// What narrows it and holds it back.
+    pub options: &'a RunOptions,
+    /// Whether the columns that are computed from this one follow: see [`Engine::start_with_dependents`].
+    pub dependents: bool,
+}
+
 /// What a run would do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// Cells that it takes up.
     pub cells: u64,
@@ -49,16 +55,13 @@ pub struct Plan {
     pub call_time: Option<Duration>,
     /// What `calls_max` cost, in millionths, where the column names a price.
     pub cost_micros: Option<u64>,
+    /// Calls that the columns computed from this one make at most, if they follow: as if every cell had moved.
+    pub following_calls_max: u64,
+    /// What those cost, where the columns name prices.
+    pub following_cost_micros: u64,
     /// Tells [`Engine::check_plan`] that this plan was seen. Holds for [`limits::PLAN_LIFETIME`], and only as long as the
     /// run would do the same.
     pub token: String,
-}
-
-/// Counts cells, and remembers which they are.
-struct Survey {
-    plan: Plan,
-    keys: HashSet<[u8; 16]>,
-    digest: blake3::Hasher,
 }
 
 impl Engine {
@@ -66,24 +69,18 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::start_run`], but for other runs of the column.
-    pub async fn plan(
-        &self,
-        table: &Table,
-        column: &str,
-        scope: Scope,
-        options: &RunOptions,
-    ) -> Result<Plan> {
+    pub async fn plan(&self, table: &Table, column: &str, asked: Asked<'_>) -> Result<Plan> {
         let (column, smart) = smart_column(table, column)?;
-        let (spec, bound, triage) = self.bound(table, column, smart, scope).await?;
+        let (spec, bound, triage) = self.bound(table, column, smart, asked.scope).await?;
         let rate = self.rate(smart.kind, &spec, &smart.rate_limit)?;
-        let calls_anybody = !matches!(bound, Bound::Local(_));
-        let sources = sources(&bound);
+        let load = self.load(table, column, &bound, asked.dependents).await;
         let price = spec.common.price;
-        let survey =
-            self.survey(table, column, (scope, options), (&triage, calls_anybody), u64::MAX);
-        let Survey { mut plan, digest, .. } = survey.await?;
-        plan.calls_max = plan.calls.saturating_mul(sources);
+        let survey = self.survey(table, column, (asked, &load), &triage, u64::MAX).await?;
+        let (mut plan, digest) = survey.into_parts();
+        plan.calls_max = plan.calls.saturating_mul(load.per_call);
         plan.cost_micros = price.map(|price| cost(price, plan.calls_max));
+        plan.following_calls_max = load.following(&plan);
+        plan.following_cost_micros = load.following_cost(&plan);
         if plan.calls > 0 {
             (plan.duration, plan.call_time) = self.duration(column, &rate, plan.calls).await?;
         }
@@ -92,8 +89,8 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Refuses a run that makes more than `calls_max` calls unless `token` is that of a plan which still says what it would
-    /// do.
+    /// Refuses a run that may make more than `calls_max` calls, with those of the columns that follow it, unless `token` is
+    /// that of a plan which still says what it would do.
     ///
     /// # Errors
     /// [`Error::PlanNeeded`], [`Error::PlanOutdated`]; else as [`Engine::plan`].
@@ -101,27 +98,29 @@ impl Engine {
         &self,
         table: &Table,
         column: &str,
-        (scope, options): (Scope, &RunOptions),
+        asked: Asked<'_>,
         token: Option<&str>,
         calls_max: u64,
     ) -> Result<()> {
         let (column, smart) = smart_column(table, column)?;
-        let (_, bound, triage) = self.bound(table, column, smart, scope).await?;
-        if matches!(bound, Bound::Local(_)) {
+        let (_, bound, triage) = self.bound(table, column, smart, asked.scope).await?;
+        let load = self.load(table, column, &bound, asked.dependents).await;
+        if load.is_none() {
             return Ok(());
         }
         // Without a token only whether there are too many is asked for.
         let until = if token.is_some() { u64::MAX } else { calls_max };
-        let survey = self.survey(table, column, (scope, options), (&triage, true), until).await?;
+        let survey = self.survey(table, column, (asked, &load), &triage, until).await?;
         let Some(token) = token else {
-            if survey.plan.calls.saturating_mul(sources(&bound)) > calls_max {
+            if survey.calls_at_most() > calls_max {
                 return Err(Error::PlanNeeded { calls_max });
             }
             return Ok(());
         };
+        let (_, digest) = survey.into_parts();
         let at = token.split('.').next().and_then(|at| i64::from_str_radix(at, 16).ok());
         let at = at.ok_or_else(|| outdated("it is not one of this server's plans"))?;
-        if self.token(&survey.digest, at).await? != token {
+        if self.token(&digest, at).await? != token {
             return Err(outdated(
                 "rows, cells, the column or what was asked for have changed since",
             ));
@@ -134,59 +133,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Looks at everything a run would take up, until it would make more than `until` calls.
-    async fn survey(
-        &self,
-        table: &Table,
-        column: &Column,
-        (scope, options): (Scope, &RunOptions),
-        (triage, calls_anybody): (&Triage, bool),
-        until: u64,
-    ) -> Result<Survey> {
-        let mut survey = Survey::new(table, column, scope, options)?;
-        let run = NewRun { options: options.clone(), ..NewRun::new(table.id, column.id, scope) };
-        let mut query = DueQuery { run, after: RowId(0), max: STEP_ROWS };
-        let mut left = options.first.unwrap_or(u64::MAX);
-        while left > 0 && survey.plan.calls <= until {
-            query.max = STEP_ROWS.min(usize::try_from(left).unwrap_or(STEP_ROWS));
-            let tasks = self.inner.store.due_cells(&query, triage.columns()).await?;
-            let Some(last) = tasks.last() else { break };
-            query.after = last.row;
-            let found = tasks.len();
-            left -= found as u64;
-            survey.plan.cells += found as u64;
-            let Sorted { work, ended } = triage.sort(&self.inner.tools, tasks).await?;
-            survey.ended(&ended);
-            if calls_anybody {
-                let known = self.known(column, &mut survey, &work).await?;
-                survey.work(&work, &known);
-            } else {
-                work.iter().for_each(|(task, print)| survey.digest(task.row, &print.parts));
-            }
-            if found < query.max {
-                break;
-            }
+    /// What calls a cell of a run may lead to.
+    async fn load(&self, table: &Table, column: &Column, bound: &Bound, dependents: bool) -> Load {
+        let mut load = Load { per_call: sources(bound), per_cell: 0, cost_per_cell: 0.0 };
+        let following =
+            if dependents { self.graph(table).dependents(column.id) } else { Vec::new() };
+        for column in following {
+            let Some(column) = table.columns.iter().find(|known| known.id == column) else {
+                continue;
+            };
+            let Some(smart) = &column.smart else { continue };
+            // One that cannot be used as it stands makes no calls.
+            let Ok((spec, bound, _)) = self.bound(table, column, smart, Scope::Following).await
+            else {
+                continue;
+            };
+            load.per_cell += sources(&bound);
+            load.cost_per_cell += spec.common.price.unwrap_or_default() * sources(&bound) as f64;
         }
-        Ok(survey)
-    }
-
-    /// Which of these tasks an earlier cell has the value for, by their place.
-    async fn known(
-        &self,
-        column: &Column,
-        survey: &mut Survey,
-        work: &[(Task, Fingerprint)],
-    ) -> Result<HashSet<[u8; 16]>> {
-        let keys: Vec<[u8; 16]> = work
-            .iter()
-            .filter_map(|(_, print)| print.key)
-            .filter(|key| !survey.keys.contains(key))
-            .collect();
-        if keys.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let values = self.inner.store.reusable_values(column.id, &keys).await?;
-        Ok(keys.into_iter().zip(values).filter_map(|(key, value)| value.map(|_| key)).collect())
+        load
     }
 
     /// How long so many calls take, and one of them, as far as calls on record tell.
@@ -231,70 +196,12 @@ impl Engine {
     }
 }
 
-impl Survey {
-    fn new(table: &Table, column: &Column, scope: Scope, options: &RunOptions) -> Result<Self> {
-        let version = column.smart.as_ref().map_or(0, |smart| smart.version);
-        let asked = serde_json::to_string(&(table.id, column.id, version, scope, options))
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        let mut digest = blake3::Hasher::new();
-        digest.update(asked.as_bytes());
-        let plan = Plan {
-            cells: 0,
-            calls: 0,
-            calls_max: 0,
-            shared: 0,
-            reused: 0,
-            skipped: BTreeMap::new(),
-            unchanged: 0,
-            duration: Duration::ZERO,
-            call_time: None,
-            cost_micros: None,
-            token: String::new(),
-        };
-        Ok(Self { plan, keys: HashSet::new(), digest })
-    }
-
-    fn digest(&mut self, row: RowId, parts: &[u32]) {
-        self.digest.update(&row.0.to_le_bytes());
-        for part in parts {
-            self.digest.update(&part.to_le_bytes());
-        }
-    }
-
-    fn ended(&mut self, reports: &[TaskReport]) {
-        for report in reports {
-            self.digest(report.row, &[]);
-            match &report.step {
-                TaskStep::Finish { state: CellState::Skipped, error, .. } => {
-                    let code = error.as_ref().map_or("", |error| error.code.as_str());
-                    *self.plan.skipped.entry(code.to_owned()).or_default() += 1;
-                }
-                _ => self.plan.unchanged += 1,
-            }
-        }
-    }
-
-    fn work(&mut self, work: &[(Task, Fingerprint)], known: &HashSet<[u8; 16]>) {
-        for (task, print) in work {
-            self.digest(task.row, &print.parts);
-            match print.key {
-                Some(key) if self.keys.contains(&key) => self.plan.shared += 1,
-                Some(key) if known.contains(&key) => self.plan.reused += 1,
-                Some(key) => {
-                    self.keys.insert(key);
-                    self.plan.calls += 1;
-                }
-                None => self.plan.calls += 1,
-            }
-        }
-    }
-}
-
 /// Calls that one cell may take.
 fn sources(bound: &Bound) -> u64 {
     match bound {
         Bound::Call(call) => call.waterfall().map_or(1, |waterfall| waterfall.sources.len() as u64),
-        Bound::Job(..) | Bound::Local(_) => 1,
+        Bound::Job(..) => 1,
+        Bound::Local(_) => 0,
     }
 }
 

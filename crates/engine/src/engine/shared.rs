@@ -170,7 +170,9 @@ impl Engine {
             if run.column != member.column || !at_work {
                 continue;
             }
-            let Some(_reservation) = self.reserve(run.id) else {
+            // Whoever has its turn is about to set it to work.
+            let turn = self.inner.turns.try_of(run.id).filter(|_| self.active(run.id).is_none());
+            let Some(_turn) = turn else {
                 coming += concurrent_max;
                 continue;
             };

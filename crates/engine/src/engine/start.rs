@@ -110,7 +110,7 @@ impl Engine {
                 Ok(run) => launched.push(run),
                 // Nobody asked for it who could be told.
                 Err(error) if run.options.automatic => {
-                    launched.push(self.put_off(run, error).await?)
+                    launched.push(self.put_off(run, error).await?);
                 }
                 Err(error) => return Err(self.undo(&runs, error).await),
             }
@@ -118,16 +118,16 @@ impl Engine {
         Ok(launched)
     }
 
-    /// Pauses a run that cannot begin as things stand, with the reason: somebody mends it and resumes the run.
+    /// Pauses a run that cannot be set to work as things stand, with the reason.
     ///
     /// # Errors
-    /// The store's; that is no state of things.
+    /// The database's own, which no person can mend in the run.
     pub(super) async fn put_off(&self, run: &Run, error: Error) -> Result<Run> {
-        if matches!(error, Error::Store(_)) {
+        if matches!(error, Error::Store(paceline_model::Error::Database { .. })) {
             return Err(error);
         }
-        let reason = format!("it cannot begin: {error}");
-        tracing::warn!(run = %run.id, %error, "a run is paused, because it cannot begin");
+        tracing::warn!(run = %run.id, %error, "a run cannot go on and is paused");
+        let reason = format!("it could not go on: {error}. Mend the cause, then resume");
         Ok(self.inner.store.set_run_status(run.id, RunStatus::Paused, Some(reason)).await?)
     }
 

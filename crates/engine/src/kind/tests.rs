@@ -281,6 +281,35 @@ fn a_lookup_over_more_keys_than_a_filter_takes_and_more_rows_than_a_page() {
 }
 
 #[test]
+fn rows_that_match_by_two_columns_are_counted_once_however_many_are_asked_for_together() {
+    SimClock::new().run(|clock| async move {
+        let store: Arc<dyn Store> = SqliteStore::open_in_memory(clock.clone()).unwrap();
+        let table = rows(store.as_ref()).await;
+        // Each pair of 100 codes and 60 numbers once: every number stands beside every code that is asked for.
+        let pair = |n: i64| (format!("k{}", n % 100), n / 100);
+        let line = |n| {
+            let (code, number) = pair(n);
+            vec![Value::Text(code), Value::Int(number), Value::Null]
+        };
+        codes_table(store.as_ref(), (0..6_000).map(line).collect()).await;
+        let tools = tools(store, &clock);
+        // Every pair is asked for, some of them twice.
+        let wanted: Vec<[Value; 3]> = (0..6_500)
+            .map(|n| pair(n % 6_000))
+            .map(|(code, number)| row(&code, number as f64, json!(null)))
+            .collect();
+        let config = json!({
+            "table": "codes", "match": {"code": "{{name}}", "size": "{{n}}"}, "many": "count"
+        });
+        let filled = fill(&tools, SmartKind::Lookup, config, &table, ColumnType::Number, &wanted)
+            .await
+            .unwrap();
+        assert_eq!(filled.len(), 6_500);
+        assert!(filled.iter().all(|cell| *cell == Ok(Value::Int(1))), "{:?}", &filled[..5]);
+    });
+}
+
+#[test]
 fn a_function_without_its_process_cannot_begin_and_a_process_that_dies_is_an_error_of_its_cell() {
     // A child needs a runtime that reads and writes.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

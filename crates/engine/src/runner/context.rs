@@ -49,6 +49,8 @@ pub enum Stop {
     Cap(CapReached),
     /// The store failed for good.
     Store(String),
+    /// A part of the run ended in a panic.
+    Broken,
 }
 
 /// Everything the parts of a run share.
@@ -178,6 +180,11 @@ impl RunContext {
                 waited.as_secs()
             )),
             Stop::Cap(reached) => Some(format!("cap: {reached}")),
+            Stop::Broken => Some(
+                "fault: a part of the run broke down, which is a fault of Paceline; its log says where. Nothing finished is \
+                 lost. Resume to go on; report it if it comes again"
+                    .to_owned(),
+            ),
             Stop::Store(error) => Some(format!("store: {error}. Mend the cause, then resume")),
         }
     }

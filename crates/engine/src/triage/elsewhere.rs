@@ -38,8 +38,12 @@ impl Triage {
         then: Fingerprint,
     ) -> paceline_model::Result<Option<&str>> {
         let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
-        let cell =
-            CellBefore { state: CellState::Completed, error_code: None, fingerprint: Some(then) };
+        let cell = CellBefore {
+            state: CellState::Completed,
+            error_code: None,
+            fingerprint: Some(then),
+            locked: false,
+        };
         let task = Task {
             row,
             inputs: values,
@@ -77,7 +81,9 @@ impl Triage {
     ) -> paceline_model::Result<BTreeSet<RowId>> {
         let unmoved = tasks.iter().filter(|task| {
             let now = self.fingerprint(&task.inputs);
-            task.cell.as_ref().is_some_and(|cell| is_unmoved(cell, &now))
+            // A person's word is not asked again.
+            let made = task.cell.as_ref().filter(|it| it.fingerprint.is_some() && !it.locked);
+            made.is_some_and(|cell| is_unmoved(cell, &now))
         });
         let mut asked: Vec<Task> = unmoved.cloned().collect();
         if asked.is_empty() {

@@ -29,6 +29,8 @@ pub enum Moved {
     Provider,
     /// What the rows of that other table, by its name in the configuration, give for this row.
     Lookup(String),
+    /// Nothing did: a person wrote the cell, and unlocked it since.
+    Unlocked,
 }
 
 impl Prints {
@@ -78,6 +80,9 @@ impl Prints {
         now: &Fingerprint,
         name: impl Fn(usize) -> String,
     ) -> Vec<Moved> {
+        if then.parts.is_empty() {
+            return vec![Moved::Unlocked];
+        }
         // Other inputs are another configuration; which of them moved cannot be told any more.
         if then.parts.len() != now.parts.len() {
             return vec![Moved::Configuration];
@@ -158,6 +163,8 @@ mod tests {
         assert_eq!(moved(&first, &narrowed, name), [Moved::Configuration]);
         assert_eq!(first.key, narrowed.key);
         assert_eq!(moved(&first, &prints("one", None).of(&[ada]), name), [Moved::Configuration]);
+        let nothing = Fingerprint { key: None, parts: Vec::new() };
+        assert_eq!(moved(&nothing, &first, name), [Moved::Unlocked]);
     }
 
     #[test]

@@ -66,7 +66,12 @@ fn the_key_is_sealed_in_the_store_and_masked_to_people() {
         let smart = table.column(COLUMN).unwrap().smart.as_ref().unwrap();
         assert_eq!(smart.kind, SmartKind::Ai);
         assert!(smart.config["api_key"].as_str().unwrap().starts_with("sealed:"));
-        assert_eq!(world.engine.masked_config(smart)["api_key"], "********");
+        let shown = world.engine.masked_config(smart);
+        assert_eq!(shown["api_key"], "********");
+        // What was shown is sent back with another prompt: the key must be given again, and the column stays as it was.
+        let sent_back = world.engine.update_smart_column(&table, COLUMN, Some(shown), None).await;
+        let refused = sent_back.unwrap_err().to_string();
+        assert!(refused.contains("config.api_key: is the mask"), "{refused}");
     });
 }
 

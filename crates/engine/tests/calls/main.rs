@@ -7,3 +7,4 @@ mod slack;
 mod support;
 mod waterfall;
 mod webhooks;
+mod words;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paceline_clock::SimClock;
-use paceline_engine::{Error, Plan};
+use paceline_engine::{Asked, Error, Plan};
 use paceline_model::{RunOptions, RunStatus, Scope, Value, limits};
 use serde_json::{Value as Json, json};
 
@@ -11,12 +11,13 @@ use crate::support::{Scene, Server};
 
 async fn plan(scene: &Scene, column: &str, scope: Scope) -> Plan {
     let table = scene.table().await;
-    scene.engine.plan(&table, column, scope, &RunOptions::default()).await.unwrap()
+    let asked = Asked { scope, options: &RunOptions::default(), dependents: false };
+    scene.engine.plan(&table, column, asked).await.unwrap()
 }
 
 async fn check(scene: &Scene, token: Option<&str>, calls_max: u64) -> Result<(), Error> {
     let table = scene.table().await;
-    let asked = (Scope::Empty, &RunOptions::default());
+    let asked = Asked { scope: Scope::Empty, options: &RunOptions::default(), dependents: false };
     scene.engine.check_plan(&table, "a", asked, token, calls_max).await
 }
 
@@ -112,5 +113,55 @@ fn many_calls_need_a_plan_that_still_holds() {
         let error = check(&scene, Some(&token), 0).await.unwrap_err();
         assert!(error.to_string().contains("min old"), "{error}");
         assert_eq!(scene.server.calls(), [""; 0]);
+    });
+}
+
+#[test]
+fn the_first_so_many_stale_cells_are_planned_as_they_are_run() {
+    SimClock::new().run(|clock| async move {
+        let scene = Scene::new(&clock, Server::good(&clock), 0).await;
+        words(&scene).await;
+        scene.add("a", "{{n}}", json!({})).await;
+        scene.run(&["a"], Scope::Empty).await;
+        for row in [300, 301, 400, 450] {
+            scene.edit("n", row, Value::Int(10_000 + row)).await;
+        }
+        let options = RunOptions { first: Some(3), ..RunOptions::default() };
+        let asked = Asked { scope: Scope::Stale, options: &options, dependents: false };
+        let table = scene.table().await;
+        let planned = scene.engine.plan(&table, "a", asked).await.unwrap();
+        assert_eq!((planned.calls, planned.unchanged), (3, 397), "{planned:?}");
+        let refused = scene.engine.check_plan(&table, "a", asked, None, 2).await.unwrap_err();
+        assert!(matches!(refused, Error::PlanNeeded { .. }), "{refused}");
+        scene.engine.check_plan(&table, "a", asked, Some(&planned.token), 2).await.unwrap();
+        let runs = scene.engine.start_runs(&table, &["a"], Scope::Stale, options).await.unwrap();
+        assert_eq!(scene.wait(runs).await[0].counts.calls, 3);
+    });
+}
+
+#[test]
+fn what_follows_is_planned_too_whoever_calls() {
+    SimClock::new().run(|clock| async move {
+        let scene = Scene::new(&clock, Server::good(&clock), 20).await;
+        // b and c are computed from a, d from both.
+        scene.add_diamond().await;
+        let options = RunOptions::default();
+        let asked = |dependents| Asked { scope: Scope::Empty, options: &options, dependents };
+        let table = scene.table().await;
+        let alone = scene.engine.plan(&table, "a", asked(false)).await.unwrap();
+        assert_eq!((alone.calls, alone.following_calls_max), (20, 0));
+        let all = scene.engine.plan(&table, "a", asked(true)).await.unwrap();
+        assert_eq!((all.calls, all.following_calls_max), (20, 60));
+        let check = async |dependents, token: Option<&str>, calls_max| {
+            scene.engine.check_plan(&table, "a", asked(dependents), token, calls_max).await
+        };
+        check(false, None, 20).await.unwrap();
+        let refused = check(true, None, 79).await.unwrap_err();
+        assert!(matches!(refused, Error::PlanNeeded { calls_max: 79 }), "{refused}");
+        check(true, None, 80).await.unwrap();
+        check(true, Some(&all.token), 0).await.unwrap();
+        // The plan of the column alone lets nothing follow.
+        let refused = check(true, Some(&alone.token), 0).await.unwrap_err();
+        assert!(matches!(refused, Error::PlanOutdated(_)), "{refused}");
     });
 }

@@ -9,3 +9,4 @@ mod memory;
 mod outcomes;
 mod pace;
 mod support;
+mod turns;

@@ -47,6 +47,17 @@ pub(crate) fn rate(limits: &[&str], concurrent_max: u32) -> Json {
 
 /// A table of `rows` rows (column `n` counts from 1) with a smart column that calls `/{{n}}`.
 pub(crate) async fn table(engine: &Engine, rows: usize, config: Json, rate_limit: Json) -> Table {
+    table_called(engine, "rows", rows, config, rate_limit).await
+}
+
+/// As [`table`], under that name.
+pub(crate) async fn table_called(
+    engine: &Engine,
+    name: &str,
+    rows: usize,
+    config: Json,
+    rate_limit: Json,
+) -> Table {
     let n = NewColumn {
         name: "n".to_owned(),
         title: None,
@@ -54,7 +65,7 @@ pub(crate) async fn table(engine: &Engine, rows: usize, config: Json, rate_limit
         options: Vec::new(),
         smart: None,
     };
-    let new = NewTable { name: "rows".to_owned(), description: String::new(), columns: vec![n] };
+    let new = NewTable { name: name.to_owned(), description: String::new(), columns: vec![n] };
     let table = engine.store().create_table(new).await.unwrap();
     let values = (1..=rows).map(|n| vec![Value::Int(n as i64)]).collect();
     engine.store().insert_rows(table.id, &[table.columns[0].id], values).await.unwrap();
@@ -68,7 +79,7 @@ pub(crate) async fn table(engine: &Engine, rows: usize, config: Json, rate_limit
         rate_limit,
     };
     engine.add_smart_column(&table, spec).await.unwrap();
-    engine.store().table("rows").await.unwrap().unwrap()
+    engine.store().table(name).await.unwrap().unwrap()
 }
 
 /// The usual configuration: a GET per row.

@@ -8,13 +8,14 @@ use paceline_engine::{FetchReply, FetchRequest, SIGNATURE, signed};
 use paceline_model::{Note, Table, limits};
 use serde_json::{Value as Json, json};
 
-use super::kept::{Delivery, Kept};
+use super::kept::{Delivery, Hook, Kept};
 use super::payload::{self, id_of};
 use super::retry::{dead, wait};
 use super::signing_place;
 use crate::App;
 use crate::error::{ApiError, Code, Result};
 use crate::follow::Watch;
+use crate::kept::{self, Standing};
 use crate::sources::{Way, open, opened_headers, place_of};
 
 /// The log of tries.
@@ -37,13 +38,14 @@ pub(crate) enum Turn {
 pub(crate) async fn tick(app: &App, id: i64) -> Result<Turn> {
     let turn = app.sources.turn(id);
     let _turn = turn.lock().await;
-    let Some(mut kept) = super::load(app, id).await? else { return Ok(Turn::Idle) };
-    if !kept.hook.enabled {
+    let Some(mut kept) = kept::load::<Hook>(app, id).await? else { return Ok(Turn::Idle) };
+    if !kept.asked.enabled {
         return Ok(Turn::Idle);
     }
     let table = app.engine.store().table(&kept.table().to_string()).await?;
     let Some(table) = table else { return Ok(Turn::Idle) };
-    let fits = kept.hook.field_mapping.bind(&table, Way::Out).and_then(|_| kept.hook.watch(&table));
+    let fits =
+        kept.asked.field_mapping.bind(&table, Way::Out).and_then(|_| kept.asked.watch(&table));
     let watch = match fits {
         Ok(watch) => watch,
         Err(error) => {
@@ -101,7 +103,7 @@ async fn begin(app: &App, kept: &mut Kept, table: &Table) -> Result<Option<(Deli
         store.keep(vec![kept.note(), line]).await?;
         return Ok(None);
     }
-    let most = if kept.hook.batch { limits::DELIVERY_ROWS_MAX } else { 1 };
+    let most = if kept.asked.batch { limits::DELIVERY_ROWS_MAX } else { 1 };
     let taken: Vec<i64> = kept.state.queue.take(most).rows().collect();
     let number = kept.state.begun + 1;
     let Some(payload) = payload::build(app, kept, table, number, &taken, false).await? else {
@@ -124,8 +126,8 @@ async fn begin(app: &App, kept: &mut Kept, table: &Table) -> Result<Option<(Deli
 type Sent = std::result::Result<FetchReply, String>;
 
 async fn send(app: &App, kept: &Kept, id: &str, body: String) -> Sent {
-    let (hook, state) = (&kept.hook, kept.hook.state);
-    let mut headers = opened_headers(app, &hook.headers, &place_of(super::KIND, state, &hook.url))?;
+    let (hook, state) = (&kept.asked, kept.asked.state);
+    let mut headers = opened_headers(app, &hook.headers, &place_of(Hook::KIND, state, &hook.url))?;
     let secret = open(app, &hook.secret, &signing_place(state))?;
     let signature = signed(&secret, app.clock.wall(), body.as_bytes());
     let own = [(SIGNATURE, signature), (DELIVERY, id.to_owned())];
@@ -184,12 +186,12 @@ async fn conclude(app: &App, kept: &mut Kept, mut delivery: Delivery, sent: &Sen
     let mut notes = vec![line(kept, &delivery, what, status, Some(&problem)), kept.note()];
     let reason = dead(kept, gone, now.since(since.at()), &problem);
     if let Some(reason) = reason {
-        kept.hook.enabled = false;
-        kept.hook.reason = Some(reason);
-        notes.push(kept.hook_note());
+        kept.asked.enabled = false;
+        kept.asked.reason = Some(reason);
+        notes.push(kept.asked_note());
     }
     app.engine.store().keep(notes).await?;
-    if !kept.hook.enabled {
+    if !kept.asked.enabled {
         app.sources.changed();
         return Ok(Turn::Idle);
     }
@@ -221,9 +223,9 @@ fn line(
 }
 
 async fn disable(app: &App, mut kept: Kept, reason: String) -> Result<()> {
-    kept.hook.enabled = false;
-    kept.hook.reason = Some(reason);
-    app.engine.store().keep(vec![kept.hook_note()]).await?;
+    kept.asked.enabled = false;
+    kept.asked.reason = Some(reason);
+    app.engine.store().keep(vec![kept.asked_note()]).await?;
     app.sources.changed();
     Ok(())
 }

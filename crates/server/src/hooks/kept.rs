@@ -1,7 +1,7 @@
 //! Webhooks at rest: what was asked for, and how far each has come.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Filter, Item, NewItem, Note, Table, TableId, limits};
+use paceline_model::{Filter, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -9,11 +9,8 @@ use super::queue::Queue;
 use crate::App;
 use crate::error::{ApiError, Code, Result};
 use crate::follow::{self, Position, Watch};
+use crate::kept::{self, Standing};
 use crate::sources::{Headers, Mapping, Micros, filter_of};
-
-/// What webhooks are called in the registry, and what their states are.
-pub(crate) const KIND: &str = "webhook";
-const STATE_KIND: &str = "webhook_state";
 
 /// What sets a webhook off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,35 +104,15 @@ pub(crate) struct Delivery {
 }
 
 /// A webhook as it was read.
-#[derive(Clone, Debug)]
-pub(crate) struct Kept {
-    pub(crate) item: Item,
-    pub(crate) hook: Hook,
-    pub(crate) state: State,
-    state_version: i64,
-}
+pub(crate) type Kept = kept::Kept<Hook>;
 
-impl Kept {
-    /// The table that it watches.
-    pub(crate) fn table(&self) -> TableId {
-        self.item.table.unwrap_or(TableId(0))
-    }
+impl Standing for Hook {
+    type State = State;
+    const KIND: &'static str = "webhook";
+    const STATE_KIND: &'static str = "webhook_state";
 
-    /// What writes its state.
-    pub(crate) fn note(&self) -> Note {
-        let body = serde_json::to_value(&self.state).unwrap_or(Json::Null);
-        Note::Item { kind: STATE_KIND, id: self.hook.state, version: self.state_version, body }
-    }
-
-    /// What writes the webhook itself.
-    pub(crate) fn hook_note(&self) -> Note {
-        let body = serde_json::to_value(&self.hook).unwrap_or(Json::Null);
-        Note::Item { kind: KIND, id: self.item.id, version: self.item.version, body }
-    }
-
-    /// After [`Kept::note`] has been written.
-    pub(crate) fn saved(&mut self) {
-        self.state_version += 1;
+    fn state_item(&self) -> i64 {
+        self.state
     }
 }
 
@@ -164,28 +141,6 @@ impl Hook {
     }
 }
 
-/// The webhook of that id, and its state; `None` if there is none.
-pub(crate) async fn load(app: &App, id: i64) -> Result<Option<Kept>> {
-    match app.engine.store().item(KIND, id).await? {
-        Some(item) => read(app, item).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The webhook that an item holds.
-pub(crate) async fn read(app: &App, item: Item) -> Result<Kept> {
-    let damaged = |what: &str| {
-        ApiError::from(paceline_model::Error::Corrupt(format!("webhook {}: {what}", item.id)))
-    };
-    let hook: Hook =
-        serde_json::from_value(item.body.clone()).map_err(|error| damaged(&error.to_string()))?;
-    let state = app.engine.store().item(STATE_KIND, hook.state).await?;
-    let state = state.ok_or_else(|| damaged("it has no state"))?;
-    let version = state.version;
-    let state = serde_json::from_value(state.body).map_err(|error| damaged(&error.to_string()))?;
-    Ok(Kept { item, hook, state, state_version: version })
-}
-
 /// Makes a webhook, which watches from now on. `hook` is told the id of the state, to which secrets are bound.
 pub(crate) async fn make(
     app: &App,
@@ -194,41 +149,14 @@ pub(crate) async fn make(
     watch: &Watch,
     hook: impl FnOnce(i64) -> Result<Hook>,
 ) -> Result<Kept> {
-    let store = app.engine.store();
-    if store.items(KIND, None).await?.len() >= limits::SOURCES_MAX {
-        let message = format!("there are {} webhooks; delete one first", limits::SOURCES_MAX);
-        return Err(ApiError::new(Code::Conflict, message));
-    }
     let position = Position::now(app, table, watch, true).await?;
     let state = State { position, ..State::default() };
-    let body = serde_json::to_value(&state).unwrap_or(Json::Null);
-    let state_name = format!("{:016x}", app.random.next_u64());
-    let new = NewItem { kind: STATE_KIND, table: Some(table.id), name: state_name, body };
-    let state_item = store.create_item(new).await?;
-    let made = async {
-        let hook = hook(state_item.id)?;
-        let body = serde_json::to_value(&hook).unwrap_or(Json::Null);
-        let new = NewItem { kind: KIND, table: Some(table.id), name: name.to_owned(), body };
-        Ok((store.create_item(new).await?, hook))
-    }
-    .await;
-    match made {
-        Ok((item, hook)) => {
-            app.sources.changed();
-            Ok(Kept { item, hook, state, state_version: state_item.version })
-        }
-        Err(error) => {
-            store.delete_item(STATE_KIND, state_item.id).await?;
-            Err(error)
-        }
-    }
+    kept::make(app, table, name, state, hook).await
 }
 
 /// Takes a webhook away, with all that it knows. What stands in the log of deliveries stays there.
 pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
-    let store = app.engine.store();
-    store.delete_item(KIND, kept.item.id).await?;
-    store.delete_item(STATE_KIND, kept.hook.state).await?;
+    kept::forget(app, kept).await?;
     follow::forget(app, kept.state.position.items()).await?;
     app.sources.changed();
     Ok(())
@@ -236,5 +164,5 @@ pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
 
 /// What the key of a webhook's signatures is bound to.
 pub(crate) fn signing_place(state: i64) -> String {
-    format!("{KIND}:{state}:signature")
+    format!("webhook:{state}:signature")
 }

@@ -33,7 +33,7 @@ pub(super) async fn build(
     rows: &[i64],
     whole: bool,
 ) -> Result<Option<Payload>> {
-    let bound = kept.hook.field_mapping.bind(table, Way::Out)?;
+    let bound = kept.asked.field_mapping.bind(table, Way::Out)?;
     let columns: Vec<&Column> = bound.columns().collect();
     let mut sorted = rows.to_vec();
     sorted.sort_unstable();
@@ -63,14 +63,14 @@ pub(super) async fn build(
         "webhook": kept.item.id,
         "name": kept.item.name,
         "table": table.name,
-        "event": kept.hook.trigger,
+        "event": kept.asked.trigger,
     });
-    Ok(Some(Payload { body: written(&head, &records, kept.hook.batch), told, rest }))
+    Ok(Some(Payload { body: written(&head, &records, kept.asked.batch), told, rest }))
 }
 
 /// The body that a person tries a webhook with.
 pub(super) fn sample(kept: &Kept, table: &Table, number: u64) -> Result<String> {
-    let bound = kept.hook.field_mapping.bind(table, Way::Out)?;
+    let bound = kept.asked.field_mapping.bind(table, Way::Out)?;
     let mut record = Map::new();
     record.insert("_ht_id".to_owned(), 0.into());
     record.append(&mut bound.record(&vec![paceline_model::Value::Null; bound.ids().len()]));
@@ -79,10 +79,10 @@ pub(super) fn sample(kept: &Kept, table: &Table, number: u64) -> Result<String> 
         "webhook": kept.item.id,
         "name": kept.item.name,
         "table": table.name,
-        "event": kept.hook.trigger,
+        "event": kept.asked.trigger,
         "test": true,
     });
-    Ok(written(&head, &[Json::Object(record).to_string()], kept.hook.batch))
+    Ok(written(&head, &[Json::Object(record).to_string()], kept.asked.batch))
 }
 
 /// A row as JSON. One that is larger than a delivery may be (of `among` rows, its share) is told by its id alone.

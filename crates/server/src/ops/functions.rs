@@ -1,4 +1,4 @@
-//! Functions: JavaScript that a person wrote, kept with its versions. Nothing here runs it: columns of kind function will.
+//! Functions: JavaScript that a person wrote, kept with its versions. Nothing here runs it: that is what columns of kind function are for.
 
 use paceline_model::{Entry, EntryQuery, Item, NewItem, Note, limits};
 use schemars::JsonSchema;

@@ -168,6 +168,7 @@ pub(crate) async fn retry(app: App, input: RetryColumn) -> Result<Outcome<RunVie
 
 /// The failed cells of the column, and what was computed from them.
 async fn retry_failed(app: &App, table: &Table, column: &str) -> Result<Outcome<RunView>> {
+    start::check_retry(app, table, column).await?;
     let runs = app.engine.retry_failed(table, column).await;
     let mut runs = runs.map_err(|error| in_the_way(table, error))?.into_iter();
     let first = runs.next().ok_or_else(|| ApiError::internal("a run was made and is not there"))?;

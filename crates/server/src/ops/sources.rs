@@ -12,7 +12,8 @@ use super::table;
 use crate::App;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
-use crate::sources::{self, Draft, Kept, Pulled, SourceKind, State};
+use crate::kept::{self, Standing};
+use crate::sources::{self, Draft, Kept, Pulled, Source, SourceKind, State};
 use view::{SourceView, view};
 
 #[derive(Debug, Deserialize)]
@@ -93,7 +94,7 @@ pub(super) fn name_taken(error: ApiError, name: &str) -> ApiError {
 }
 
 fn after(kept: &Kept, table: &Table) -> Hint {
-    match kept.source.kind {
+    match kept.asked.kind {
         SourceKind::ApiPull(_) => {
             Hint::new("trigger_source", "fetch now, to see what comes").with("source", kept.item.id)
         }
@@ -111,8 +112,8 @@ pub(crate) async fn list(app: App, input: ListSources) -> Result<Outcome<Vec<Sou
     let store = app.engine.store();
     let tables = store.tables().await?;
     let mut views = Vec::new();
-    for item in store.items(sources::KIND, only).await? {
-        let kept = sources::read(&app, item).await?;
+    for item in store.items(Source::KIND, only).await? {
+        let kept = kept::read::<Source>(&app, item).await?;
         if let Some(table) = tables.iter().find(|table| table.id == kept.table()) {
             views.push(view(&app, &kept, table).await?);
         }
@@ -132,16 +133,16 @@ pub(crate) async fn update(app: App, input: UpdateSource) -> Result<Outcome<Sour
         return Err(ApiError::field("config", problem));
     }
     if let Some(config) = input.config {
-        kept.source.kind = changed(&app, &kept, &table, config)?;
+        kept.asked.kind = changed(&app, &kept, &table, config)?;
     }
     let mut secret = None;
     if rotate {
         secret = Some(rotated(&app, &mut kept)?);
     }
-    kept.source.enabled = input.enabled.unwrap_or(kept.source.enabled);
-    let body = serde_json::to_value(&kept.source).unwrap_or(Json::Null);
+    kept.asked.enabled = input.enabled.unwrap_or(kept.asked.enabled);
+    let body = serde_json::to_value(&kept.asked).unwrap_or(Json::Null);
     let store = app.engine.store();
-    kept.item = store.update_item(sources::KIND, kept.item.id, kept.item.version, body).await?;
+    kept.item = store.update_item(Source::KIND, kept.item.id, kept.item.version, body).await?;
     app.sources.changed();
     let view = view(&app, &kept, &table).await?.with(secret);
     Ok(Outcome::new(view).meta("table", table.name.as_str()))
@@ -158,8 +159,8 @@ fn rotated(app: &App, kept: &mut Kept) -> Result<String> {
 
 /// The kind with a new configuration in place of the whole old one.
 fn changed(app: &App, kept: &Kept, table: &Table, config: Json) -> Result<SourceKind> {
-    let draft = Draft::read(kept.source.kind.name(), Some(config))?;
-    match &kept.source.kind {
+    let draft = Draft::read(kept.asked.kind.name(), Some(config))?;
+    match &kept.asked.kind {
         SourceKind::Webhook { secret_hash, .. } => match draft.webhook(table, "")? {
             SourceKind::Webhook { field_mapping, .. } => {
                 Ok(SourceKind::Webhook { field_mapping, secret_hash: secret_hash.clone() })
@@ -167,7 +168,7 @@ fn changed(app: &App, kept: &Kept, table: &Table, config: Json) -> Result<Source
             other => Ok(other),
         },
         SourceKind::ApiPull(_) => {
-            Ok(SourceKind::ApiPull(Box::new(draft.pull(app, table, kept.source.state)?)))
+            Ok(SourceKind::ApiPull(Box::new(draft.pull(app, table, kept.asked.state)?)))
         }
         SourceKind::ConnectedTable { .. } => {
             let message = "what a connected table copies cannot be changed: what it copied already would not fit";
@@ -196,10 +197,10 @@ pub(crate) async fn delete(app: App, input: DeleteSource) -> Result<Outcome<Dele
 
 pub(crate) async fn trigger(app: App, input: TriggerSource) -> Result<Outcome<Pulled>> {
     let kept = found(&app, input.source).await?;
-    if !matches!(kept.source.kind, SourceKind::ApiPull(_)) {
+    if !matches!(kept.asked.kind, SourceKind::ApiPull(_)) {
         let message = format!(
             "a source of type {} brings its rows by itself; only api_pull is run",
-            kept.source.kind.name()
+            kept.asked.kind.name()
         );
         return Err(ApiError::field("source", message));
     }
@@ -211,7 +212,7 @@ pub(crate) async fn trigger(app: App, input: TriggerSource) -> Result<Outcome<Pu
 
 /// The source of that id.
 async fn found(app: &App, id: i64) -> Result<Kept> {
-    sources::load(app, id).await?.ok_or_else(|| {
+    kept::load::<Source>(app, id).await?.ok_or_else(|| {
         ApiError::new(Code::NotFound, format!("there is no source {id}"))
             .hint(Hint::new("list_sources", "see which sources there are"))
     })

@@ -15,9 +15,10 @@ use crate::app::RUNS_DEFAULT;
 use crate::envelope::{Hint, Outcome};
 use crate::error::{ApiError, Code, Result};
 use crate::hooks::{self, Hook, Kept, Trigger, signing_place};
+use crate::kept::{self, Standing};
 use crate::sources::{
-    self, Draft, Mapping, State as SourceState, Way, made_secret, place_of, refused_url, seal,
-    sealed_headers,
+    self, Draft, Mapping, Source, State as SourceState, Way, made_secret, place_of, refused_url,
+    seal, sealed_headers,
 };
 use view::{DeliveryView, WebhookView, incoming_view, view};
 
@@ -119,7 +120,7 @@ pub(crate) async fn create(app: App, input: CreateWebhook) -> Result<Outcome<Web
     let watch = hook.watch(&table)?;
     let seal_it = |state| {
         hook.state = state;
-        let place = place_of(hooks::KIND, state, &hook.url);
+        let place = place_of(Hook::KIND, state, &hook.url);
         hook.headers = sealed_headers(&app, input.headers.as_ref(), &place)?;
         hook.secret = seal(&app, &secret, &signing_place(state))?;
         Ok(hook)
@@ -187,11 +188,11 @@ pub(crate) async fn list(app: App, input: ListWebhooks) -> Result<Outcome<Vec<We
     let table = table(&app, &input.table).await?;
     let store = app.engine.store();
     let mut views = Vec::new();
-    for item in store.items(hooks::KIND, Some(table.id)).await? {
-        views.push(view(&hooks::read(&app, item).await?, &table));
+    for item in store.items(Hook::KIND, Some(table.id)).await? {
+        views.push(view(&kept::read::<Hook>(&app, item).await?, &table));
     }
-    for item in store.items(sources::KIND, Some(table.id)).await? {
-        let kept = sources::read(&app, item).await?;
+    for item in store.items(Source::KIND, Some(table.id)).await? {
+        let kept = kept::read::<Source>(&app, item).await?;
         if kept.is_webhook() {
             views.push(incoming_view(&kept, &table));
         }
@@ -207,7 +208,7 @@ pub(crate) async fn update(app: App, input: UpdateWebhook) -> Result<Outcome<Web
     let mut kept = found(&app, input.webhook).await?;
     let table = table(&app, &kept.table().to_string()).await?;
     let mut secret = None;
-    let hook = &mut kept.hook;
+    let hook = &mut kept.asked;
     if let Some(url) = &input.target_url {
         app.engine.outbound().check_url(url).map_err(refused_url)?;
         let moved = place_of("", 0, url) != place_of("", 0, &hook.url);
@@ -218,7 +219,7 @@ pub(crate) async fn update(app: App, input: UpdateWebhook) -> Result<Outcome<Web
         hook.url.clone_from(url);
     }
     if let Some(headers) = &input.headers {
-        let place = place_of(hooks::KIND, hook.state, &hook.url);
+        let place = place_of(Hook::KIND, hook.state, &hook.url);
         hook.headers = sealed_headers(&app, Some(headers), &place)?;
     }
     if input.field_mapping.is_some() {
@@ -236,7 +237,7 @@ pub(crate) async fn update(app: App, input: UpdateWebhook) -> Result<Outcome<Web
             kept.state.revive(app.clock.wall());
         }
     }
-    app.engine.store().keep(vec![kept.hook_note(), kept.note()]).await?;
+    app.engine.store().keep(vec![kept.asked_note(), kept.note()]).await?;
     app.sources.changed();
     let view = view(&kept, &table).with(secret);
     Ok(Outcome::new(view).meta("table", table.name))
@@ -245,7 +246,9 @@ pub(crate) async fn update(app: App, input: UpdateWebhook) -> Result<Outcome<Web
 pub(crate) async fn delete(app: App, input: DeleteWebhook) -> Result<Outcome<Deleted>> {
     let turn = app.sources.turn(input.webhook);
     let _turn = turn.lock().await;
-    if let Some(kept) = sources::load(&app, input.webhook).await?.filter(|kept| kept.is_webhook()) {
+    if let Some(kept) =
+        kept::load::<Source>(&app, input.webhook).await?.filter(|kept| kept.is_webhook())
+    {
         confirmed(&input, &kept.item.name)?;
         sources::forget(&app, &kept).await?;
     } else {
@@ -297,11 +300,11 @@ pub(crate) async fn deliveries(
 
 /// The outgoing webhook of that id.
 async fn found(app: &App, id: i64) -> Result<Kept> {
-    if let Some(kept) = hooks::load(app, id).await? {
+    if let Some(kept) = kept::load::<Hook>(app, id).await? {
         return Ok(kept);
     }
     let error = ApiError::new(Code::NotFound, format!("there is no outgoing webhook {id}"));
-    Err(match sources::load(app, id).await? {
+    Err(match kept::load::<Source>(app, id).await? {
         Some(_) => error.fix("it is a source; use the operations of sources for it"),
         None => error.hint(Hint::new("list_tables", "list the webhooks of one of the tables")),
     })

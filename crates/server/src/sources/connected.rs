@@ -4,12 +4,13 @@
 use paceline_model::{Column, Note, RowId, RowQuery, Table, Value, limits};
 use serde_json::{Map, Value as Json};
 
-use super::kept::{Kept, Micros, SourceKind, State};
+use super::kept::{Kept, Micros, Source, SourceKind, State};
 use super::mapping::{Bound, Way};
 use super::{Draft, filter_of};
 use crate::App;
 use crate::error::{ApiError, Code, Result};
 use crate::follow::{Position, Watch};
+use crate::kept;
 
 /// Rows that are read and copied at once.
 const COPIED_AT_ONCE: usize = 500;
@@ -28,8 +29,8 @@ pub(crate) async fn connect(app: &App, table: &Table, name: &str, draft: &Draft)
 pub(super) async fn step(app: &App, id: i64) -> Result<bool> {
     let turn = app.sources.turn(id);
     let _turn = turn.lock().await;
-    let Some(mut kept) = super::load(app, id).await? else { return Ok(false) };
-    if !kept.source.enabled {
+    let Some(mut kept) = kept::load::<Source>(app, id).await? else { return Ok(false) };
+    if !kept.asked.enabled {
         return Ok(false);
     }
     match copy(app, &mut kept).await {
@@ -38,7 +39,7 @@ pub(super) async fn step(app: &App, id: i64) -> Result<bool> {
             let told = Some(error.0.message.clone());
             // The same trouble is written down once: writing wakes whoever waits for changes.
             if kept.state.last_error != told && !error.0.retryable {
-                let mut kept = super::load(app, id).await?.unwrap_or(kept);
+                let mut kept = kept::load::<Source>(app, id).await?.unwrap_or(kept);
                 kept.state.last_error = told;
                 kept.save(app).await?;
             }
@@ -48,7 +49,7 @@ pub(super) async fn step(app: &App, id: i64) -> Result<bool> {
 }
 
 async fn copy(app: &App, kept: &mut Kept) -> Result<bool> {
-    let SourceKind::ConnectedTable { source_table, field_mapping, .. } = &kept.source.kind else {
+    let SourceKind::ConnectedTable { source_table, field_mapping, .. } = &kept.asked.kind else {
         return Ok(false);
     };
     let store = app.engine.store();
@@ -56,7 +57,7 @@ async fn copy(app: &App, kept: &mut Kept) -> Result<bool> {
     let other = store.table(&source_table.to_string()).await?;
     let other = other.ok_or_else(|| gone("the table that it copies from"))?;
     let bound = field_mapping.bind(&table, Way::In)?;
-    let watch = watch(&kept.source.kind, &other)?;
+    let watch = watch(&kept.asked.kind, &other)?;
     let mut notes = Vec::new();
     if kept.state.found.is_empty() {
         let mut position = kept.state.position.clone().unwrap_or_default();

@@ -14,13 +14,14 @@ use serde_json::Value as Json;
 use subtle::ConstantTimeEq;
 
 use super::hub::{Ids, Memory};
-use super::kept::{Kept, SourceKind};
+use super::kept::{Kept, Source, SourceKind};
 use super::mapping::{Mapping, Way};
 use super::spec::hash;
 use crate::App;
 use crate::app::FAULTS_TOLD_MAX;
 use crate::envelope::{self, Outcome};
 use crate::error::{ApiError, Code, Detail, Result};
+use crate::kept;
 use crate::rest::{Shared, answered, read_up_to, refused, wrong_method};
 
 /// Where a sender puts the secret.
@@ -90,8 +91,8 @@ async fn endpoint(
 async fn authorized(app: &App, source: &str, headers: &HeaderMap) -> Result<i64> {
     let given = headers.get(SECRET).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let id = source.parse().unwrap_or(0);
-    let kept = super::load(app, id).await?;
-    let wanted = match kept.as_ref().map(|kept| (&kept.source.kind, kept.source.enabled)) {
+    let kept = kept::load::<Source>(app, id).await?;
+    let wanted = match kept.as_ref().map(|kept| (&kept.asked.kind, kept.asked.enabled)) {
         Some((SourceKind::Webhook { secret_hash, .. }, true)) => secret_hash.clone(),
         // Held against something all the same, so that it takes as long.
         _ => hash(""),
@@ -141,14 +142,14 @@ async fn receive(app: &App, source: i64, id: Option<String>, body: &[u8]) -> Res
     let turn = app.sources.turn(source);
     let mut memory = turn.lock().await;
     let gone = || ApiError::new(Code::Conflict, "the webhook was deleted a moment ago");
-    let mut kept = super::load(app, source).await?.ok_or_else(gone)?;
+    let mut kept = kept::load::<Source>(app, source).await?.ok_or_else(gone)?;
     let records = records(body, app.config.limits.insert_rows_max)?;
     if let Some(id) = &id
         && known(app, source, &mut memory).await?.knows(id)
     {
         return Ok(Received { received: records.len(), inserted: 0, duplicate: true });
     }
-    let SourceKind::Webhook { field_mapping, .. } = &kept.source.kind else {
+    let SourceKind::Webhook { field_mapping, .. } = &kept.asked.kind else {
         return Err(gone());
     };
     let table = app.engine.store().table(&kept.table().to_string()).await?.ok_or_else(gone)?;
@@ -243,12 +244,12 @@ fn rows(
 impl Kept {
     /// Whether it is a webhook.
     pub(crate) fn is_webhook(&self) -> bool {
-        matches!(self.source.kind, SourceKind::Webhook { .. })
+        matches!(self.asked.kind, SourceKind::Webhook { .. })
     }
 
     /// How it reads the records of a webhook.
     pub(crate) fn mapping(&self) -> Option<&Mapping> {
-        match &self.source.kind {
+        match &self.asked.kind {
             SourceKind::Webhook { field_mapping, .. } => Some(field_mapping),
             _ => None,
         }
@@ -256,7 +257,7 @@ impl Kept {
 
     /// Puts another secret in the place of the one it has; false if it has none.
     pub(crate) fn rotate(&mut self, secret: &str) -> bool {
-        match &mut self.source.kind {
+        match &mut self.asked.kind {
             SourceKind::Webhook { secret_hash, .. } => {
                 *secret_hash = hash(secret);
                 true

@@ -1,7 +1,7 @@
 //! Sources at rest: what was asked for, and how far each has come.
 
 use paceline_clock::Timestamp;
-use paceline_model::{Filter, Item, NewItem, Note, Table, TableId, limits};
+use paceline_model::{Filter, Table, TableId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -9,10 +9,8 @@ use super::{Headers, Mapping};
 use crate::App;
 use crate::error::{ApiError, Code, Result};
 use crate::follow::{self, Position};
+use crate::kept::{self, Standing};
 
-/// What sources are called in the registry, and what their states are.
-pub(crate) const KIND: &str = "source";
-const STATE_KIND: &str = "source_state";
 /// Random bytes of a secret that we make: beyond guessing, so that a plain hash of it may be kept.
 const SECRET_BYTES: usize = 32;
 
@@ -116,59 +114,16 @@ impl Micros {
 }
 
 /// A source as it was read.
-#[derive(Clone, Debug)]
-pub(crate) struct Kept {
-    pub(crate) item: Item,
-    pub(crate) source: Source,
-    pub(crate) state: State,
-    state_version: i64,
-}
+pub(crate) type Kept = kept::Kept<Source>;
 
-impl Kept {
-    /// The table that its rows go to.
-    pub(crate) fn table(&self) -> TableId {
-        self.item.table.unwrap_or(TableId(0))
+impl Standing for Source {
+    type State = State;
+    const KIND: &'static str = "source";
+    const STATE_KIND: &'static str = "source_state";
+
+    fn state_item(&self) -> i64 {
+        self.state
     }
-
-    /// What writes its state. Once it is written, this was an earlier reading.
-    pub(crate) fn note(&self) -> Note {
-        let body = serde_json::to_value(&self.state).unwrap_or(Json::Null);
-        Note::Item { kind: STATE_KIND, id: self.source.state, version: self.state_version, body }
-    }
-
-    /// Writes its state, which counts as read again.
-    pub(crate) async fn save(&mut self, app: &App) -> Result<()> {
-        app.engine.store().keep(vec![self.note()]).await?;
-        self.saved();
-        Ok(())
-    }
-
-    /// After [`Kept::note`] has been written.
-    pub(crate) fn saved(&mut self) {
-        self.state_version += 1;
-    }
-}
-
-/// The source of that id, and its state; `None` if there is none.
-pub(crate) async fn load(app: &App, id: i64) -> Result<Option<Kept>> {
-    match app.engine.store().item(KIND, id).await? {
-        Some(item) => read(app, item).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The source that an item holds.
-pub(crate) async fn read(app: &App, item: Item) -> Result<Kept> {
-    let damaged = |what: &str| {
-        ApiError::from(paceline_model::Error::Corrupt(format!("source {}: {what}", item.id)))
-    };
-    let source: Source =
-        serde_json::from_value(item.body.clone()).map_err(|error| damaged(&error.to_string()))?;
-    let state = app.engine.store().item(STATE_KIND, source.state).await?;
-    let state = state.ok_or_else(|| damaged("it has no state"))?;
-    let version = state.version;
-    let state = serde_json::from_value(state.body).map_err(|error| damaged(&error.to_string()))?;
-    Ok(Kept { item, source, state, state_version: version })
 }
 
 /// Makes a source. `kind` is told the id of the state, to which secrets are bound.
@@ -179,40 +134,15 @@ pub(crate) async fn make(
     state: State,
     kind: impl FnOnce(i64) -> Result<SourceKind>,
 ) -> Result<Kept> {
-    let store = app.engine.store();
-    if store.items(KIND, None).await?.len() >= limits::SOURCES_MAX {
-        let message = format!("there are {} sources; delete one first", limits::SOURCES_MAX);
-        return Err(ApiError::new(Code::Conflict, message));
-    }
-    let body = serde_json::to_value(&state).unwrap_or(Json::Null);
-    let state_name = format!("{:016x}", app.random.next_u64());
-    let new = NewItem { kind: STATE_KIND, table: Some(table.id), name: state_name, body };
-    let state_item = store.create_item(new).await?;
-    let made = async {
-        let source = Source { state: state_item.id, enabled: true, kind: kind(state_item.id)? };
-        let body = serde_json::to_value(&source).unwrap_or(Json::Null);
-        let new = NewItem { kind: KIND, table: Some(table.id), name: name.to_owned(), body };
-        Ok((store.create_item(new).await?, source))
-    }
-    .await;
-    match made {
-        Ok((item, source)) => {
-            app.sources.changed();
-            Ok(Kept { item, source, state, state_version: state_item.version })
-        }
-        Err(error) => {
-            store.delete_item(STATE_KIND, state_item.id).await?;
-            Err(error)
-        }
-    }
+    let source = |state| Ok(Source { state, enabled: true, kind: kind(state)? });
+    kept::make(app, table, name, state, source).await
 }
 
 /// Takes a source away, with all that it knows. The rows it brought stay.
 pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
-    let store = app.engine.store();
-    store.delete_item(KIND, kept.item.id).await?;
-    store.delete_item(STATE_KIND, kept.source.state).await?;
-    store.append_entries(&super::incoming::ids_log(kept.item.id), Vec::new(), 0).await?;
+    kept::forget(app, kept).await?;
+    let ids = super::incoming::ids_log(kept.item.id);
+    app.engine.store().append_entries(&ids, Vec::new(), 0).await?;
     if let Some(position) = &kept.state.position {
         follow::forget(app, position.items()).await?;
     }
@@ -224,7 +154,7 @@ pub(crate) async fn forget(app: &App, kept: &Kept) -> Result<()> {
 /// Lists an import of a file among the sources of its table, in the place of an earlier one of that name: a table that
 /// gets a file each day has one line for it.
 pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64) -> Result<()> {
-    let items = app.engine.store().items(KIND, Some(table.id)).await?;
+    let items = app.engine.store().items(Source::KIND, Some(table.id)).await?;
     let Some(item) = items.into_iter().find(|item| item.name == name) else {
         let state = State { last_run: Some(app.clock.wall().into()), ..State::default() };
         make(app, table, name, state, |_| Ok(SourceKind::CsvImport { job })).await?;
@@ -232,15 +162,12 @@ pub(crate) async fn record_import(app: &App, table: &Table, name: &str, job: i64
     };
     let turn = app.sources.turn(item.id);
     let _turn = turn.lock().await;
-    let mut kept = read(app, item).await?;
+    let mut kept: Kept = kept::read(app, item).await?;
     // Somebody may have given the name to a source of another type.
-    if let SourceKind::CsvImport { job: known } = &mut kept.source.kind {
+    if let SourceKind::CsvImport { job: known } = &mut kept.asked.kind {
         *known = job;
         kept.state.last_run = Some(app.clock.wall().into());
-        let body = serde_json::to_value(&kept.source).unwrap_or(Json::Null);
-        let (id, version) = (kept.item.id, kept.item.version);
-        let change = Note::Item { kind: KIND, id, version, body };
-        app.engine.store().keep(vec![change, kept.note()]).await?;
+        app.engine.store().keep(vec![kept.asked_note(), kept.note()]).await?;
     }
     Ok(())
 }

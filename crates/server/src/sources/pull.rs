@@ -11,11 +11,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::kept::{Kept, Micros, Pull, SourceKind};
+use super::kept::{Kept, Micros, Pull, Source, SourceKind};
 use super::mapping::{Bound, Way};
 use super::schedule::Schedule;
 use crate::App;
 use crate::error::{ApiError, Code, Result};
+use crate::kept;
 use page::{fetch, read};
 
 /// Between one page and the next: nobody's limit is known here, so it is a gentle one.
@@ -44,10 +45,10 @@ pub(crate) struct Pulled {
 pub(super) async fn tick(app: &App, id: i64) -> Result<Option<Timestamp>> {
     let turn = app.sources.turn(id);
     let _turn = turn.lock().await;
-    let Some(mut kept) = super::load(app, id).await? else { return Ok(None) };
-    let SourceKind::ApiPull(pull) = &kept.source.kind else { return Ok(None) };
+    let Some(mut kept) = kept::load::<Source>(app, id).await? else { return Ok(None) };
+    let SourceKind::ApiPull(pull) = &kept.asked.kind else { return Ok(None) };
     let schedule = pull.schedule.as_deref().and_then(|text| Schedule::parse(text).ok());
-    let Some(schedule) = schedule.filter(|_| kept.source.enabled) else { return Ok(None) };
+    let Some(schedule) = schedule.filter(|_| kept.asked.enabled) else { return Ok(None) };
     let now = app.clock.wall();
     match kept.state.next_run.map(Micros::at) {
         Some(due) if due <= now => {
@@ -74,12 +75,12 @@ pub(crate) async fn pull_now(app: &App, id: i64) -> Result<Pulled> {
     let turn = app.sources.turn(id);
     let _turn = turn.lock().await;
     let gone = || ApiError::new(Code::NotFound, "the source was deleted a moment ago");
-    let mut kept = super::load(app, id).await?.ok_or_else(gone)?;
+    let mut kept = kept::load::<Source>(app, id).await?.ok_or_else(gone)?;
     run(app, &mut kept).await
 }
 
 async fn run(app: &App, kept: &mut Kept) -> Result<Pulled> {
-    let SourceKind::ApiPull(pull) = kept.source.kind.clone() else {
+    let SourceKind::ApiPull(pull) = kept.asked.kind.clone() else {
         return Ok(Pulled::default());
     };
     let mut pulled = Pulled::default();
@@ -108,7 +109,7 @@ async fn pages(
     let mut refusals = Vec::new();
     let mut url = pull.url.clone();
     loop {
-        let page = match fetch(app, kept.source.state, pull, &url).await {
+        let page = match fetch(app, kept.asked.state, pull, &url).await {
             Ok(reply) => read(pull, &reply),
             Err(problem) => Err(problem),
         };

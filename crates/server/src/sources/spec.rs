@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use serde_json_path::JsonPath;
 
-use super::kept::{Pull, SourceKind};
+use super::kept::{Pull, Source, SourceKind};
 use super::schedule::Schedule;
 use super::{Mapping, Way, filter_of, place_of, sealed_headers};
 use crate::App;
 use crate::error::{ApiError, Code, Result};
+use crate::kept::Standing;
 use crate::ops;
 
 /// What stands in `config`. Which of them belong to which type is checked here, so that a field of another type is a
@@ -169,7 +170,7 @@ impl Draft {
             headers: sealed_headers(
                 app,
                 self.headers.as_ref(),
-                &place_of(super::KIND, state, url),
+                &place_of(Source::KIND, state, url),
             )?,
             url: url.clone(),
             method,

@@ -13,7 +13,9 @@ use super::kept::{Source, SourceKind};
 use super::{connected, pull};
 use crate::App;
 use crate::error::Result as ApiResult;
+use crate::hooks::Hook;
 use crate::hooks::{self, Turn};
+use crate::kept::Standing;
 
 /// Sources and webhooks at work at once.
 const AT_ONCE_MAX: usize = 16;
@@ -198,10 +200,10 @@ impl Supervisor {
 async fn jobs(app: &App) -> ApiResult<Vec<Job>> {
     let store = app.engine.store();
     let enabled = |item: &Item| item.body["enabled"] == true;
-    let hooks = store.items(hooks::KIND, None).await?;
+    let hooks = store.items(Hook::KIND, None).await?;
     let mut jobs: Vec<Job> =
         hooks.iter().filter(|item| enabled(item)).map(|item| Job::Hook(item.id)).collect();
-    for item in store.items(super::KIND, None).await?.into_iter().filter(enabled) {
+    for item in store.items(Source::KIND, None).await?.into_iter().filter(enabled) {
         match serde_json::from_value::<Source>(item.body).map(|source| source.kind) {
             Ok(SourceKind::ConnectedTable { .. }) => jobs.push(Job::Connected(item.id)),
             Ok(SourceKind::ApiPull(pull)) if pull.schedule.is_some() => {

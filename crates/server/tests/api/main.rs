@@ -16,6 +16,7 @@ mod log;
 mod mcp;
 mod openapi;
 mod outside;
+mod plans;
 mod promise;
 mod providers;
 mod proxy;

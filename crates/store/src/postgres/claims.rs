@@ -87,8 +87,10 @@ pub(super) async fn record_intents(
     let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
     let found = db
         .query(
-            "-- paceline: record_intents\nUPDATE paceline._ht_tasks SET intent_at = $4 \
-             WHERE run_id = $1 AND row_id = ANY ($2) AND owner = $3 RETURNING row_id",
+            "-- paceline: record_intents\nUPDATE paceline._ht_tasks AS k SET intent_at = $4 \
+             WHERE k.run_id = $1 AND k.row_id = ANY ($2) AND k.owner = $3 AND NOT EXISTS \
+             (SELECT 1 FROM paceline._ht_cells AS c JOIN paceline._ht_runs AS r ON r.column_id = c.column_id \
+             WHERE r.id = $1 AND c.row_id = k.row_id AND c.locked) RETURNING k.row_id",
             params![run.0, ids, token, db.now],
         )
         .await?;

@@ -17,9 +17,9 @@ use crate::error::Result;
 use crate::{fingerprint, rules};
 
 /// What is read first of every row: its id and its cell.
-const CELL_END: usize = 5;
+const CELL_END: usize = 6;
 /// And then of a task: its record, and whether it is due.
-const TASK_END: usize = 10;
+const TASK_END: usize = 11;
 
 /// The cells of a column that a run of some scope takes up.
 #[derive(Debug)]
@@ -176,6 +176,7 @@ fn read_cell(row: &Found) -> Result<Option<CellBefore>> {
         state: rules::parse_cell_state(&state)?,
         error_code: row.opt_text(2)?,
         fingerprint: fingerprint::from_columns(row.opt_bytes(3)?, row.opt_bytes(4)?)?,
+        locked: row.bool(5)?,
     }))
 }
 

@@ -133,10 +133,11 @@ async fn lock_rows(db: &Db, column: ColumnId, rows: Vec<i64>) -> Result<()> {
     Ok(())
 }
 
+/// An unlocked cell is said to be made from nothing, so that it is stale.
 async fn unlock_rows(db: &Db, column: ColumnId, rows: Vec<i64>) -> Result<()> {
     db.execute(
         "-- paceline: lock_cells\nUPDATE paceline._ht_cells SET locked = false, fingerprint = NULL, \
-         parts = NULL, updated_at = $2 WHERE column_id = $1 AND row_id = ANY ($3)",
+         parts = '', updated_at = $2 WHERE column_id = $1 AND row_id = ANY ($3)",
         params![column.0, db.now, rows],
     )
     .await?;

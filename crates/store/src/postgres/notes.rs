@@ -125,7 +125,8 @@ async fn write_value(
     Ok(())
 }
 
-/// What the cell was made from is not known of a person's word.
+/// What its call was made from stays known: it tells whether the cell is stale. Its value is a person's word, and no other
+/// cell's.
 async fn write_state(
     db: &Db,
     column: ColumnId,
@@ -136,7 +137,7 @@ async fn write_state(
     let (code, message) = encode_error(error);
     db.execute(
         "-- paceline: settle\nUPDATE paceline._ht_cells SET state = $3, error_code = $4, \
-         error_message = $5, updated_at = $6, fingerprint = NULL, parts = NULL \
+         error_message = $5, updated_at = $6, fingerprint = NULL \
          WHERE column_id = $1 AND row_id = $2",
         params![column.0, row.0, state.as_str(), code, message, db.now],
     )
@@ -194,7 +195,9 @@ async fn mark_task(db: &Db, run: RunId, token: i64, row: RowId, call: &NotedCall
         .execute(
             "-- paceline: save_note\nUPDATE paceline._ht_tasks SET attempts = greatest(attempts, $4), \
              intent_at = CASE WHEN $5 THEN $6 ELSE intent_at END \
-             WHERE run_id = $1 AND row_id = $2 AND owner = $3",
+             WHERE run_id = $1 AND row_id = $2 AND owner = $3 AND ($6 IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM paceline._ht_cells AS c JOIN paceline._ht_runs AS r ON r.column_id = c.column_id \
+             WHERE r.id = $1 AND c.row_id = $2 AND c.locked))",
             params![run.0, row.0, token, attempts, settles, intended],
         )
         .await?;

@@ -83,7 +83,8 @@ pub(super) fn record_intents(
 ) -> Result<Vec<RowId>> {
     let mut statement = db.conn.prepare_cached(
         "-- paceline: record_intents\nUPDATE _ht_tasks SET intent_at = ?4 \
-         WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
+         WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3 AND NOT EXISTS (SELECT 1 FROM _ht_cells \
+         WHERE column_id = (SELECT column_id FROM _ht_runs WHERE id = ?1) AND row_id = ?2 AND locked = 1)",
     )?;
     let mut held = Vec::with_capacity(rows.len());
     for &row in rows {

@@ -19,9 +19,9 @@ use crate::error::Result;
 use crate::{fingerprint, rules};
 
 /// What is read first of every row: its id and its cell.
-const CELL_END: usize = 5;
+const CELL_END: usize = 6;
 /// And then of a task: its record, and whether it is due.
-const TASK_END: usize = 10;
+const TASK_END: usize = 11;
 
 /// The cells of a column that a run of some scope takes up.
 #[derive(Debug)]
@@ -191,6 +191,7 @@ fn read_cell(row: &Row<'_>) -> Result<Option<CellBefore>> {
         state: rules::parse_cell_state(state)?,
         error_code: row.get(2)?,
         fingerprint: fingerprint::from_columns(row.get(3)?, row.get(4)?)?,
+        locked: row.get(5)?,
     }))
 }
 

@@ -78,6 +78,7 @@ impl<'c> Locker<'c> {
     }
 }
 
+/// An unlocked cell is said to be made from nothing, so that it is stale.
 pub(super) fn lock_cells(
     db: &Db<'_>,
     column: ColumnId,
@@ -91,7 +92,7 @@ pub(super) fn lock_cells(
          SELECT EXISTS (SELECT 1 FROM _ht_cells WHERE column_id = ?1 AND row_id = ?2 AND locked = 1)";
     let mut is_locked = db.conn.prepare_cached(is_locked)?;
     let mut unlock = db.conn.prepare_cached(
-        "-- paceline: lock_cells\nUPDATE _ht_cells SET locked = 0, fingerprint = NULL, parts = NULL, \
+        "-- paceline: lock_cells\nUPDATE _ht_cells SET locked = 0, fingerprint = NULL, parts = X'', \
          updated_at = ?3 WHERE column_id = ?1 AND row_id = ?2",
     )?;
     let mut locker = Locker::of(db, &places(db, table, &[column])?)?;

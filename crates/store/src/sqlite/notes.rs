@@ -108,7 +108,8 @@ fn write_value(
     Ok(())
 }
 
-/// What the cell was made from is not known of a person's word.
+/// What its call was made from stays known: it tells whether the cell is stale. Its value is a person's word, and no other
+/// cell's.
 fn write_state(
     db: &Db<'_>,
     column: ColumnId,
@@ -120,7 +121,7 @@ fn write_state(
     db.conn
         .prepare_cached(
             "-- paceline: settle\nUPDATE _ht_cells SET state = ?3, error_code = ?4, error_message = ?5, \
-             updated_at = ?6, fingerprint = NULL, parts = NULL WHERE column_id = ?1 AND row_id = ?2",
+             updated_at = ?6, fingerprint = NULL WHERE column_id = ?1 AND row_id = ?2",
         )?
         .execute(params![column.0, row.0, state.as_str(), code, message, db.now.as_micros()])?;
     Ok(())
@@ -148,7 +149,8 @@ pub(super) fn write(db: &Db<'_>, column: ColumnId, row: RowId, note: &str) -> Re
     Ok(())
 }
 
-/// Moves the task's intent as the call says; false if the token does not hold it.
+/// Moves the task's intent as the call says; false if the token does not hold it, or if a call is intended for a cell that a
+/// person has locked.
 fn mark_task(db: &Db<'_>, run: RunId, token: i64, row: RowId, call: &NotedCall) -> Result<bool> {
     let (settles, intended, attempts) = match call {
         NotedCall::Intended => (true, Some(db.now.as_micros()), 0),
@@ -160,7 +162,9 @@ fn mark_task(db: &Db<'_>, run: RunId, token: i64, row: RowId, call: &NotedCall) 
         .prepare_cached(
             "-- paceline: save_note\nUPDATE _ht_tasks SET attempts = max(attempts, ?4), \
              intent_at = CASE WHEN ?5 THEN ?6 ELSE intent_at END \
-             WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3",
+             WHERE run_id = ?1 AND row_id = ?2 AND owner = ?3 AND (?6 IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM _ht_cells WHERE column_id = (SELECT column_id FROM _ht_runs WHERE id = ?1) \
+             AND row_id = ?2 AND locked = 1))",
         )?
         .execute(params![run.0, row.0, token, attempts, settles, intended])?;
     Ok(moved == 1)

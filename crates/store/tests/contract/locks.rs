@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_model::{
     Cell, CellState, ChangeKind, Column, Counts, Error, Filter, Fingerprint, Note, RowId, Run,
-    Scope, Table, Value,
+    Scope, Table, TaskReport, TaskStep, Value,
 };
 use serde_json::json;
 
@@ -171,10 +171,14 @@ fn cells_are_locked_and_unlocked_by_a_filter() {
         assert_eq!(scene.city(&table, "made").await, [1], "its value stays");
         assert_eq!(lock(of(json!({"_ht_id": {"gte": 2}})), false).await, 2);
         let cells = scene.cells_of(&city).await;
+        // What is unlocked is said to be made from nothing, so that it is stale.
+        let nothing = Some(Fingerprint { key: None, parts: vec![] });
         for cell in &cells {
+            let locked = cell.row == RowId(1);
+            let made_from = if locked { &None } else { &nothing };
             assert_eq!(
                 (cell.state, cell.locked, &cell.fingerprint, &cell.error),
-                (CellState::Completed, cell.row == RowId(1), &None, &None)
+                (CellState::Completed, locked, made_from, &None)
             );
         }
         let (changes, _) = scene.store.changes_after(table.id, 0, 99).await.unwrap();
@@ -223,5 +227,47 @@ fn a_person_s_word_takes_the_note_along_unless_a_run_goes_by_it() {
             (scene.locked(&column).await, scene.locked(&other).await),
             (vec![1, 2], vec![1, 2])
         );
+    });
+}
+
+#[test]
+fn a_cell_that_is_locked_after_it_was_claimed_gets_no_call() {
+    each(|scene| async move {
+        let (table, _) = scene.filled(4).await;
+        let job = scene.store.add_column(table.id, integration("job")).await.unwrap();
+        let run = scene.start(&job, Scope::All).await;
+        assert_eq!(claimed(&scene.claim(&run, 1, 9).await), [1, 2, 3, 4]);
+        let second = Filter::parse(&table, &json!({"_ht_id": 2})).unwrap();
+        scene.store.update_rows(table.id, second, &[job.id], vec![Value::Null]).await.unwrap();
+        let rows = [RowId(1), RowId(2), RowId(3)];
+        let held = scene.store.record_intents(run.id, 1, &rows).await.unwrap();
+        assert_eq!(held, [RowId(1), RowId(3)]);
+        for (row, saved) in [(2, false), (4, true)] {
+            let call = paceline_model::NotedCall::Intended;
+            let done = scene.store.save_note(run.id, 1, RowId(row), "sending", call).await.unwrap();
+            assert_eq!(done, saved, "row {row}");
+        }
+        let leave = TaskReport::new(RowId(2), None, TaskStep::Leave);
+        let run = scene.store.record(run.id, 1, vec![leave]).await.unwrap();
+        assert_eq!(run.counts.total, 3);
+    });
+}
+
+#[test]
+fn a_task_that_was_given_back_says_that_its_cell_is_locked_since() {
+    each(|scene| async move {
+        let (table, city) = scene.filled(2).await;
+        let run = scene.start(&city, Scope::All).await;
+        scene.claim(&run, 1, 9).await;
+        let back = |row| TaskReport::new(RowId(row), None, TaskStep::GiveBack);
+        scene.store.record(run.id, 1, vec![back(1), back(2)]).await.unwrap();
+        scene.write_city(&table, &[2], text("Bonn")).await;
+        let again = scene.claim(&run, 1, 9).await;
+        let locked: Vec<bool> = again
+            .tasks
+            .iter()
+            .map(|task| task.cell.as_ref().is_some_and(|cell| cell.locked))
+            .collect();
+        assert_eq!(locked, [false, true]);
     });
 }

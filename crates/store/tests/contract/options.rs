@@ -190,7 +190,7 @@ fn a_task_knows_its_cell_and_the_states_of_its_smart_inputs() {
         let cells: Vec<_> = claim.tasks.iter().map(|task| task.cell.clone()).collect();
         let before = |state, code: Option<&str>| {
             let error_code = code.map(str::to_owned);
-            Some(CellBefore { state, error_code, fingerprint: made_from(state) })
+            Some(CellBefore { state, error_code, fingerprint: made_from(state), locked: false })
         };
         let wanted = [
             before(CellState::Completed, None),

@@ -1,6 +1,9 @@
 //! From the words of a command line to a request.
 
-use paceline_model::suggest;
+use std::borrow::Cow;
+use std::io::Read;
+
+use paceline_model::{limits, suggest};
 use paceline_server::{Field, Kind, Operation, Place};
 use serde_json::{Map, Value as Json};
 use url::Url;
@@ -15,7 +18,8 @@ pub(super) struct Call {
     pub(super) body: Option<Json>,
 }
 
-/// Reads `--field value` or `--field=value`, each once. What a value must be, the server says.
+/// Reads `--field value` or `--field=value`, each once; a value of the body may be `@FILE`, whose text it then is, or `@-` for
+/// stdin. What a value must be, the server says.
 pub(super) fn read(
     operation: &'static Operation,
     words: &[String],
@@ -32,7 +36,7 @@ pub(super) fn read(
                 url.query_pairs_mut().append_pair(field.name, text);
             }
             Place::Body => {
-                body.insert(field.name.to_owned(), value(field, text));
+                body.insert(field.name.to_owned(), value(field, &text_of(field.name, text)?));
             }
         }
     }
@@ -99,6 +103,33 @@ fn path(
         };
     }
     Ok(())
+}
+
+/// What a value stands for: itself, the text of a file (`@FILE`, `@-`), or text that begins with an at-sign (`@@text`).
+fn text_of<'a>(name: &str, given: &'a str) -> Result<Cow<'a, str>, Failure> {
+    let Some(path) = given.strip_prefix('@') else { return Ok(given.into()) };
+    if path.starts_with('@') {
+        return Ok(path.into());
+    }
+    let read = match path {
+        "-" => read_to_end(std::io::stdin().lock()),
+        path => std::fs::File::open(path).and_then(read_to_end),
+    };
+    read.map(Cow::Owned).map_err(|error| {
+        let literal = "text that begins with @ is written with two of them";
+        usage(format!("--{name} {given}: {error}; {literal}"))
+    })
+}
+
+/// A text, but not more of it than a server takes.
+fn read_to_end(source: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    source.take(limits::API_BODY_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > limits::API_BODY_BYTES_MAX {
+        let most = limits::API_BODY_BYTES_MAX / (1024 * 1024);
+        return Err(std::io::Error::other(format!("it is larger than a call may be, {most} MiB")));
+    }
+    Ok(text)
 }
 
 /// A value of the body. Text that is not the JSON its field takes goes as text, and the server says what is wrong.

@@ -154,20 +154,14 @@ impl AiSpec {
     }
 
     pub(crate) fn sealed(mut self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
-        if let Some(key) = self.api_key.as_mut().filter(|key| !secret::is_sealed(key)) {
-            let sealed = sealer.and_then(|sealer| sealer.seal(key, &key_place(place)));
-            let problem = "is a secret, and there is no key to seal it with";
-            *key = sealed.ok_or_else(|| field("api_key", problem))?;
-        }
+        let key = self.api_key.take();
+        self.api_key = secret::seal_field(key, sealer, "config.api_key", &key_place(place))?;
         Ok(self)
     }
 
     pub(crate) fn opened(mut self, sealer: Option<&Sealer>, place: &str) -> Result<Self> {
-        if let Some(key) = self.api_key.as_mut().filter(|key| secret::is_sealed(key)) {
-            let opened = sealer.and_then(|sealer| sealer.open(key, &key_place(place)));
-            let problem = "cannot be opened with this data directory's key; give it again";
-            *key = opened.ok_or_else(|| field("api_key", problem))?;
-        }
+        let key = self.api_key.take();
+        self.api_key = secret::open_field(key, sealer, "config.api_key", &key_place(place))?;
         Ok(self)
     }
 

@@ -51,13 +51,17 @@ pub(super) async fn fill(
     };
     let wanted: Vec<Option<Vec<Value>>> =
         rows.iter().map(|task| values(lookup, &theirs, task)).collect();
-    let mut found: HashMap<Key, Found> = HashMap::new();
-    let keys: Vec<&Vec<Value>> = wanted.iter().flatten().collect();
+    let keys: HashMap<Key, &Vec<Value>> =
+        wanted.iter().flatten().map(|values| (key_of(values), values)).collect();
+    let keys: Vec<(Key, &Vec<Value>)> = keys.into_iter().collect();
+    let mut found: HashMap<Key, Found> = HashMap::with_capacity(keys.len());
     for chunk in keys.chunks((limits::FILTER_VALUES_MAX / theirs.len().max(1)).max(1)) {
-        for key in chunk {
-            found.entry(key_of(key)).or_default();
-        }
-        read(store, other, &theirs, value, chunk, &mut found).await?;
+        // Where several columns are matched, the query brings rows of other chunks' keys, too: each key is counted in one.
+        let mut here: HashMap<Key, Found> =
+            chunk.iter().map(|(key, _)| (key.clone(), Found::default())).collect();
+        let values: Vec<&Vec<Value>> = chunk.iter().map(|(_, values)| *values).collect();
+        read(store, other, &theirs, value, &values, &mut here).await?;
+        found.extend(here);
     }
     let none = Found::default();
     Ok(wanted

@@ -2,8 +2,11 @@
 
 use paceline_engine::Moved;
 use paceline_model::{
-    Attempt, AttemptClass, Cell, CellState, Column, Row, Run, RunStatus, Scope, Table, Value,
+    Attempt, AttemptClass, Cell, CellState, Column, Row, Run, RunStatus, Scope, SmartColumn, Table,
+    Value,
 };
+
+use serde_json::json;
 
 use crate::envelope::Hint;
 
@@ -32,25 +35,55 @@ impl Seen<'_> {
         };
         let told = cell.error.as_ref().map_or("no reason is on record", |e| e.message.as_str());
         match cell.state {
-            CellState::Completed if !self.moved.is_empty() => {
-                format!("the call for it succeeded; stale: {}", what(self.moved))
+            CellState::Completed => {
+                format!("{}{}", self.given(cell, smart), self.stale(cell, smart))
             }
-            CellState::Completed if *self.value == Value::Null => {
-                "the call for it succeeded and gave nothing: what `extract` points to is not in the reply, or is null"
-                    .to_owned()
-            }
-            CellState::Completed if cell.version < smart.version => format!(
-                "the call for it succeeded, with version {} of the column's configuration, which is at {} by now",
-                cell.version, smart.version
-            ),
-            CellState::Completed => match self.last.and_then(|last| last.source.as_deref()) {
-                Some(source) => format!("the source {source:?} gave it"),
-                None => "the call for it succeeded".to_owned(),
-            },
             CellState::Failed => format!("given up: {told}{}", self.stopped()),
             CellState::Skipped => format!("nothing was called for it: {told}"),
             CellState::Unknown => format!(
                 "the call left, and whether it took effect nobody knows: {told}. It is not sent again on its own"
+            ),
+        }
+    }
+
+    /// Where the value of a completed cell comes from.
+    fn given(&self, cell: &Cell, smart: &SmartColumn) -> String {
+        let is_empty = *self.value == Value::Null;
+        if cell.locked {
+            let what = if is_empty { "emptied it" } else { "wrote it" };
+            return format!("a person {what}; it is locked, and no run touches it");
+        }
+        if self.moved.contains(&Moved::Unlocked) {
+            return "a person wrote it, and unlocked it since: the next run may fill it".to_owned();
+        }
+        if smart.kind.is_local() {
+            let what = if is_empty { "gave nothing" } else { "gave it" };
+            return format!(
+                "the column's {} {what}; nothing is called for it",
+                smart.kind.as_str()
+            );
+        }
+        let Some(last) = self.last else {
+            return "no call was made for it: the value is that of an equal request, or a person's word".to_owned();
+        };
+        match &last.source {
+            Some(source) if !is_empty => format!("the source {source:?} gave it"),
+            _ if is_empty => {
+                "the call for it succeeded and gave nothing: what `extract` points to is not in the reply, or is null"
+                    .to_owned()
+            }
+            _ => "the call for it succeeded".to_owned(),
+        }
+    }
+
+    /// What has changed since a completed cell was made.
+    fn stale(&self, cell: &Cell, smart: &SmartColumn) -> String {
+        match what(self.moved) {
+            Some(what) => format!("; stale: {what}"),
+            None if cell.locked || cell.version >= smart.version => String::new(),
+            None => format!(
+                ". It was made with version {} of the column's configuration, which is at {} by now",
+                cell.version, smart.version
             ),
         }
     }
@@ -146,6 +179,10 @@ impl Seen<'_> {
                 let why = "if the vendor has nothing of it; else say done or failed";
                 column("settle_cell", why).with("row", self.row.id.0).with("outcome", "resend")
             }
+            (Some(CellState::Completed), _) if self.cell.is_some_and(|cell| cell.locked) => {
+                column("unlock_cells", "lets runs fill it again")
+                    .with("where", json!({"_ht_id": self.row.id.0}))
+            }
             (Some(CellState::Completed), None) if !self.moved.is_empty() => {
                 column("run_column", "fills the cells again whose inputs have changed")
                     .with("scope", Scope::Stale.as_str())
@@ -157,14 +194,14 @@ impl Seen<'_> {
     }
 }
 
-/// `the configuration and input city changed since; its function has a new version`
-fn what(moved: &[Moved]) -> String {
+/// `the configuration and input city changed since; its function has a new version`; none if nothing did.
+fn what(moved: &[Moved]) -> Option<String> {
     let mut inputs: Vec<&str> = Vec::new();
     let mut outside = Vec::new();
     for moved in moved {
         match moved {
             Moved::Input(name) => inputs.push(name),
-            Moved::Configuration => {}
+            Moved::Configuration | Moved::Unlocked => {}
             Moved::Function => outside.push("its function has a new version".to_owned()),
             Moved::Provider => outside.push("its provider was changed".to_owned()),
             Moved::Lookup(table) => {
@@ -180,7 +217,8 @@ fn what(moved: &[Moved]) -> String {
     };
     let parts: Vec<String> = configuration.map(str::to_owned).into_iter().chain(inputs).collect();
     let changed = (!parts.is_empty()).then(|| format!("{} changed since", parts.join(" and ")));
-    changed.into_iter().chain(outside).collect::<Vec<_>>().join("; ")
+    let all: Vec<String> = changed.into_iter().chain(outside).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn reason(run: &Run) -> &str {

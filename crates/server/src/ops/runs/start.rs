@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paceline_engine::Plan;
+use paceline_engine::{Asked, Plan};
 use paceline_model::{Caps, RunOptions, Scope, Table, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::error::{ApiError, Code, Result};
 use crate::ops::rows::filters::filter;
 use crate::ops::{iso, smart_column, table};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct RunColumn {
     table: String,
     column: String,
@@ -53,6 +53,10 @@ pub(crate) struct PlanView {
     call_ms: Option<f64>,
     /// Of `calls_max`, in whole units of the currency of the column's price; null without a price.
     cost: Option<f64>,
+    /// With `dependents`: calls that the columns computed from this one make at most, as if every cell moved, and what those
+    /// cost. They are not in what stands above.
+    following_calls_max: u64,
+    following_cost: f64,
     /// For `plan` of run_column: needed above `calls_without_plan` calls.
     plan: String,
     calls_without_plan: u64,
@@ -64,11 +68,9 @@ pub(crate) async fn start(app: App, input: RunColumn) -> Result<Outcome<RunView>
     let (column, _) = smart_column(&table, &input.column)?;
     let column = column.name.clone();
     let (scope, options) = asked(&table, &input)?;
-    let calls_max = app.config.limits.run_unplanned_calls_max;
-    let asked = (scope, &options);
-    let planned =
-        app.engine.check_plan(&table, &column, asked, input.plan.as_deref(), calls_max).await;
-    planned.map_err(|error| plan_first(ApiError::from(error), &input))?;
+    let token = input.plan.as_deref();
+    let wanted = Asked { scope, options: &options, dependents: input.dependents };
+    check(&app, &table, &column, wanted, token).await.map_err(|error| plan_first(error, &input))?;
     let runs = if input.dependents {
         app.engine.start_with_dependents(&table, &column, scope, options).await
     } else {
@@ -81,11 +83,39 @@ pub(crate) async fn start(app: App, input: RunColumn) -> Result<Outcome<RunView>
     Ok(outcome)
 }
 
+async fn check(
+    app: &App,
+    table: &Table,
+    column: &str,
+    asked: Asked<'_>,
+    token: Option<&str>,
+) -> Result<()> {
+    let calls_max = app.config.limits.run_unplanned_calls_max;
+    Ok(app.engine.check_plan(table, column, asked, token, calls_max).await?)
+}
+
+/// Refuses to retry so many failed cells that a plan is asked for: the run that the plan's token lets begin does the same.
+pub(super) async fn check_retry(app: &App, table: &Table, column: &str) -> Result<()> {
+    let options = RunOptions::default();
+    let asked = Asked { scope: Scope::Failed, options: &options, dependents: true };
+    check(app, table, column, asked, None).await.map_err(|error| {
+        let retry = RunColumn {
+            table: table.name.clone(),
+            column: column.to_owned(),
+            scope: Some(Scope::Failed),
+            dependents: true,
+            ..RunColumn::default()
+        };
+        plan_first(error, &retry)
+    })
+}
+
 pub(crate) async fn plan(app: App, input: RunColumn) -> Result<Outcome<PlanView>> {
     let table = table(&app, &input.table).await?;
     let (column, _) = smart_column(&table, &input.column)?;
     let (scope, options) = asked(&table, &input)?;
-    let plan = app.engine.plan(&table, &column.name, scope, &options).await?;
+    let wanted = Asked { scope, options: &options, dependents: input.dependents };
+    let plan = app.engine.plan(&table, &column.name, wanted).await?;
     let run = call("run_column", &input, "do what this plan says");
     let token = plan.token.clone();
     let now = app.clock.wall();
@@ -110,6 +140,8 @@ impl From<Plan> for PlanView {
             seconds: plan.duration.as_secs_f64(),
             call_ms: plan.call_time.map(|time| time.as_secs_f64() * 1e3),
             cost: plan.cost_micros.map(|micros| micros as f64 / 1e6),
+            following_calls_max: plan.following_calls_max,
+            following_cost: plan.following_cost_micros as f64 / 1e6,
             plan: plan.token,
             calls_without_plan: 0,
             holds_until: None,

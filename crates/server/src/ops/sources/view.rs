@@ -45,7 +45,7 @@ impl SourceView {
 }
 
 pub(super) async fn view(app: &App, kept: &Kept, table: &Table) -> Result<SourceView> {
-    let (source, state) = (&kept.source, &kept.state);
+    let (source, state) = (&kept.asked, &kept.state);
     let status = match (source.enabled, &state.last_error) {
         (false, _) => "disabled",
         (true, Some(_)) => "failing",

@@ -94,7 +94,7 @@ impl From<Entry> for DeliveryView {
 }
 
 pub(super) fn view(kept: &Kept, table: &Table) -> WebhookView {
-    let (hook, state) = (&kept.hook, &kept.state);
+    let (hook, state) = (&kept.asked, &kept.state);
     let status = match (hook.enabled, &state.failing_since) {
         (false, _) => "disabled",
         (true, Some(_)) => "failing",
@@ -133,8 +133,8 @@ pub(super) fn incoming_view(kept: &sources::Kept, table: &Table) -> WebhookView 
         name: kept.item.name.clone(),
         table: table.name.clone(),
         direction: "incoming",
-        enabled: kept.source.enabled,
-        status: if kept.source.enabled { "active" } else { "disabled" },
+        enabled: kept.asked.enabled,
+        status: if kept.asked.enabled { "active" } else { "disabled" },
         field_mapping: kept.mapping().map_or(Json::Null, |mapping| mapping.shown(table)),
         path: Some(format!("/hooks/{}", kept.item.id)),
         rows: Some(kept.state.rows),

@@ -11,9 +11,10 @@ use serde_json::Value as Json;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::super::kept::{KIND, Pull};
+use super::super::kept::{Pull, Source};
 use super::super::{opened_headers, place_of};
 use crate::App;
+use crate::kept::Standing;
 
 /// What stood in a page.
 pub(super) struct Page {
@@ -88,7 +89,8 @@ pub(super) async fn fetch(
     pull: &Pull,
     url: &str,
 ) -> Result<FetchReply, String> {
-    let mut headers = opened_headers(app, &pull.headers, &place_of(KIND, state, &pull.url))?;
+    let mut headers =
+        opened_headers(app, &pull.headers, &place_of(Source::KIND, state, &pull.url))?;
     let body = pull.body.as_ref().map(|body| match body {
         Json::String(text) => text.clone(),
         json => json.to_string(),

@@ -66,5 +66,6 @@ pub(super) fn read(reply: &Json) -> Result<Said, CellError> {
 pub(super) fn tokens(reply: &Json) -> Option<u64> {
     let usage = reply.get("usage")?;
     let count = |name: &str| usage.get(name).and_then(Json::as_u64);
-    count("total_tokens").or_else(|| Some(count("prompt_tokens")? + count("completion_tokens")?))
+    count("total_tokens")
+        .or_else(|| Some(count("prompt_tokens")?.saturating_add(count("completion_tokens")?)))
 }
