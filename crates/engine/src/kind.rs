@@ -9,6 +9,7 @@ mod function;
 mod hex;
 mod http;
 mod lookup;
+mod outside;
 mod plain;
 mod slack;
 #[cfg(test)]
@@ -21,9 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use paceline_clock::Timestamp;
 use paceline_governor::{Ceilings, Outcome, OutcomeClass, Rate};
-use paceline_model::{
-    CellError, Column, ColumnId, ColumnType, SmartKind, Store, Table, Task, Value,
-};
+use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
 use self::ai::AiSpec;
@@ -31,6 +30,7 @@ use self::extract::ExtractSpec;
 use self::formula::FormulaSpec;
 use self::function::FunctionSpec;
 use self::lookup::LookupSpec;
+pub(crate) use self::outside::{Around, Elsewhere, Outside};
 pub(crate) use self::plain::{Filled, Tools};
 use crate::integration::IntegrationColumn;
 use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
@@ -107,32 +107,6 @@ pub(crate) trait KindSpec: Send + Sync {
         let _ = names;
         self.boxed()
     }
-}
-
-/// Where configurations find what they name.
-#[derive(Clone, Copy)]
-pub(crate) struct Around<'a> {
-    pub(crate) store: &'a dyn Store,
-    pub(crate) sealer: Option<&'a Sealer>,
-}
-
-/// What shapes a column's values and stands in no configuration of its table, as text without secrets: where the text is
-/// the same, so are the values. A key that takes the place of another one shapes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outside {
-    /// The source of a stored function.
-    Function(String),
-    /// Which service a stored provider is of, and where.
-    Provider(String),
-}
-
-/// What a configuration reads of another table, as it calls it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Elsewhere {
-    /// By its name or id.
-    pub(crate) table: String,
-    /// By their names or titles.
-    pub(crate) columns: Vec<String>,
 }
 
 /// Reads a configuration of that kind.

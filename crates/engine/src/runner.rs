@@ -75,7 +75,7 @@ async fn broken(ctx: &RunContext, parts: &mut JoinSet<()>) {
         }
     }
     // All have ended because the run was stopped, and the feeder knows.
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 fn tell_of_a_panic(ctx: &RunContext, ended: Result<(), JoinError>) -> bool {

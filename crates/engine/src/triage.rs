@@ -1,21 +1,22 @@
 //! What decides, before anything is done for a row, whether it is done at all: how the columns stand that it needs, its
 //! condition, and whether its cell is made from what there is now.
 
+mod condition;
 mod elsewhere;
 mod fingerprint;
 mod upstream;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use paceline_model::{
-    CellBefore, CellError, CellState, Column, ColumnId, Filter, FilterRow, Fingerprint, RowId,
-    Scope, Subject, Table, Task, TaskReport, TaskStep, Value,
+    CellBefore, CellError, CellState, Column, ColumnId, Fingerprint, RowId, Scope, Table, Task,
+    TaskReport, TaskStep, Value,
 };
 
 use crate::common::{Common, Terms};
 use crate::kind::{Bound, Call, Outside, Tools};
 use crate::task::cell_error;
+use condition::Seen;
 use elsewhere::OtherTable;
 pub use fingerprint::Moved;
 use fingerprint::Prints;
@@ -276,37 +277,4 @@ fn is_unmoved(cell: &CellBefore, now: &Fingerprint) -> bool {
 fn skipped(row: RowId, error: CellError) -> TaskReport {
     let step = TaskStep::Finish { state: CellState::Skipped, value: None, error: Some(error) };
     TaskReport::new(row, None, step)
-}
-
-/// A task as a condition looks at it.
-struct Seen<'t> {
-    triage: &'t Triage,
-    task: &'t Task,
-}
-
-impl Seen<'_> {
-    fn at(&self, column: ColumnId) -> Option<usize> {
-        self.triage.columns.iter().position(|known| *known == column)
-    }
-}
-
-impl FilterRow for Seen<'_> {
-    fn value(&self, subject: Subject) -> Cow<'_, Value> {
-        let value = match subject {
-            Subject::Id => return Cow::Owned(Value::Int(self.task.row.0)),
-            Subject::Column(column) => self.at(column).and_then(|at| self.task.inputs.get(at)),
-            // Refused when the column is made.
-            Subject::CreatedAt | Subject::UpdatedAt => None,
-        };
-        value.map_or(Cow::Owned(Value::Null), Cow::Borrowed)
-    }
-
-    fn state(&self, column: ColumnId) -> Option<CellState> {
-        self.at(column).and_then(|at| self.task.states.get(at).copied().flatten())
-    }
-}
-
-/// For the field `run_if` of a fingerprint: the same for the same condition, whatever its columns are called.
-fn text_of(run_if: Option<&Filter>) -> String {
-    run_if.and_then(|filter| serde_json::to_string(filter).ok()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use paceline_model::{ColumnType, Filter, Fingerprint, Value};
 
-use super::text_of;
+use super::condition::text_of;
 use crate::kind::Outside;
 
 /// Makes the fingerprints of one column.

@@ -2,7 +2,7 @@
 //! they need it, stale when its rows move.
 
 use paceline_clock::{Clock, SimClock};
-use paceline_engine::{Engine, Error, Moved};
+use paceline_engine::{Asked, Engine, Error, Moved};
 use paceline_model::{
     ColumnChange, ColumnType, Filter, NewColumn, NewTable, Operator, RowId, RunOptions, Scope,
     SmartKind, Subject, Table, TableChange, Test, Value,
@@ -168,7 +168,14 @@ fn a_row_that_moves_in_the_other_table_makes_exactly_its_cells_stale() {
             let wanted = moved.then(|| Moved::Lookup("codes".to_owned()));
             assert_eq!(told, Vec::from_iter(wanted), "{row}");
         }
-        let plan = engine.plan(&table, "size", Scope::Stale, &RunOptions::default()).await.unwrap();
+        let plan = engine
+            .plan(
+                &table,
+                "size",
+                Asked { scope: Scope::Stale, options: &RunOptions::default(), dependents: false },
+            )
+            .await
+            .unwrap();
         assert_eq!((plan.cells, plan.unchanged), (5, 3));
         let options = RunOptions::default();
         let runs =
