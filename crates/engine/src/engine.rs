@@ -9,6 +9,7 @@ mod hex;
 mod launch;
 mod past;
 mod plan;
+mod readers;
 mod record;
 mod schema;
 mod settle;
@@ -205,13 +206,7 @@ impl Engine {
     async fn resume_or_pause(&self, table: &Table, run: &Run) -> Result<Option<Run>> {
         match self.launch(table, run).await {
             Ok(run) => Ok(Some(run)),
-            Err(error @ Error::Store(paceline_model::Error::Database { .. })) => Err(error),
-            Err(error) => {
-                tracing::warn!(run = %run.id, %error, "a run cannot go on and is paused");
-                let reason = format!("it could not go on: {error}. Mend the cause, then resume");
-                self.inner.store.set_run_status(run.id, RunStatus::Paused, Some(reason)).await?;
-                Ok(None)
-            }
+            Err(error) => self.put_off(run, error).await.map(|_| None),
         }
     }
 

@@ -9,6 +9,7 @@ mod function;
 mod hex;
 mod http;
 mod lookup;
+mod outside;
 mod plain;
 mod slack;
 #[cfg(test)]
@@ -24,11 +25,12 @@ use paceline_governor::{Ceilings, Outcome, OutcomeClass, Rate};
 use paceline_model::{CellError, Column, ColumnId, ColumnType, SmartKind, Table, Task, Value};
 use serde_json::Value as Json;
 
-use self::ai::{AiSpec, Found};
+use self::ai::AiSpec;
 use self::extract::ExtractSpec;
 use self::formula::FormulaSpec;
 use self::function::FunctionSpec;
 use self::lookup::LookupSpec;
+pub(crate) use self::outside::{Around, Elsewhere, Outside};
 pub(crate) use self::plain::{Filled, Tools};
 use crate::integration::IntegrationColumn;
 use crate::{Error, HttpSpec, IntegrationSpec, OutboundGuard, Reply, Request, Result, Sealer};
@@ -41,6 +43,7 @@ use webhook::WebhookSpec;
 pub(crate) type Rename<'a> = &'a dyn Fn(&str) -> Result<String>;
 
 /// The configuration of one kind, as users write it.
+#[async_trait]
 pub(crate) trait KindSpec: Send + Sync {
     /// As the store has it, and as it was given.
     fn to_json(&self) -> Json;
@@ -91,8 +94,18 @@ pub(crate) trait KindSpec: Send + Sync {
         Rate::from_json(json, ceilings).map_err(Error::Rate)
     }
 
-    /// The stored AI provider without which it cannot make a call.
-    fn wants_provider(&self) -> Option<&str> {
+    /// With what it needs that stands outside its table, as that is now: a stored AI provider, a stored function, another
+    /// table.
+    ///
+    /// # Errors
+    /// The field, if there is no such thing.
+    async fn resolved(&self, around: Around<'_>) -> Result<Box<dyn KindSpec>> {
+        let _ = around;
+        Ok(self.boxed())
+    }
+
+    /// What of that shapes the values, once it is resolved; none where the configuration says it all.
+    fn outside(&self) -> Option<Outside> {
         None
     }
 
@@ -101,9 +114,14 @@ pub(crate) trait KindSpec: Send + Sync {
         None
     }
 
-    /// With the stored AI provider that it wants.
-    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
-        let _ = found;
+    /// What it reads of another table, if it does.
+    fn elsewhere(&self) -> Option<Elsewhere> {
+        None
+    }
+
+    /// With other names for what it reads of another table, in the order of [`KindSpec::elsewhere`].
+    fn renamed_elsewhere(self: Box<Self>, names: Elsewhere) -> Box<dyn KindSpec> {
+        let _ = names;
         self.boxed()
     }
 }
@@ -279,6 +297,11 @@ pub(crate) trait Local: Send + Sync {
 
     /// As [`Call::identity`].
     fn identity(&self) -> String;
+
+    /// The other table that it reads, if it does: its rows may move without anything moving here.
+    fn reads(&self) -> Option<&str> {
+        None
+    }
 
     /// The values of these rows' cells, in their order.
     ///

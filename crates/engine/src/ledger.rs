@@ -82,8 +82,10 @@ impl Account {
     }
 
     /// What an earlier process may have sent and not lived to record.
-    pub(crate) fn charge(&self, calls: u64, price_micros: u64) {
-        self.lock().used.add(calls, price_micros);
+    pub(crate) fn charge(&self, lost: Spent) {
+        let used = &mut self.lock().used;
+        used.calls = used.calls.saturating_add(lost.calls);
+        used.cost_micros = used.cost_micros.saturating_add(lost.cost_micros);
     }
 
     /// Its caps, and what is spent of them.
@@ -97,7 +99,8 @@ impl Account {
         let mut state = self.lock();
         state.begin(day_of(now));
         let mut after = state.used;
-        after.add(1, price_micros);
+        after.calls = after.calls.saturating_add(1);
+        after.cost_micros = after.cost_micros.saturating_add(price_micros);
         let fits = state.caps.calls.is_none_or(|cap| after.calls <= cap)
             && state.caps.cost_micros.is_none_or(|cap| after.cost_micros <= cap);
         if fits {
@@ -131,18 +134,6 @@ impl State {
             self.day = Some(today);
             self.used = Spent::default();
         }
-    }
-}
-
-trait Add {
-    fn add(&mut self, calls: u64, price_micros: u64);
-}
-
-impl Add for Spent {
-    fn add(&mut self, calls: u64, price_micros: u64) {
-        self.calls = self.calls.saturating_add(calls);
-        let cost = calls.saturating_mul(price_micros);
-        self.cost_micros = self.cost_micros.saturating_add(cost);
     }
 }
 

@@ -1,20 +1,23 @@
 //! What decides, before anything is done for a row, whether it is done at all: how the columns stand that it needs, its
 //! condition, and whether its cell is made from what there is now.
 
+mod condition;
+mod elsewhere;
 mod fingerprint;
 mod upstream;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use paceline_model::{
-    CellError, CellState, Column, ColumnId, Filter, FilterRow, Fingerprint, RowId, Scope, Store,
-    Subject, Table, Task, TaskReport, TaskStep, Value,
+    CellBefore, CellError, CellState, Column, ColumnId, Fingerprint, RowId, Scope, Table, Task,
+    TaskReport, TaskStep, Value,
 };
 
 use crate::common::{Common, Terms};
-use crate::kind::{Bound, Call};
+use crate::kind::{Bound, Call, Outside, Tools};
 use crate::task::cell_error;
+use condition::Seen;
+use elsewhere::OtherTable;
 pub use fingerprint::Moved;
 use fingerprint::Prints;
 use upstream::Failures;
@@ -44,6 +47,8 @@ pub(crate) struct Triage {
     smart: Vec<bool>,
     /// Renders the request of a row, to see whether it can do without a value.
     call: Option<Arc<dyn Call>>,
+    /// What is asked again whether it still gives a cell's value, because it reads another table.
+    elsewhere: Option<OtherTable>,
 }
 
 /// Claimed tasks, by what comes next.
@@ -70,7 +75,7 @@ impl Triage {
         table: &Table,
         column: &Column,
         (common, terms): (&Common, Terms),
-        (bound, identity): (&Bound, &str),
+        (bound, identity, outside): (&Bound, &str, Option<&Outside>),
         scope: Scope,
     ) -> Self {
         let mut columns = bound.inputs().to_vec();
@@ -84,6 +89,12 @@ impl Triage {
         let any_state = columns.iter().enumerate().map(|(at, column)| {
             at >= inputs && states.contains(column) && !terms.depends_on.contains(column)
         });
+        let mut any_state: Vec<bool> = any_state.collect();
+        let elsewhere = OtherTable::of(bound, column, columns.len());
+        if elsewhere.is_some() {
+            columns.push(column.id);
+            any_state.push(true);
+        }
         let (reuse, call) = match bound {
             Bound::Call(call) => {
                 (common.reuse.unwrap_or(call.repeatable()), Some(Arc::clone(call)))
@@ -97,13 +108,14 @@ impl Triage {
         Self {
             scope,
             table: table.clone(),
-            any_state: any_state.collect(),
+            any_state,
             smart: columns.iter().map(is_smart).collect(),
             columns,
             inputs,
-            prints: Prints::new(identity, column.kind, terms.run_if.as_ref(), reuse),
+            prints: Prints::new(identity, column.kind, terms.run_if.as_ref(), reuse, outside),
             terms,
             call,
+            elsewhere,
         }
     }
 
@@ -124,7 +136,7 @@ impl Triage {
 
     /// What of that has moved since a cell was made.
     pub(crate) fn moved(&self, then: &Fingerprint, now: &Fingerprint) -> Vec<Moved> {
-        fingerprint::moved(then, now, |at| self.name(at).to_owned())
+        self.prints.moved(then, now, |at| self.name(at).to_owned())
     }
 
     /// Says of each task what comes next.
@@ -133,14 +145,15 @@ impl Triage {
     /// The store's.
     pub(crate) async fn sort(
         &self,
-        store: &dyn Store,
+        tools: &Tools,
         tasks: Vec<Task>,
     ) -> paceline_model::Result<Sorted> {
         let mut sorted = Sorted::default();
         let mut failures = Failures::default();
+        let moved = self.moved_elsewhere(tools, &tasks).await?;
         for mut task in tasks {
             let now = self.fingerprint(&task.inputs);
-            match self.verdict(&task, &now) {
+            match self.verdict(&task, &now, moved.contains(&task.row)) {
                 Verdict::Work => {
                     task.inputs.truncate(self.inputs);
                     sorted.work.push((task, now));
@@ -152,12 +165,13 @@ impl Triage {
                 Verdict::Failed(at, state) => failures.add(self.columns[at], task.row, state),
             }
         }
-        let told = failures.told(store, |column| self.name_of(column)).await?;
+        let told = failures.told(tools.store.as_ref(), |column| self.name_of(column)).await?;
         sorted.ended.extend(told.into_iter().map(|(row, error)| skipped(row, error)));
         Ok(sorted)
     }
 
-    fn verdict(&self, task: &Task, now: &Fingerprint) -> Verdict {
+    /// `elsewhere` says that another table's rows give something else for it now.
+    fn verdict(&self, task: &Task, now: &Fingerprint, elsewhere: bool) -> Verdict {
         // What was begun goes on, whatever the row has come to: somebody has to learn its end.
         if task.note.is_some() || self.scope == Scope::Unknown {
             return Verdict::Work;
@@ -166,12 +180,10 @@ impl Triage {
         if before.is_some_and(|cell| cell.locked) {
             return Verdict::Leave;
         }
-        let only_what_moved = matches!(self.scope, Scope::Stale | Scope::Following);
-        if only_what_moved && let Some(cell) = before {
-            // Of a cell whose end is a person's word alone nobody knows what it was made from, so nothing has moved.
-            let then = cell.fingerprint.as_ref();
-            let is_made = matches!(cell.state, CellState::Completed | CellState::Failed);
-            if is_made && then.is_none_or(|it| it.parts == now.parts) {
+        if self.takes_what_moved()
+            && let Some(cell) = before
+        {
+            if is_unmoved(cell, now) && !elsewhere {
                 return Verdict::Leave;
             }
             // A person, or another program, left it out; nothing that moves changes that.
@@ -194,6 +206,11 @@ impl Triage {
             Some(verdict) if !(as_before && self.scope != Scope::All) => verdict,
             _ => Verdict::Leave,
         }
+    }
+
+    /// Whether it leaves alone what is as it would be made now.
+    fn takes_what_moved(&self) -> bool {
+        matches!(self.scope, Scope::Stale | Scope::Following)
     }
 
     /// What the columns that it needs have to say.
@@ -254,41 +271,16 @@ impl Triage {
     }
 }
 
+/// Whether a cell was made from what there is now, or failed with it. Of a cell whose end is a person's word alone nobody knows what it was made
+/// from, so nothing has moved.
+fn is_unmoved(cell: &CellBefore, now: &Fingerprint) -> bool {
+    let then = cell.fingerprint.as_ref();
+    let is_made = matches!(cell.state, CellState::Completed | CellState::Failed);
+    is_made && then.is_none_or(|then| then.parts == now.parts)
+}
+
 /// The report of a cell that is left out.
 fn skipped(row: RowId, error: CellError) -> TaskReport {
     let step = TaskStep::Finish { state: CellState::Skipped, value: None, error: Some(error) };
     TaskReport::new(row, None, step)
-}
-
-/// A task as a condition looks at it.
-struct Seen<'t> {
-    triage: &'t Triage,
-    task: &'t Task,
-}
-
-impl Seen<'_> {
-    fn at(&self, column: ColumnId) -> Option<usize> {
-        self.triage.columns.iter().position(|known| *known == column)
-    }
-}
-
-impl FilterRow for Seen<'_> {
-    fn value(&self, subject: Subject) -> Cow<'_, Value> {
-        let value = match subject {
-            Subject::Id => return Cow::Owned(Value::Int(self.task.row.0)),
-            Subject::Column(column) => self.at(column).and_then(|at| self.task.inputs.get(at)),
-            // Refused when the column is made.
-            Subject::CreatedAt | Subject::UpdatedAt => None,
-        };
-        value.map_or(Cow::Owned(Value::Null), Cow::Borrowed)
-    }
-
-    fn state(&self, column: ColumnId) -> Option<CellState> {
-        self.at(column).and_then(|at| self.task.states.get(at).copied().flatten())
-    }
-}
-
-/// For the field `run_if` of a fingerprint: the same for the same condition, whatever its columns are called.
-fn text_of(run_if: Option<&Filter>) -> String {
-    run_if.and_then(|filter| serde_json::to_string(filter).ok()).unwrap_or_default()
 }

@@ -38,7 +38,7 @@ pub fn all(settings: &Settings) -> Vec<Limit> {
 
 // The platform: an operator may set these.
 settable! {
-    /// Rows of one insert call.
+    /// Rows of one insert call, of one call to an incoming webhook, and of one transaction of an import or a pull.
     INSERT_ROWS_MAX insert_rows_max: usize = 10_000, "rows", SEED, 1..=INSERT_ROWS_MAX;
     /// Rows of one page of a query over MCP: what a model reads costs its context.
     MCP_PAGE_ROWS_MAX mcp_page_rows_max: usize = 100, "rows", SEED, 1..=PAGE_ROWS_MAX;

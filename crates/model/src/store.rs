@@ -297,7 +297,18 @@ pub trait Store: Registry + Send + Sync + std::fmt::Debug {
     /// class `Unknown` on record (it may have been sent), and `recovery` says what becomes of them. Call this only when
     /// no other process works on the run. Answers how many tasks without an intent were held (they may have been sent as
     /// well, if intents are not being recorded).
-    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64>;
+    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {
+        self.recover_priced_run(run, recovery, 0).await
+    }
+
+    /// As [`Store::recover_run`], of a run each of whose calls costs so much, in millionths: an attempt that goes on record
+    /// for an intent counts as spent, because it may have been.
+    async fn recover_priced_run(
+        &self,
+        run: RunId,
+        recovery: Recovery,
+        price_micros: u64,
+    ) -> Result<u64>;
 
     /// When the calls of this column since `since` were sent and seen, ascending by `seen_at`, the newest `max` of them.
     async fn calls_since(

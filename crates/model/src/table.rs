@@ -40,12 +40,14 @@ pub struct NewTable {
 }
 
 /// What changes of a table; `None` stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableChange {
     /// Its name; must pass [`crate::check_name`].
     pub name: Option<String>,
     /// Its description.
     pub description: Option<String>,
+    /// What makes columns of any table smart and names this one, rewritten: as [`ColumnChange::references`].
+    pub references: Vec<(ColumnId, serde_json::Value)>,
 }
 
 /// What changes of a column; `None` stays.
@@ -57,8 +59,8 @@ pub struct ColumnChange {
     pub title: Option<Option<String>>,
     /// Its options; of a select those that a row holds must stay.
     pub options: Option<Vec<String>>,
-    /// What makes other columns of its table smart and names this one, rewritten: each column with its new config. Their
-    /// versions stay: the calls are the same.
+    /// What makes other columns, of any table, smart and names this one, rewritten: each column with its new config. Their
+    /// versions stay: the calls are the same. Their tables get a `Schema` change as well.
     pub references: Vec<(ColumnId, serde_json::Value)>,
 }
 

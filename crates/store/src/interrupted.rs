@@ -21,8 +21,8 @@ impl Ambiguous {
         }
     }
 
-    /// The attempt that goes on record for it.
-    pub(crate) fn attempt(&self, now: Timestamp, fate: Recovery) -> Attempt {
+    /// The attempt that goes on record for it. What it costs is spent: nobody knows that it was not.
+    pub(crate) fn attempt(&self, now: Timestamp, fate: Recovery, price_micros: u64) -> Attempt {
         let next = match fate {
             Recovery::Repeatable => "it is sent again",
             Recovery::Reconciled => "what became of it is looked up before anything is sent",
@@ -33,6 +33,7 @@ impl Ambiguous {
         let number = self.attempts.saturating_add(1);
         Attempt {
             sent_at: Some(self.intent_at),
+            cost_micros: price_micros,
             error: Some(CellError {
                 code: "INTERRUPTED".into(),
                 message: format!(

@@ -68,7 +68,11 @@ async fn alone(args: McpArgs, data: PathBuf, toolsets: Toolsets) -> Result<Exit,
         config: ServerConfig::default(),
         dir: Some(data),
     });
-    let spoken = mcp_stdio(app, toolsets, async move { signals.next().await }).await;
+    let spoken = tokio::select! {
+        spoken = mcp_stdio(app, toolsets, async move { signals.next().await }) => spoken,
+        // It never ends. Dropped in between, it has lost nothing: what was seen is kept after its runs were made.
+        () = engine.run_automatically() => Ok(()),
+    };
     engine.shutdown().await;
     spoken.map_err(usage)?;
     Ok(Exit::Done)

@@ -139,6 +139,32 @@ async fn a_run_at_work_stops_in_order_and_goes_on_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn columns_that_run_by_themselves_do_so_and_stop_with_the_process() {
+    let bench = Bench::new();
+    let mut client = Speaking::start(&bench, &["mcp", "--data", "d"], &[]).await;
+    let columns = json!([{"name": "n", "type": "number"}]);
+    client.data("hypertab_create_table", json!({"name": "t", "columns": columns})).await;
+    let column = json!({
+        "table": "t", "name": "twice", "type": "number", "kind": "formula",
+        "config": {"formula": "n * 2", "auto_run": "on_insert"},
+    });
+    client.data("hypertab_add_smart_column", column).await;
+    let rows = json!([{"n": 1}, {"n": 2}]);
+    client.data("hypertab_insert_rows", json!({"table": "t", "rows": rows})).await;
+    let ask = json!({"table": "t", "where": {"twice": {"is_not_null": true}}});
+    let clock = paceline_clock::Clock::system();
+    for tries in 0.. {
+        if client.data("hypertab_count_rows", ask.clone()).await["count"] == 2 {
+            break;
+        }
+        assert!(tries < 200, "nobody runs the column");
+        clock.sleep(std::time::Duration::from_millis(50)).await;
+    }
+    client.process.interrupt().await;
+    client.process.ended().await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_is_gone_through() {
     let bench = Bench::new();
     let (server, url) = serve(&bench).await;

@@ -44,6 +44,7 @@ impl Engine {
     /// The ledger of a run that begins. What an earlier process left unrecorded is noted already.
     pub(super) async fn ledger(&self, column: &Column, spec: &Spec, run: &Run) -> Result<Ledger> {
         let price_micros = spec.price_micros();
+        self.keep_price(run.id, price_micros).await?;
         let mut accounts = Vec::new();
         let caps = self.caps_of(run).await?;
         if !caps.is_none() {
@@ -54,12 +55,12 @@ impl Engine {
             let used = Spent { calls: counts.calls, cost_micros: counts.cost_micros };
             let remedy = "resume the run with higher caps";
             let account = Account::lasting(format!("run {}", run.id), remedy, caps, used);
-            account.charge(self.lost_of_run(column.id, run.id).await?, price_micros);
+            account.charge(self.lost_of_run(column.id, run.id).await?);
             accounts.push(Arc::new(account));
         }
         let daily_caps = spec.common.daily_caps;
         if !daily_caps.is_none() {
-            accounts.push(self.day_account(column, daily_caps, price_micros).await?);
+            accounts.push(self.day_account(column, daily_caps).await?);
         }
         let state = self.lock();
         // Where only a source of it names a budget, all its calls count.
@@ -71,24 +72,18 @@ impl Engine {
     }
 
     /// What the calls of a column have come to today, with those that nobody lived to record.
-    pub(super) async fn spent_today(&self, column: ColumnId, price_micros: u64) -> Result<Spent> {
+    pub(super) async fn spent_today(&self, column: ColumnId) -> Result<Spent> {
         let now = self.inner.clock.wall();
         let mut spent = self.inner.store.spent(column, now).await?;
         let lost = self.lost_on(column, day_of(now)).await?;
-        spent.calls = spent.calls.saturating_add(lost);
-        let cost = lost.saturating_mul(price_micros);
-        spent.cost_micros = spent.cost_micros.saturating_add(cost);
+        spent.calls = spent.calls.saturating_add(lost.calls);
+        spent.cost_micros = spent.cost_micros.saturating_add(lost.cost_micros);
         Ok(spent)
     }
 
-    async fn day_account(
-        &self,
-        column: &Column,
-        caps: Caps,
-        price_micros: u64,
-    ) -> Result<Arc<Account>> {
+    async fn day_account(&self, column: &Column, caps: Caps) -> Result<Arc<Account>> {
         let today = day_of(self.inner.clock.wall());
-        let spent = self.spent_today(column.id, price_micros).await?;
+        let spent = self.spent_today(column.id).await?;
         let mut state = self.lock();
         // An earlier run of this process may have calls under way that are not on record yet.
         let account = state.accounts.entry(column.id).or_insert_with(|| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_clock::Timestamp;
 use paceline_governor::{Budget, Limit, Rate};
-use paceline_model::{ColumnId, Recovery, RunId, RunStatus, TableId};
+use paceline_model::{ColumnId, Recovery, RunId, RunStatus, Spent, TableId};
 
 use super::Engine;
 use super::launch::records_intents;
@@ -15,6 +15,9 @@ use crate::{Result, memory};
 
 /// Calls that may have been sent and are not on record, by column.
 const LOST_CALLS: &str = "lost_calls:";
+/// What one call of a run costs while it is at work, in millionths: after a crash, what was in flight cost so much, whatever
+/// the column says by then.
+const RUN_PRICE: &str = "run_price:";
 /// A call that a killed process sent arrives this much later at the latest: what the network held it up for, and the
 /// vendor's own queue.
 const LOST_GRACE: Duration = Duration::from_secs(1);
@@ -60,8 +63,8 @@ impl Leaving {
 }
 
 /// Calls of one run that a process may have sent and did not live to record: until when they may have arrived in
-/// microseconds, how many, and of which run.
-type Lost = (i64, u64, i64);
+/// microseconds, how many, of which run, and what each cost in millionths.
+type Lost = (i64, u64, i64, u64);
 
 impl Engine {
     /// Has a new budget of these columns take over what was learnt of the vendor under `key`, and the calls that count in
@@ -86,7 +89,7 @@ impl Engine {
         for column in columns {
             let calls = self.inner.store.calls_since(*column, since, most).await?;
             seen_at.extend(calls.iter().map(|call| call.seen_at));
-            for (at, count, _) in self.lost_calls(*column).await? {
+            for (at, count, ..) in self.lost_calls(*column).await? {
                 let at = Timestamp::from_micros(at);
                 let count = usize::try_from(count).unwrap_or(most).min(most);
                 seen_at.extend(std::iter::repeat_n(at, count).filter(|at| *at >= since));
@@ -139,7 +142,9 @@ impl Engine {
         run: RunId,
         leaving: Leaving,
     ) -> Result<()> {
-        let held = self.inner.store.recover_run(run, leaving.recovery).await?;
+        let price_micros = self.price_at_work(run).await?;
+        let store = &self.inner.store;
+        let held = store.recover_priced_run(run, leaving.recovery, price_micros).await?;
         if !leaving.is_recorded {
             self.note_lost(column, run, held.min(u64::from(leaving.concurrent_max))).await?;
         }
@@ -154,23 +159,38 @@ impl Engine {
         let mut lost = self.lost_calls(column).await?;
         // Some of them may still be on their way to the vendor.
         let latest = self.inner.clock.wall() + LOST_GRACE;
-        lost.push((latest.as_micros(), calls, run.0));
+        let price_micros = self.price_at_work(run).await?;
+        lost.push((latest.as_micros(), calls, run.0, price_micros));
         lost.drain(..lost.len().saturating_sub(CRASHES_MAX));
         let text = serde_json::json!(lost).to_string();
         Ok(self.inner.store.set_setting(&format!("{LOST_CALLS}{column}"), &text).await?)
     }
 
-    /// Calls of a run that may have been sent and are not on record.
-    pub(super) async fn lost_of_run(&self, column: ColumnId, run: RunId) -> Result<u64> {
+    /// What the calls of a run come to that may have been sent and are not on record.
+    pub(super) async fn lost_of_run(&self, column: ColumnId, run: RunId) -> Result<Spent> {
         let lost = self.lost_calls(column).await?;
-        Ok(lost.iter().filter(|(_, _, of)| *of == run.0).map(|(_, count, _)| count).sum())
+        Ok(sum(lost.iter().filter(|(_, _, of, _)| *of == run.0)))
     }
 
     /// As [`Engine::lost_of_run`], of a column on one UTC day.
-    pub(super) async fn lost_on(&self, column: ColumnId, day: i64) -> Result<u64> {
+    pub(super) async fn lost_on(&self, column: ColumnId, day: i64) -> Result<Spent> {
         let lost = self.lost_calls(column).await?;
-        let on_day = |(at, _, _): &&Lost| day_of(Timestamp::from_micros(*at)) == day;
-        Ok(lost.iter().filter(on_day).map(|(_, count, _)| count).sum())
+        Ok(sum(lost.iter().filter(|(at, ..)| day_of(Timestamp::from_micros(*at)) == day)))
+    }
+
+    /// What one call of a run cost when it was last at work, in millionths.
+    pub(super) async fn price_at_work(&self, run: RunId) -> Result<u64> {
+        let kept = self.inner.store.setting(&format!("{RUN_PRICE}{run}")).await?;
+        Ok(kept.and_then(|kept| kept.parse().ok()).unwrap_or_default())
+    }
+
+    /// Keeps what one call of a run costs from now on, before the first of them leaves.
+    pub(super) async fn keep_price(&self, run: RunId, price_micros: u64) -> Result<()> {
+        if self.price_at_work(run).await? == price_micros {
+            return Ok(());
+        }
+        let (name, price) = (format!("{RUN_PRICE}{run}"), price_micros.to_string());
+        Ok(self.inner.store.set_setting(&name, &price).await?)
     }
 
     async fn lost_calls(&self, column: ColumnId) -> Result<Vec<Lost>> {
@@ -178,4 +198,11 @@ impl Engine {
         // What cannot be read was not written here.
         Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default())
     }
+}
+
+fn sum<'l>(lost: impl Iterator<Item = &'l Lost>) -> Spent {
+    lost.fold(Spent::default(), |spent, (_, calls, _, price_micros)| Spent {
+        calls: spent.calls.saturating_add(*calls),
+        cost_micros: spent.cost_micros.saturating_add(calls.saturating_mul(*price_micros)),
+    })
 }

@@ -7,6 +7,7 @@ use paceline_model::{
 };
 use serde_json::Value as Json;
 
+use super::readers::following;
 use super::spec::{Spec, first_place, lasting_place, unusable};
 use super::{Engine, SmartSpec};
 use crate::{Error, Result};
@@ -138,13 +139,13 @@ impl Engine {
         let _held = self.inner.schema.lock().await;
         let (table, column) = self.fresh_column(table, column).await?;
         if change.name.is_some() || change.title.is_some() {
-            change.references = self.references(&table, &column, &change)?;
+            change.references = self.references(&table, &column, &change).await?;
         }
         Ok(self.inner.store.update_column(column.id, change).await?)
     }
 
     /// The configurations that a new name or title changes.
-    fn references(
+    async fn references(
         &self,
         table: &Table,
         column: &Column,
@@ -157,7 +158,8 @@ impl Engine {
             name.clone_into(&mut own.name);
             own.title = change.title.clone().unwrap_or_else(|| own.title.take());
         }
-        let mut references = Vec::new();
+        let renamed = (column.id, name);
+        let mut references = self.column_followed(table, &after, renamed).await?;
         for other in &table.columns {
             let Some(smart) = &other.smart else { continue };
             let opened =
@@ -177,7 +179,9 @@ impl Engine {
                 );
                 return Err(Error::Conflict(message));
             }
-            if is_own || before.contains(&column.id) {
+            let follows = following(spec.clone(), &other.name, table, &after, renamed)?;
+            if is_own || follows.is_some() || before.contains(&column.id) {
+                let spec = follows.unwrap_or(spec);
                 let sealed = spec.sealed(sealer, &lasting_place(other.id))?;
                 references.push((other.id, sealed.to_json()));
             }
@@ -185,7 +189,7 @@ impl Engine {
         Ok(references)
     }
 
-    /// Deletes a column that no smart column needs.
+    /// Deletes a column that no smart column needs, of its table or of another one.
     ///
     /// # Errors
     /// A conflict that names the smart columns that need it; else the store's.
@@ -202,6 +206,7 @@ impl Engine {
             );
             return Err(Error::Conflict(message));
         }
+        self.check_column_unread(&table, &column).await?;
         self.inner.store.delete_column(column.id).await?;
         let mut state = self.lock();
         state.budgets.remove(&column.id);
@@ -209,24 +214,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Changes a table; its secrets stay readable under another name.
+    /// Changes a table; its secrets stay readable under another name, and lookups into it follow.
     ///
     /// # Errors
     /// The store's.
-    pub async fn update_table(&self, table: TableId, change: TableChange) -> Result<Table> {
+    pub async fn update_table(&self, table: TableId, mut change: TableChange) -> Result<Table> {
         let _held = self.inner.schema.lock().await;
-        if change.name.is_some() {
+        if let Some(name) = &change.name {
             self.seal_for_good(table).await?;
+            change.references = self.table_followed(&self.fresh(table).await?, name).await?;
         }
         Ok(self.inner.store.update_table(table, change).await?)
     }
 
-    /// Deletes a table so that it can be restored, under another name as well.
+    /// Deletes a table that no other one looks into, so that it can be restored, under another name as well.
     ///
     /// # Errors
-    /// The store's.
+    /// A conflict that names the lookups into it; else the store's.
     pub async fn delete_table(&self, table: TableId) -> Result<DeletedTable> {
         let _held = self.inner.schema.lock().await;
+        self.check_unread(&self.fresh(table).await?).await?;
         self.seal_for_good(table).await?;
         Ok(self.inner.store.delete_table(table).await?)
     }

@@ -180,7 +180,7 @@ impl Engine {
                     continue;
                 }
                 counted.push(column);
-                let more = self.spent_today(column, member.price_micros).await?;
+                let more = self.spent_today(column).await?;
                 spent.calls += more.calls;
                 spent.cost_micros += more.cost_micros;
             }

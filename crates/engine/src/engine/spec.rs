@@ -3,15 +3,12 @@
 
 use paceline_governor::{Ceilings, Rate};
 use paceline_hex::Options;
-use paceline_model::{
-    Column, ColumnId, ColumnType, SmartColumn, SmartKind, Store, Table, Template,
-};
+use paceline_model::{Column, ColumnId, ColumnType, SmartColumn, SmartKind, Table, Template};
 use serde_json::Value as Json;
 
 use super::Engine;
 use crate::common::Common;
-use crate::kind::ai::provider;
-use crate::kind::{self, Bound, Caller, KindSpec};
+use crate::kind::{self, Around, Bound, Caller, Elsewhere, KindSpec, Outside};
 use crate::labels::{Labels, template_error};
 use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
 
@@ -130,11 +127,24 @@ impl Spec {
         Ok(Self { kind: self.kind.opened(sealer, place)?, ..self })
     }
 
-    /// With the stored AI provider that it needs, if it needs one.
-    pub(super) async fn provided(self, store: &dyn Store, sealer: Option<&Sealer>) -> Result<Self> {
-        let Some(name) = self.kind.wants_provider().map(str::to_owned) else { return Ok(self) };
-        let found = provider::stored(store, sealer, &name).await?;
-        Ok(Self { kind: self.kind.provided(found), ..self })
+    /// With what it needs that stands outside its table.
+    pub(super) async fn resolved(self, around: Around<'_>) -> Result<Self> {
+        Ok(Self { kind: self.kind.resolved(around).await?, ..self })
+    }
+
+    /// See [`KindSpec::outside`].
+    pub(super) fn outside(&self) -> Option<Outside> {
+        self.kind.outside()
+    }
+
+    /// See [`KindSpec::elsewhere`].
+    pub(super) fn elsewhere(&self) -> Option<Elsewhere> {
+        self.kind.elsewhere()
+    }
+
+    /// See [`KindSpec::renamed_elsewhere`].
+    pub(super) fn renamed_elsewhere(self, names: Elsewhere) -> Self {
+        Self { kind: self.kind.renamed_elsewhere(names), ..self }
     }
 
     /// By what it is known where it calls, be it its own or that of a stored provider; secrets must be open.
@@ -171,11 +181,12 @@ fn renamed(
 }
 
 impl Engine {
-    /// Checks what only the column's type and the stored providers tell.
+    /// Checks what only the column's type and what stands outside the table tell: a stored provider or function, another
+    /// table.
     pub(super) async fn check_spec(&self, spec: &Spec, kind: ColumnType) -> Result<()> {
+        // What is wrong with the configuration itself is told first.
         spec.kind.check_type(kind)?;
-        let sealer = self.inner.config.sealer.as_ref();
-        spec.clone().provided(self.inner.store.as_ref(), sealer).await.map(drop)
+        spec.clone().resolved(self.around()).await?.kind.check_type(kind)
     }
 
     /// The configuration of a column as it is in the store, with its secrets opened.

@@ -4,7 +4,7 @@ use paceline_model::{CellState, Column, RowId, RowQuery, Scope, SmartColumn, Tab
 
 use super::spec::Spec;
 use super::{Engine, smart_column};
-use crate::kind::Bound;
+use crate::kind::{Around, Bound};
 use crate::triage::{Moved, Triage};
 use crate::{Error, Result};
 
@@ -28,7 +28,17 @@ impl Engine {
         };
         let found = self.inner.store.rows(query).await?.into_iter().find(|found| found.id == row);
         let found = found.ok_or_else(|| Error::Missing(format!("there is no row {row}")))?;
-        Ok(triage.moved(&then, &triage.fingerprint(&found.values)))
+        let mut moved = triage.moved(&then, &triage.fingerprint(&found.values));
+        if moved.is_empty() {
+            let other = triage.reads_other(&self.inner.tools, (row, found.values), then).await?;
+            moved.extend(other.map(|table| Moved::Lookup(table.to_owned())));
+        }
+        Ok(moved)
+    }
+
+    /// Where configurations find what stands outside their tables.
+    pub(super) fn around(&self) -> Around<'_> {
+        Around { store: self.inner.store.as_ref(), sealer: self.inner.config.sealer.as_ref() }
     }
 
     /// A smart column, bound to its table, and what decides in a run of that scope what is done for a row.
@@ -41,12 +51,13 @@ impl Engine {
     ) -> Result<(Spec, Bound, Triage)> {
         let guard = &self.inner.config.outbound;
         let spec = self.opened(table, column, smart)?;
-        let sealer = self.inner.config.sealer.as_ref();
-        let spec = spec.provided(self.inner.store.as_ref(), sealer).await?;
+        let spec = spec.resolved(self.around()).await?;
         let bound = spec.bind(table, &column.name, guard)?;
         let terms = spec.common.bind(table, &column.name)?;
         let identity = spec.identity(table, &column.name, guard, &bound);
-        let triage = Triage::new(table, column, (&spec.common, terms), (&bound, &identity), scope);
+        let outside = spec.outside();
+        let made_by = (&bound, identity.as_str(), outside.as_ref());
+        let triage = Triage::new(table, column, (&spec.common, terms), made_by, scope);
         Ok((spec, bound, triage))
     }
 }

@@ -113,10 +113,27 @@ impl Engine {
         for run in &runs {
             match self.launch(table, run).await {
                 Ok(run) => launched.push(run),
+                // Nobody asked for it who could be told.
+                Err(error) if run.options.automatic => {
+                    launched.push(self.put_off(run, error).await?);
+                }
                 Err(error) => return Err(self.undo(&runs, error).await),
             }
         }
         Ok(launched)
+    }
+
+    /// Pauses a run that cannot be set to work as things stand, with the reason.
+    ///
+    /// # Errors
+    /// The database's own, which no person can mend in the run.
+    pub(super) async fn put_off(&self, run: &Run, error: Error) -> Result<Run> {
+        if matches!(error, Error::Store(paceline_model::Error::Database { .. })) {
+            return Err(error);
+        }
+        tracing::warn!(run = %run.id, %error, "a run cannot go on and is paused");
+        let reason = format!("it could not go on: {error}. Mend the cause, then resume");
+        Ok(self.inner.store.set_run_status(run.id, RunStatus::Paused, Some(reason)).await?)
     }
 
     /// The runs of a table that are not at their end, by column. Where no planned run needs a column, nobody asks.

@@ -101,7 +101,7 @@ impl Engine {
     ) -> Result<u64> {
         let before = survey.plan.taken();
         survey.plan.cells += tasks.len() as u64;
-        let Sorted { work, ended } = triage.sort(self.inner.store.as_ref(), tasks).await?;
+        let Sorted { work, ended } = triage.sort(&self.inner.tools, tasks).await?;
         survey.ended(&ended);
         if survey.load.per_call > 0 {
             let known = self.known(column, survey, &work).await?;

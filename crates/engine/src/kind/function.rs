@@ -6,14 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use paceline_model::{
-    BoundTemplate, CellError, Column, ColumnId, Place, Table, Task, Template, Value,
+    BoundTemplate, CellError, Column, ColumnId, Place, Store, Table, Task, Template, Value, suggest,
 };
 use paceline_script::{FunctionSource, words};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::plain::{self, Filled, Tools};
-use super::{Bound, KindSpec, Local, Rename};
+use super::{Around, Bound, KindSpec, Local, Outside, Rename};
 use crate::labels::{Labels, render_error, template, template_error};
 use crate::{Error, OutboundGuard, Result};
 
@@ -33,6 +33,9 @@ pub(crate) struct FunctionSpec {
     /// What its argument is made of: fields whose texts are templates. Left out with `code`, they are the columns it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<BTreeMap<String, Json>>,
+    /// The source of the stored function, once it was looked up.
+    #[serde(skip)]
+    found: Option<String>,
 }
 
 struct FunctionColumn {
@@ -46,8 +49,9 @@ struct FunctionColumn {
 type Args = Vec<(String, Arg)>;
 
 enum Script {
+    /// A stored one that was not looked up, by its name or id.
     Stored(String),
-    Inline(FunctionSource),
+    Known(FunctionSource),
 }
 
 /// Where a field of the argument comes from.
@@ -126,17 +130,31 @@ impl FunctionSpec {
     }
 }
 
+#[async_trait]
 impl KindSpec for FunctionSpec {
     plain::without_secrets!();
+
+    async fn resolved(&self, around: Around<'_>) -> Result<Box<dyn KindSpec>> {
+        let Some(name) = &self.function else { return Ok(self.boxed()) };
+        let found = Some(stored(around.store, name).await?);
+        Ok(Box::new(Self { found, ..self.clone() }))
+    }
+
+    fn outside(&self) -> Option<Outside> {
+        self.found.clone().map(Outside::Function)
+    }
 
     fn bind(&self, table: &Table, own: &str, _: &OutboundGuard) -> Result<Bound> {
         let labels = Labels::of(table, own);
         let (args, used) = self.args(&labels)?;
-        let script = match (&self.function, &self.code) {
-            (None, Some(code)) => Script::Inline(
-                FunctionSource::read(code).map_err(|error| plain::script_error("code", &error))?,
-            ),
-            (name, _) => Script::Stored(name.clone().unwrap_or_default()),
+        let read = |field: &str, source: &str| {
+            let read = FunctionSource::read(source);
+            read.map(Script::Known).map_err(|error| plain::script_error(field, &error))
+        };
+        let script = match (&self.function, &self.code, &self.found) {
+            (None, Some(code), _) => read("code", code)?,
+            (Some(_), _, Some(source)) => read("function", source)?,
+            (name, ..) => Script::Stored(name.clone().unwrap_or_default()),
         };
         let inputs = used.iter().map(|at| labels.columns[*at]).collect();
         let identity = format!("function\n{}", self.to_json());
@@ -189,23 +207,22 @@ impl FunctionColumn {
         }
         Ok(Json::Object(row))
     }
+}
 
-    async fn source(&self, tools: &Tools) -> Result<FunctionSource> {
-        let name = match &self.script {
-            Script::Inline(source) => return Ok(source.clone()),
-            Script::Stored(name) => name,
-        };
-        // A name never begins with a digit.
-        let id = name.parse::<i64>().ok();
-        let items = tools.store.items(ITEM, None).await?;
-        let item = items.into_iter().find(|item| item.name == *name || Some(item.id) == id);
-        let item = item.ok_or_else(|| {
-            Error::Missing(format!("there is no function {name:?}; make it, or change the column"))
-        })?;
-        let source = item.body.get("source").and_then(Json::as_str).unwrap_or_default();
-        FunctionSource::read(source)
-            .map_err(|error| Error::config(format!("function {name}"), error.to_string()))
-    }
+/// The source of a stored function as it is now.
+async fn stored(store: &dyn Store, name: &str) -> Result<String> {
+    // A name never begins with a digit.
+    let id = name.parse::<i64>().ok();
+    let items = store.items(ITEM, None).await?;
+    let Some(item) = items.iter().find(|item| item.name == name || Some(item.id) == id) else {
+        let names = items.iter().map(|item| item.name.as_str());
+        return Err(Error::Config {
+            field: "config.function".to_owned(),
+            problem: format!("there is no function {name:?}; make it, or name another"),
+            did_you_mean: suggest(name, names).map(str::to_owned),
+        });
+    };
+    Ok(item.body.get("source").and_then(Json::as_str).unwrap_or_default().to_owned())
 }
 
 #[async_trait]
@@ -223,12 +240,17 @@ impl Local for FunctionColumn {
             let problem = "this process runs no functions; `paceline serve` does";
             return Err(Error::Conflict(problem.into()));
         };
-        let source = self.source(tools).await?;
+        let source = match &self.script {
+            Script::Known(source) => source,
+            Script::Stored(name) => {
+                return Err(Error::Internal(format!("the function {name:?} was not looked up")));
+            }
+        };
         let _busy = tools.clock.busy();
         // As many at once as the host has children.
         let calls = rows.iter().map(|task| async {
             let row = self.row(&task.inputs)?;
-            plain::made(host.call(&source, &row).await, column)
+            plain::made(host.call(source, &row).await, column)
         });
         Ok(join_all(calls).await)
     }

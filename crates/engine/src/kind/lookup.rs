@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paceline_model::{BoundTemplate, Column, ColumnId, Place, Table, Task};
+use paceline_model::{BoundTemplate, Column, ColumnId, ColumnType, Place, Table, Task, suggest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::plain::{self, Filled, Tools};
-use super::{Bound, KindSpec, Local, Rename};
+use super::{Around, Bound, Elsewhere, KindSpec, Local, Rename};
 use crate::labels::{Labels, template, template_error};
 use crate::{Error, OutboundGuard, Result};
 
@@ -35,6 +35,9 @@ pub(crate) struct LookupSpec {
     /// Whether it is an error of the cell if no row matches; else the cell is empty.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     required: bool,
+    /// The other table, once it was looked up.
+    #[serde(skip)]
+    other: Option<Table>,
 }
 
 /// See [`LookupSpec::many`].
@@ -63,6 +66,7 @@ struct LookupColumn {
     value: String,
     many: Many,
     required: bool,
+    other: Option<Table>,
     inputs: Vec<ColumnId>,
     identity: String,
 }
@@ -88,10 +92,74 @@ impl LookupSpec {
         }
         Ok(spec)
     }
+
+    /// With ids for the names of the other table: another name of one of them moves nothing.
+    fn lasting(&self) -> Self {
+        let Some(other) = &self.other else { return self.clone() };
+        let id = |name: &str| match other.column(name) {
+            Some(column) if name != join::ROW_ID => column.id.to_string(),
+            _ => name.to_owned(),
+        };
+        let matching = self.matching.iter().map(|(name, text)| (id(name), text.clone())).collect();
+        let (table, value) = (other.id.to_string(), id(&self.value));
+        Self { table, matching, value, ..self.clone() }
+    }
 }
 
+#[async_trait]
 impl KindSpec for LookupSpec {
     plain::without_secrets!();
+
+    async fn resolved(&self, around: Around<'_>) -> Result<Box<dyn KindSpec>> {
+        let Some(other) = around.store.table(&self.table).await? else {
+            let tables = around.store.tables().await?;
+            let names = tables.iter().map(|table| table.name.as_str());
+            return Err(Error::Config {
+                field: "config.table".to_owned(),
+                problem: format!("there is no table {:?}; name another", self.table),
+                did_you_mean: suggest(&self.table, names).map(str::to_owned),
+            });
+        };
+        join::check(&other, self.matching.keys(), &self.value)?;
+        Ok(Box::new(Self { other: Some(other), ..self.clone() }))
+    }
+
+    fn check_type(&self, kind: ColumnType) -> Result<()> {
+        let other = self.other.as_ref();
+        let theirs = match self.many {
+            Many::Count => ColumnType::Number,
+            _ => match other.and_then(|other| other.column(&self.value)) {
+                Some(column) => column.kind,
+                None => return Ok(()),
+            },
+        };
+        if join::may_become(theirs, kind) {
+            return Ok(());
+        }
+        let problem = format!(
+            "gives values of type {}, which a column of type {} cannot hold; make this column of that type, or of text",
+            theirs.as_str(),
+            kind.as_str()
+        );
+        Err(Error::config(
+            if self.many == Many::Count { "config.many" } else { "config.value" },
+            problem,
+        ))
+    }
+
+    fn elsewhere(&self) -> Option<Elsewhere> {
+        let columns = self.matching.keys().chain(Some(&self.value).filter(|name| !name.is_empty()));
+        Some(Elsewhere { table: self.table.clone(), columns: columns.cloned().collect() })
+    }
+
+    fn renamed_elsewhere(mut self: Box<Self>, names: Elsewhere) -> Box<dyn KindSpec> {
+        self.table = names.table;
+        let mut columns = names.columns.into_iter();
+        let matching = std::mem::take(&mut self.matching).into_values();
+        self.matching = columns.by_ref().take(matching.len()).zip(matching).collect();
+        self.value = columns.next().unwrap_or_default();
+        self
+    }
 
     fn bind(&self, table: &Table, own: &str, _: &OutboundGuard) -> Result<Bound> {
         let labels = Labels::of(table, own);
@@ -115,8 +183,9 @@ impl KindSpec for LookupSpec {
             value: self.value.clone(),
             many: self.many,
             required: self.required,
+            other: self.other.clone(),
             inputs: used.iter().map(|at| labels.columns[*at]).collect(),
-            identity: format!("lookup\n{}", self.to_json()),
+            identity: format!("lookup\n{}", self.lasting().to_json()),
         })))
     }
 
@@ -138,11 +207,13 @@ impl Local for LookupColumn {
         self.identity.clone()
     }
 
+    fn reads(&self) -> Option<&str> {
+        Some(&self.table)
+    }
+
     async fn fill(&self, tools: &Tools, column: &Column, rows: &[Task]) -> Result<Vec<Filled>> {
-        let found = tools.store.table(&self.table).await?;
-        let other = found.ok_or_else(|| {
-            Error::Missing(format!("there is no table {:?}; change the lookup's table", self.table))
-        })?;
-        join::fill(self, tools.store.as_ref(), &other, column, rows).await
+        let missing = || Error::Internal(format!("the table {:?} was not looked up", self.table));
+        let other = self.other.as_ref().ok_or_else(missing)?;
+        join::fill(self, tools.store.as_ref(), other, column, rows).await
     }
 }

@@ -12,7 +12,7 @@ use paceline_script::{FunctionCommand, FunctionHost};
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 
-use super::{Bound, Filled, Tools, read};
+use super::{Around, Bound, Filled, Tools, read};
 use crate::{EngineConfig, OutboundGuard, Result};
 
 fn column(name: &str, kind: ColumnType) -> NewColumn {
@@ -61,7 +61,10 @@ async fn fill(
     into: ColumnType,
     rows: &[[Value; 3]],
 ) -> Result<Vec<Filled>> {
-    let Bound::Local(local) = bound(kind, &config, table)? else { panic!("it calls somebody") };
+    let around = Around { store: tools.store.as_ref(), sealer: None };
+    let spec = read(kind, &config)?.resolved(around).await?;
+    let bound = spec.bind(table, "result", &OutboundGuard::default())?;
+    let Bound::Local(local) = bound else { panic!("it calls somebody") };
     assert!(local.identity().starts_with(kind.as_str()));
     let at = |id: &ColumnId| table.columns.iter().position(|column| column.id == *id).unwrap();
     let tasks: Vec<Task> = rows
@@ -239,11 +242,11 @@ fn a_lookup_takes_the_row_that_matches() {
         for (config, told) in [
             (
                 json!({"table": "kodes", "match": {"code": "{{name}}"}, "value": "label"}),
-                "there is no table \"kodes\"",
+                "config.table: there is no table \"kodes\"",
             ),
             (
                 by(json!({"kode": "{{name}}"}), json!({})),
-                "config.match: table codes has no column \"kode\"",
+                "config.match.kode: table codes has no column \"kode\"",
             ),
         ] {
             let error = fill(&tools, SmartKind::Lookup, config, &table, ColumnType::Text, &rows)
@@ -332,7 +335,8 @@ fn a_function_without_its_process_cannot_begin_and_a_process_that_dies_is_an_err
         let gone =
             fill(&tools, SmartKind::Function, stored.clone(), &table, ColumnType::Number, &rows)
                 .await;
-        assert_eq!(gone.unwrap_err().code(), "NOT_FOUND");
+        let gone = gone.unwrap_err().to_string();
+        assert!(gone.starts_with("config.function: there is no function \"double\""), "{gone}");
         let body =
             json!({"source": "function double(row) { return row.n * 2 }", "description": ""});
         let item = NewItem { kind: "function", table: None, name: "double".into(), body };

@@ -25,7 +25,7 @@ pub(super) async fn claim(ctx: &RunContext) -> paceline_model::Result<Claimed> {
     let claimed =
         Claimed { all: claim.exhausted && brought < max, none: brought == 0 && !claim.exhausted };
     let seen = seen(ctx, &claim.tasks);
-    let sorted = ctx.triage.sort(ctx.store.as_ref(), claim.tasks).await?;
+    let sorted = ctx.triage.sort(&ctx.tools, claim.tasks).await?;
     let mut ended = sorted.ended;
     let mut fates: HashMap<RowId, &str> = ended.iter().filter_map(left_out).collect();
     let entered = ctx.flights.enter(sorted.work);

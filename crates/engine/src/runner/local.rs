@@ -145,7 +145,7 @@ async fn fill_batch(
 ) -> Result<FilledCells> {
     let began = ctx.clock.now();
     let (rows, bytes) = (next.tasks.len(), bytes_of(&next.tasks));
-    let sorted = ctx.triage.sort(ctx.store.as_ref(), next.tasks).await?;
+    let sorted = ctx.triage.sort(&ctx.tools, next.tasks).await?;
     let (tasks, prints): (Vec<_>, Vec<_>) = sorted.work.into_iter().unzip();
     let values = local.fill(&ctx.tools, &ctx.column, &tasks).await;
     let mut values = values.map_err(crate::Error::into_store)?.into_iter();

@@ -5,4 +5,5 @@ mod config;
 mod outcomes;
 mod pace;
 mod shapes;
+mod stale;
 mod support;

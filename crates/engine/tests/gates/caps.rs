@@ -61,7 +61,7 @@ fn life(
     dir: &Path,
     at: Tick,
     die_after: Duration,
-    (concurrent_max, posts): (u32, bool),
+    (concurrent_max, posts, caps): (u32, bool, Caps),
     vendor: &Arc<Vendor>,
 ) -> (Tick, Option<Run>) {
     SimClock::starting_at(at).run(|clock: Clock| async move {
@@ -70,10 +70,11 @@ fn life(
         let run = match engine.store().table("one").await.unwrap() {
             None => {
                 let made = table(&engine, "one", 900).await;
-                let more = if posts { json!({"method": "POST"}) } else { json!({}) };
+                let mut more = if posts { json!({"method": "POST"}) } else { json!({}) };
+                more["price"] = json!(0.002);
                 let config = call("a", None, &more);
                 let made = add(&engine, &made, "a", config, rate(&[], concurrent_max)).await;
-                capped(&engine, &made, calls(500)).await
+                capped(&engine, &made, caps).await
             }
             Some(made) => {
                 let run = engine.store().runs(made.id, 1).await.unwrap().remove(0);
@@ -94,7 +95,8 @@ fn restarts_at_random_moments_overshoot_a_cap_by_nothing() {
     for concurrent_max in [6, 64, 256] {
         for posts in [false, true] {
             let mut most = 0;
-            for _ in 0..4 {
+            let money = Caps { calls: None, cost_micros: Some(500 * 2_000) };
+            for caps in [calls(500), money, calls(500), money] {
                 let dir = tempfile::tempdir().unwrap();
                 let vendor = Vendor::unlimited();
                 let mut now = Tick::SYSTEM_START;
@@ -107,7 +109,7 @@ fn restarts_at_random_moments_overshoot_a_cap_by_nothing() {
                         _ => Duration::from_secs(10_000),
                     };
                     deaths += 1;
-                    let kind = (concurrent_max, posts);
+                    let kind = (concurrent_max, posts, caps);
                     (now, ended) = life(dir.path(), now, die_after, kind, &vendor);
                 }
                 assert_eq!(ended.unwrap().status, RunStatus::Paused);

@@ -126,7 +126,8 @@ impl Import<'_> {
             });
         }
         let (path, format) = (self.files.path(&plan.file), plan.format);
-        Some(Reading { path, format, skip: self.job.read, columns, targets })
+        let rows_max = self.app.config.limits.insert_rows_max;
+        Some(Reading { path, format, skip: self.job.read, columns, targets, rows_max })
     }
 
     /// Brings records into the table. What the store refuses is halved until it is known which record it is about.

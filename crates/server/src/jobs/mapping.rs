@@ -36,6 +36,9 @@ pub(crate) struct Told {
     pub(crate) unmapped_count: usize,
     /// Columns that were added to the table.
     pub(crate) created: Vec<String>,
+    /// Smart columns that get values from the file: such a cell is locked, and no run touches it.
+    #[serde(default)]
+    pub(crate) locked: Vec<String>,
 }
 
 /// A column of the file under another name in the table.
@@ -55,10 +58,11 @@ pub(crate) struct Mapping {
 }
 
 /// Finds the column for each name of a file: the one that the caller names, else by name, by title, by its name without
-/// capitals and signs, and within two edits where there is no doubt. A column is taken once. What is left can be added.
+/// capitals and signs, and within two edits where there is no doubt and the column is not smart: what is written there is
+/// locked. A column is taken once. What is left can be added.
 ///
 /// # Errors
-/// The caller names a column that is not there, or smart, or twice; or no name of the file fits.
+/// The caller names a column that is not there, or twice; or no name of the file fits.
 pub(crate) async fn map(
     app: &App,
     table: &Table,
@@ -135,9 +139,6 @@ impl<'t> Finder<'t> {
 
     fn named(&self, field: &str, name: &str) -> Result<&'t Column> {
         let column = crate::ops::column(self.table, name)?;
-        if column.smart.is_some() {
-            return Err(ApiError::field(field, "is a smart column; its cells are filled by runs"));
-        }
         if self.taken(column) {
             return Err(ApiError::field(field, "is the column of another one of the file, too"));
         }
@@ -150,8 +151,7 @@ impl<'t> Finder<'t> {
 
     /// The columns that are still to be had.
     fn free(&self) -> impl Iterator<Item = &'t Column> {
-        let columns = self.table.columns.iter();
-        columns.filter(|column| column.smart.is_none() && !self.taken(column))
+        self.table.columns.iter().filter(|column| !self.taken(column))
     }
 
     fn first(&self, test: impl Fn(&Column) -> bool) -> Option<&'t Column> {
@@ -159,7 +159,8 @@ impl<'t> Finder<'t> {
     }
 
     fn near(&self, name: &str) -> Option<&'t Column> {
-        match nearest(&plain(name), self.free().map(|column| column.name.as_str())) {
+        let static_ones = self.free().filter(|column| column.smart.is_none());
+        match nearest(&plain(name), static_ones.map(|column| column.name.as_str())) {
             Nearest::One(name) => self.first(|column| column.name == name),
             Nearest::Tie(_) | Nearest::None => None,
         }
@@ -171,6 +172,8 @@ impl<'t> Finder<'t> {
             let column = self.found[at].or(created.get(&at));
             mapping.columns.push(column.map(|column| column.id));
             let told_to = &mut mapping.told;
+            let smart = column.filter(|column| column.smart.is_some());
+            told_to.locked.extend(smart.map(|column| column.name.clone()));
             match (column, created.contains_key(&at)) {
                 (Some(column), true) => told_to.created.push(column.name.clone()),
                 (Some(column), false)
@@ -189,6 +192,7 @@ impl<'t> Finder<'t> {
             }
         }
         mapping.told.created.truncate(TOLD_MAX);
+        mapping.told.locked.truncate(TOLD_MAX);
         mapping
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use paceline_files::{FileFormat, Reader, typed};
-use paceline_model::{Column, limits};
+use paceline_model::Column;
 use tokio::sync::mpsc;
 
 use super::batch::{Batch, End, Record};
@@ -27,6 +27,8 @@ pub(crate) struct Reading {
     pub(crate) columns: Vec<Option<usize>>,
     /// The columns that are written.
     pub(crate) targets: Vec<Column>,
+    /// Rows that one transaction takes.
+    pub(crate) rows_max: usize,
 }
 
 /// The names of a file's columns. Of JSONL that takes a look at every line. Blocks.
@@ -88,7 +90,7 @@ fn produce(reading: &Reading, sender: &mpsc::Sender<Batch>) {
 
 fn batch(reading: &Reading, reader: &mut Reader) -> Batch {
     let rows_max = BATCH_VALUES_MAX / reading.targets.len().max(1);
-    let rows_max = rows_max.clamp(1, limits::INSERT_ROWS_MAX);
+    let rows_max = rows_max.clamp(1, reading.rows_max);
     let mut batch = Batch::default();
     let mut bytes = 0;
     while batch.records.len() < rows_max && bytes < BATCH_BYTES_MAX && batch.end.is_none() {

@@ -213,7 +213,11 @@ pub(crate) async fn schema(app: App, input: GetTable) -> Result<Outcome<TableVie
 
 pub(crate) async fn update(app: App, input: UpdateTable) -> Result<Outcome<TableView>> {
     let table = table(&app, &input.table).await?;
-    let change = TableChange { name: input.name.clone(), description: input.description };
+    let change = TableChange {
+        name: input.name.clone(),
+        description: input.description,
+        ..TableChange::default()
+    };
     if change == TableChange::default() {
         let problem = "give name or description; there is nothing to change";
         return Err(ApiError::field("name", problem));

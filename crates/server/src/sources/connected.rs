@@ -69,7 +69,7 @@ async fn copy(app: &App, kept: &mut Kept) -> Result<bool> {
         kept.state.found = step.rows.iter().map(|row| row.0).collect();
         notes = step.notes;
     }
-    let most = kept.state.found.len().min(COPIED_AT_ONCE);
+    let most = kept.state.found.len().min(COPIED_AT_ONCE).min(app.config.limits.insert_rows_max);
     let found: Vec<i64> = kept.state.found.drain(..most).collect();
     let rows = read(app, &other, &bound, &found).await?;
     feed(app, kept, &table, &bound, rows, notes).await

@@ -143,7 +143,7 @@ async fn receive(app: &App, source: i64, id: Option<String>, body: &[u8]) -> Res
     let mut memory = turn.lock().await;
     let gone = || ApiError::new(Code::Conflict, "the webhook was deleted a moment ago");
     let mut kept = kept::load::<Source>(app, source).await?.ok_or_else(gone)?;
-    let records = records(body)?;
+    let records = records(body, app.config.limits.insert_rows_max)?;
     if let Some(id) = &id
         && known(app, source, &mut memory).await?.knows(id)
     {
@@ -189,7 +189,7 @@ async fn known<'m>(app: &App, source: i64, memory: &'m mut Memory) -> Result<&'m
 }
 
 /// The records of a body: an object, or a list of objects.
-fn records(body: &[u8]) -> Result<Vec<Json>> {
+fn records(body: &[u8], rows_max: usize) -> Result<Vec<Json>> {
     let json = serde_json::from_slice(body).map_err(|error| {
         ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}"))
     })?;
@@ -201,12 +201,9 @@ fn records(body: &[u8]) -> Result<Vec<Json>> {
             return Err(ApiError::new(Code::InvalidJson, message));
         }
     };
-    if records.len() > limits::INSERT_ROWS_MAX {
-        let message = format!(
-            "{} records in one call; at most {} are taken",
-            records.len(),
-            limits::INSERT_ROWS_MAX
-        );
+    if records.len() > rows_max {
+        let message =
+            format!("{} records in one call; at most {rows_max} are taken", records.len());
         return Err(ApiError::new(Code::BatchTooLarge, message));
     }
     let most = limits::HOOK_FIELDS_MAX;

@@ -186,8 +186,9 @@ async fn feed(
     pulled: &mut Pulled,
 ) -> Result<()> {
     let key: Vec<ColumnId> = pull.upsert_by.iter().copied().map(ColumnId).collect();
+    let rows_max = app.config.limits.insert_rows_max;
     while !rows.is_empty() {
-        let later = rows.split_off(rows.len().min(limits::INSERT_ROWS_MAX));
+        let later = rows.split_off(rows.len().min(rows_max));
         let before = kept.state.rows;
         kept.state.rows += rows.len() as u64;
         let notes = vec![kept.note()];

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use http::{Method, Request, StatusCode};
+use paceline_model::ChangeKind;
+use paceline_model::limits::Settings;
 use paceline_server::ServerConfig;
 use paceline_store::SqliteStore;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 
-use crate::support::{KEY, READ_KEY, TestApp, app};
+use crate::support::{KEY, READ_KEY, TestApp, app, app_with};
 
 const AIRPORTS: &str = include_str!("../../../lab/data/airports.csv");
 
@@ -150,6 +152,42 @@ fn bad_rows_are_kept_apart_with_their_lines_and_reasons() {
         let (status, report) = app.fetch(links[1]["url"].as_str().unwrap()).await;
         assert_eq!(status, 200);
         assert!(report.starts_with(b"line,reason,record\n3,"), "{report:?}");
+        work.abort();
+    });
+}
+
+#[test]
+fn an_enriched_file_keeps_its_cells_and_runs_fill_those_that_are_empty() {
+    let limits = Settings { insert_rows_max: 2, ..Settings::default() };
+    app_with(ServerConfig { limits, ..ServerConfig::default() }, |app| async move {
+        app.make(columns(&[("n", "number")])).await;
+        let twice = json!({"name": "twice", "type": "number", "kind": "formula", "config": {"formula": "n * 2"}});
+        app.post("/api/tables/t/smart-columns", twice).await.ok();
+        let work = app.at_work();
+        let data = "n,twice\n1,100\n2,\n3,300\n4,\n5,500\n";
+        let job = app.import(json!({"data": data})).await;
+        assert_eq!((&job["status"], &job["rows_inserted"]), (&json!("completed"), &json!(5)));
+        assert_eq!(job["columns"]["locked"], json!(["twice"]));
+        let run = app.post("/api/tables/t/columns/twice/run", json!({"scope": "all"})).await;
+        assert_eq!(app.settled(&run).await.ok()["counts"]["completed"], 2);
+        let rows = app.get("/api/tables/t/rows").await;
+        let twice: Vec<_> = rows.ok().as_array().unwrap().iter().map(|row| &row["twice"]).collect();
+        assert_eq!(twice, [100, 4, 300, 8, 500]);
+        // Five rows, two to a transaction.
+        let table = app.engine.store().table("t").await.unwrap().unwrap();
+        let (changes, _) = app.engine.store().changes_after(table.id, 0, 99).await.unwrap();
+        let inserts = changes.iter().filter_map(|change| match change.kind {
+            ChangeKind::RowsInserted { first, last } => Some(last.0 - first.0 + 1),
+            _ => None,
+        });
+        assert_eq!(inserts.collect::<Vec<_>>(), [2, 2, 1]);
+        // Its name is not guessed, for what is written is locked; a caller may leave it out as well.
+        let job = app.import(json!({"data": "n,twise\n6,1\n"})).await;
+        assert_eq!(job["columns"]["unmapped"], json!(["twise"]), "{job}");
+        let job = app.import(json!({"data": "n,twice\n7,1\n", "mapping": {"twice": null}})).await;
+        assert_eq!((&job["columns"]["locked"], &job["rows_inserted"]), (&json!([]), &json!(1)));
+        let job = app.import(json!({"data": "n,old\n8,1\n", "mapping": {"old": "twice"}})).await;
+        assert_eq!(job["columns"]["locked"], json!(["twice"]));
         work.abort();
     });
 }

@@ -95,13 +95,52 @@ fn wrong_names_are_named_with_what_was_meant() {
             (json!({"lt": 1}), 404, "COLUMN_NOT_FOUND", vec!["rows[1].lt", "no column"]),
             (json!({"zzzzzz": 1}), 404, "COLUMN_NOT_FOUND", vec!["rows[1].zzzzzz", "airports"]),
             (json!({"_ht_id": 1}), 400, "SYSTEM_COLUMN_IMMUTABLE", vec!["rows[1]._ht_id"]),
-            (json!({"near": {}}), 400, "VALIDATION_ERROR", vec!["rows[1].near", "smart column"]),
         ];
         for (row, status, code, words) in cases {
             let body = json!({"rows": [{"iata": "X"}, row]});
             app.post("/api/tables/airports/rows", body).await.refused(status, code, &words);
         }
         assert_eq!(app.get("/api/tables/airports/rows/count").await.ok()["count"], 3);
+    });
+}
+
+#[test]
+fn a_value_for_a_smart_column_comes_with_its_row_and_is_locked() {
+    app(|app| async move {
+        app.airports().await;
+        app.near(json!("gentle")).await.ok();
+        let path = "/api/tables/airports/rows";
+        let rows =
+            json!([{"iata": "X", "near": {"mine": 1}}, {"iata": "Y"}, {"iata": "Z", "near": null}]);
+        let answer = app.post(path, json!({"rows": rows})).await;
+        assert_eq!(answer.ok()["inserted"], 3);
+        assert_eq!(answer.body["meta"]["locked"], json!(["near"]));
+        let rows = json!([{"iata": "Y", "near": {"mine": 2}}, {"iata": "W", "near": {"mine": 3}}]);
+        let upsert = json!({"rows": rows, "upsert_by": ["iata"]});
+        let answer = app.post(path, upsert).await;
+        assert_eq!((&answer.ok()["inserted"], &answer.ok()["updated"]), (&json!(1), &json!(1)));
+        assert_eq!(answer.body["meta"]["locked"], json!(["near"]));
+        let empty = json!({"rows": [{"iata": "V", "near": null}]});
+        assert_eq!(app.post(path, empty).await.body["meta"].get("locked"), None);
+
+        // A run takes the three that were there, and Z and V, which have no place; the others stay as they came.
+        let run = app.post("/api/tables/airports/columns/near/run", json!({"scope": "all"})).await;
+        let counts = app.settled(&run).await.ok()["counts"].clone();
+        assert_eq!((&counts["completed"], &counts["failed"]), (&json!(3), &json!(2)));
+        let rows = app.get(path).await;
+        let rows = rows.ok().as_array().unwrap();
+        for (iata, mine) in [("X", 1), ("Y", 2), ("W", 3)] {
+            let row = rows.iter().find(|row| row["iata"] == iata).unwrap();
+            assert_eq!(row["near"], json!({"mine": mine}), "{iata}");
+            assert_eq!(row["_ht_cells"]["near"]["state"], "completed", "{iata}");
+        }
+        // Of the wrong type it is refused, as any other value is.
+        let score = json!({"name": "score", "type": "number", "kind": "formula", "config": {"formula": "1"}});
+        app.post("/api/tables/airports/smart-columns", score).await.ok();
+        let wrong = json!({"rows": [{"iata": "U", "score": "high"}]});
+        app.post(path, wrong).await.refused(400, "VALIDATION_ERROR", &["rows[0].score"]);
+        let unknown = json!({"rows": [], "upsert_by": ["score"]});
+        app.post(path, unknown).await.refused(400, "VALIDATION_ERROR", &["smart column"]);
     });
 }
 

@@ -51,6 +51,44 @@ fn what_a_person_writes_into_a_smart_column_is_locked_until_it_is_unlocked() {
 }
 
 #[test]
+fn a_lookup_says_that_the_other_table_has_moved_and_keeps_it_from_being_deleted() {
+    app(|app| async move {
+        for (table, column) in [("codes", "code"), ("people", "code")] {
+            let columns =
+                json!([{"name": column, "type": "text"}, {"name": "label", "type": "text"}]);
+            app.post("/api/tables", json!({"name": table, "columns": columns})).await.ok();
+            let rows = json!({"rows": [{"code": "a", "label": "one"}]});
+            app.post(&format!("/api/tables/{table}/rows"), rows).await.ok();
+        }
+        let config = json!({"table": "codes", "match": {"code": "{{code}}"}, "value": "labl"});
+        let mut column =
+            json!({"name": "full", "type": "text", "kind": "lookup", "config": config});
+        let columns = "/api/tables/people/columns";
+        let smart = "/api/tables/people/smart-columns";
+        let refused = app.post(smart, column.clone()).await;
+        let told = refused.refused(400, "VALIDATION_ERROR", &["config.value", "labl"]);
+        assert_eq!(told["did_you_mean"], "label");
+        column["config"]["value"] = json!("label");
+        app.post(smart, column).await.ok();
+        let run = app.post(&format!("{columns}/full/run"), json!({})).await;
+        app.settled(&run).await.ok();
+        let story =
+            async || app.get(&format!("{columns}/full/cells/1/attempts")).await.ok().clone();
+        assert!(!story().await["because"].as_str().unwrap().contains("stale"));
+        let edit = json!({"ids": [1], "values": {"label": "two"}});
+        app.patch("/api/tables/codes/rows", edit).await.ok();
+        let because = story().await["because"].clone();
+        let stale = "stale: the rows of table codes give something else for it now";
+        assert!(because.as_str().unwrap().ends_with(stale), "{because}");
+        let refused = app.delete("/api/tables/codes?confirm=true").await;
+        refused.refused(409, "CONFLICT", &["people.full"]);
+        let run = app.post(&format!("{columns}/full/run"), json!({"scope": "stale"})).await;
+        assert_eq!(app.settled(&run).await.ok()["counts"]["completed"], 1);
+        assert_eq!(app.get("/api/tables/people/rows/1").await.ok()["full"], "two");
+    });
+}
+
+#[test]
 fn from_a_table_to_its_values() {
     app(|app| async move {
         filled(&app, json!("conservative")).await;

@@ -284,7 +284,7 @@ impl Store for Sick {
     async fn spent(&self, _: ColumnId, _: Timestamp) -> Result<Spent> {
         self.says().await
     }
-    async fn recover_run(&self, _: RunId, _: Recovery) -> Result<u64> {
+    async fn recover_priced_run(&self, _: RunId, _: Recovery, _: u64) -> Result<u64> {
         self.says().await
     }
     async fn calls_since(&self, _: ColumnId, _: Timestamp, _: usize) -> Result<Vec<SentRecord>> {

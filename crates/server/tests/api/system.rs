@@ -26,7 +26,7 @@ fn limits_are_listed_with_what_holds_on_this_server() {
             line("insert_rows_max"),
             json!({
                 "name": "insert_rows_max", "value": 10_000, "unit": "rows", "source": "seed B",
-                "about": "Rows of one insert call.", "settable": true,
+                "about": "Rows of one insert call, of one call to an incoming webhook, and of one transaction of an import or a pull.", "settable": true,
             })
         );
         assert_eq!(line("name_bytes_max")["settable"], false);

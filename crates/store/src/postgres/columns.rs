@@ -1,5 +1,7 @@
 //! Columns of the user's tables.
 
+use std::collections::BTreeSet;
+
 use paceline_model::{
     ChangeKind, Column, ColumnChange, ColumnId, ColumnType, NewColumn, SmartColumn, TableId,
     check_name, limits,
@@ -76,28 +78,35 @@ pub(super) async fn update_column(
         params![column.0, changed.name.as_str(), changed.title.as_deref(), options.as_deref()],
     )
     .await?;
-    write_references(db, found.table, change).await?;
-    changes::write(db, found.table, &ChangeKind::Schema).await?;
+    write_references(db, found.table, &change.references).await?;
     // Read again: it may be among those that name it.
     existing(db, column).await
 }
 
-async fn write_references(db: &Db, table: TableId, change: &ColumnChange) -> Result<()> {
-    // In the order of their ids, as whoever locks several columns does.
-    let mut references: Vec<_> = change.references.iter().collect();
+/// Writes the configurations that name what has changed in a table, and tells this table and theirs.
+pub(super) async fn write_references(
+    db: &Db,
+    table: TableId,
+    references: &[(ColumnId, Json)],
+) -> Result<()> {
+    // In the order of their ids, as whoever locks several columns does; and so with the tables.
+    let mut references: Vec<_> = references.iter().collect();
     references.sort_by_key(|(other, _)| *other);
+    let mut tables = BTreeSet::from([table]);
     for (other, config) in references {
         let config = rules::json_text("config", config)?;
-        let moved = db
-            .execute(
-                "-- paceline: update_column\nUPDATE paceline._ht_columns SET config = $3 \
-                 WHERE id = $1 AND table_id = $2 AND smart_kind IS NOT NULL",
-                params![other.0, table.0, config.as_str()],
+        let of = db
+            .first(
+                "-- paceline: write_references\nUPDATE paceline._ht_columns SET config = $2 \
+                 WHERE id = $1 AND smart_kind IS NOT NULL RETURNING table_id",
+                params![other.0, config.as_str()],
             )
             .await?;
-        if moved == 0 {
-            return Err(rules::missing_column(*other));
-        }
+        let of = of.ok_or_else(|| rules::missing_column(*other))?;
+        tables.insert(TableId(of.int(0)?));
+    }
+    for table in tables {
+        changes::write(db, table, &ChangeKind::Schema).await?;
     }
     Ok(())
 }

@@ -11,14 +11,19 @@ use crate::end::End;
 use crate::error::Result;
 use crate::interrupted::Ambiguous;
 
-pub(super) async fn recover_run(db: &Db, run: RunId, recovery: Recovery) -> Result<u64> {
+pub(super) async fn recover_run(
+    db: &Db,
+    run: RunId,
+    recovery: Recovery,
+    price_micros: u64,
+) -> Result<u64> {
     let target = Target::of(db, run).await?;
     let tasks = ambiguous(db, &target).await?;
     let settled: Vec<(RowId, Recovery, Attempt)> = tasks
         .iter()
         .map(|task| {
             let fate = task.fate(recovery);
-            (task.row, fate, task.attempt(db.now, fate))
+            (task.row, fate, task.attempt(db.now, fate, price_micros))
         })
         .collect();
     let kept: Vec<(RowId, &Attempt)> =
@@ -30,6 +35,7 @@ pub(super) async fn recover_run(db: &Db, run: RunId, recovery: Recovery) -> Resu
     let mut gone = Vec::new();
     for (row, fate, attempt) in &settled {
         ended.counts.calls += 1;
+        ended.counts.cost_micros = ended.counts.cost_micros.saturating_add(price_micros);
         ended.counts.retries += u64::from(attempt.number > 1);
         if *fate == Recovery::Once {
             ended.add(&End::unknown(*row, attempt.error.as_ref()));

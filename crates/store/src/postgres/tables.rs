@@ -72,9 +72,9 @@ pub(super) async fn update_table(db: &Db, table: TableId, change: &TableChange) 
         params![table.0, change.name.as_deref(), change.description.as_deref()],
     )
     .await?;
-    let found = existing(db, table).await?;
-    changes::write(db, table, &ChangeKind::Schema).await?;
-    Ok(found)
+    existing(db, table).await?;
+    columns::write_references(db, table, &change.references).await?;
+    existing(db, table).await
 }
 
 /// Fails with `Missing` if there is no such table.

@@ -341,8 +341,16 @@ impl Store for PostgresStore {
         self.read(move |db| async move { spent::spent(&db, column, at).await }).await
     }
 
-    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {
-        self.write(move |db| async move { recovery::recover_run(&db, run, recovery).await }).await
+    async fn recover_priced_run(
+        &self,
+        run: RunId,
+        recovery: Recovery,
+        price_micros: u64,
+    ) -> Result<u64> {
+        self.write(move |db| async move {
+            recovery::recover_run(&db, run, recovery, price_micros).await
+        })
+        .await
     }
 
     async fn calls_since(

@@ -1,5 +1,7 @@
 //! Columns of the user's tables.
 
+use std::collections::BTreeSet;
+
 use paceline_model::{
     ChangeKind, Column, ColumnChange, ColumnId, ColumnType, NewColumn, SmartColumn, TableId,
     check_name, limits,
@@ -66,22 +68,31 @@ pub(super) fn update_column(
              UPDATE _ht_columns SET name = ?2, title = ?3, options = ?4 WHERE id = ?1",
         )?
         .execute(params![column.0, changed.name, changed.title, options])?;
-    for (other, config) in &change.references {
-        let config = rules::json_text("config", config)?;
-        let moved = db
-            .conn
-            .prepare_cached(
-                "-- paceline: update_column\nUPDATE _ht_columns SET config = ?3 \
-                 WHERE id = ?1 AND table_id = ?2 AND smart_kind IS NOT NULL",
-            )?
-            .execute(params![other.0, found.table.0, config])?;
-        if moved == 0 {
-            return Err(rules::missing_column(*other));
-        }
-    }
-    changes::write(db, found.table, &ChangeKind::Schema)?;
+    write_references(db, found.table, &change.references)?;
     // Read again: it may be among those that name it.
     existing(db, column)
+}
+
+/// Writes the configurations that name what has changed in a table, and tells this table and theirs.
+pub(super) fn write_references(
+    db: &Db<'_>,
+    table: TableId,
+    references: &[(ColumnId, Json)],
+) -> Result<()> {
+    let mut tables = BTreeSet::from([table]);
+    for (other, config) in references {
+        let config = rules::json_text("config", config)?;
+        let of: Option<i64> = db
+            .conn
+            .prepare_cached(
+                "-- paceline: write_references\nUPDATE _ht_columns SET config = ?2 \
+                 WHERE id = ?1 AND smart_kind IS NOT NULL RETURNING table_id",
+            )?
+            .query_row(params![other.0, config], |row| row.get(0))
+            .optional()?;
+        tables.insert(TableId(of.ok_or_else(|| rules::missing_column(*other))?));
+    }
+    tables.into_iter().try_for_each(|table| changes::write(db, table, &ChangeKind::Schema))
 }
 
 pub(super) fn delete_column(db: &Db<'_>, column: ColumnId) -> Result<()> {

@@ -12,16 +12,22 @@ use crate::end::End;
 use crate::error::Result;
 use crate::interrupted::Ambiguous;
 
-pub(super) fn recover_run(db: &Db<'_>, run: RunId, recovery: Recovery) -> Result<u64> {
+pub(super) fn recover_run(
+    db: &Db<'_>,
+    run: RunId,
+    recovery: Recovery,
+    price_micros: u64,
+) -> Result<u64> {
     let target = Target::of(db, run)?;
     let ambiguous = ambiguous(db, &target)?;
     let mut cells = CellWriter::begin(db, &target)?;
     let mut keeper = Keeper::begin(db, target.column, run)?;
     for task in &ambiguous {
         let fate = task.fate(recovery);
-        let attempt = task.attempt(db.now, fate);
+        let attempt = task.attempt(db.now, fate, price_micros);
         keeper.keep(db, task.row, &attempt)?;
         cells.counts.calls += 1;
+        cells.counts.cost_micros = cells.counts.cost_micros.saturating_add(price_micros);
         cells.counts.retries += u64::from(attempt.number > 1);
         settle(db, run, task.row, attempt.number, fate)?;
         if fate == Recovery::Once {

@@ -65,8 +65,8 @@ pub(super) fn update_table(db: &Db<'_>, table: TableId, change: &TableChange) ->
             "-- paceline: update_table\nUPDATE _ht_tables SET name = ?2, description = ?3 WHERE id = ?1",
         )?
         .execute(params![table.0, found.name, found.description])?;
-    changes::write(db, table, &ChangeKind::Schema)?;
-    Ok(found)
+    columns::write_references(db, table, &change.references)?;
+    existing(db, table)
 }
 
 /// Fails with `Missing` if there is no such table.

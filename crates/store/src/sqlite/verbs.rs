@@ -303,8 +303,13 @@ impl Store for SqliteStore {
         self.read(move |db| spent::spent(db, column, at)).await
     }
 
-    async fn recover_run(&self, run: RunId, recovery: Recovery) -> Result<u64> {
-        self.write(move |db| recovery::recover_run(db, run, recovery)).await
+    async fn recover_priced_run(
+        &self,
+        run: RunId,
+        recovery: Recovery,
+        price_micros: u64,
+    ) -> Result<u64> {
+        self.write(move |db| recovery::recover_run(db, run, recovery, price_micros)).await
     }
 
     async fn calls_since(

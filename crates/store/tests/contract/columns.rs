@@ -2,7 +2,7 @@
 
 use paceline_model::{
     CellState, ChangeKind, Column, ColumnChange, ColumnId, ColumnType, Error, NewColumn, NewTable,
-    RowId, RowQuery, RunStatus, Scope, Table, Value, limits,
+    RowId, RowQuery, RunStatus, Scope, Table, TableChange, Value, limits,
 };
 use serde_json::json;
 
@@ -72,6 +72,41 @@ fn a_column_goes_by_its_new_name_and_those_that_named_it_follow() {
         let run = scene.start(&city, Scope::All).await;
         let run = scene.finish_all(&run, 1, CellState::Completed).await;
         assert_eq!(run.counts.completed, 3);
+    });
+}
+
+#[test]
+fn columns_of_other_tables_that_name_a_column_or_its_table_follow_and_their_table_tells() {
+    each(|scene| async move {
+        let (table, city) = scene.filled(1).await;
+        let only = vec![column("code", ColumnType::Text)];
+        let new = NewTable { name: "codes".into(), description: String::new(), columns: only };
+        let codes = scene.store.create_table(new).await.unwrap();
+        let told = async |of: &Table| {
+            let (changes, _) = scene.store.changes_after(of.id, 0, 99).await.unwrap();
+            changes.iter().filter(|change| change.kind == ChangeKind::Schema).count()
+        };
+        let config = async || {
+            let column = scene.schema().await.columns.into_iter().find(|known| known.id == city.id);
+            column.unwrap().smart.unwrap().config
+        };
+        let before = (told(&table).await, told(&codes).await);
+        let references = vec![(city.id, json!({"value": "kode"}))];
+        let change = ColumnChange { references, ..named("kode") };
+        scene.store.update_column(codes.columns[0].id, change).await.unwrap();
+        assert_eq!(config().await, json!({"value": "kode"}));
+        assert_eq!((told(&table).await, told(&codes).await), (before.0 + 1, before.1 + 1));
+        let references = vec![(city.id, json!({"table": "kinds"}))];
+        let name = Some("kinds".into());
+        let change = TableChange { name, references, ..TableChange::default() };
+        scene.store.update_table(codes.id, change).await.unwrap();
+        assert_eq!(config().await, json!({"table": "kinds"}));
+        assert_eq!((told(&table).await, told(&codes).await), (before.0 + 2, before.1 + 2));
+        let references = vec![(ColumnId(99), json!({}))];
+        let change = TableChange { references, ..TableChange::default() };
+        let refused = scene.store.update_table(codes.id, change).await.unwrap_err();
+        assert!(matches!(refused, Error::Missing(_)), "{refused}");
+        assert_eq!(told(&codes).await, before.1 + 2);
     });
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::{Scene, column, each, finish, leads, lease};
 
 fn named(name: &str) -> TableChange {
-    TableChange { name: Some(name.into()), description: None }
+    TableChange { name: Some(name.into()), ..TableChange::default() }
 }
 
 impl Scene {
@@ -57,7 +57,7 @@ fn a_table_goes_by_its_new_name_with_everything_it_has() {
         scene.add_rows(&wanted, 2).await;
         assert_eq!(store.count_rows(table.id, None).await.unwrap(), 5);
         assert_eq!(store.count_rows(other.id, None).await.unwrap(), 0);
-        let described = TableChange { name: None, description: Some("all".into()) };
+        let described = TableChange { description: Some("all".into()), ..TableChange::default() };
         let described = store.update_table(table.id, described).await.unwrap();
         assert_eq!((described.name.as_str(), described.description.as_str()), ("customers", "all"));
         let same = store.update_table(table.id, named("customers")).await.unwrap();

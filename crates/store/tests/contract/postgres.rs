@@ -146,7 +146,7 @@ async fn jostle(scene: Scene, city: Column, run: paceline_model::Run, token: i64
         };
         store.record_intents(run.id, token, &rows).await.unwrap();
         let described = format!("round {round} of {token}");
-        let change = TableChange { name: None, description: Some(described) };
+        let change = TableChange { description: Some(described), ..TableChange::default() };
         let item = |name: &str| NewItem {
             kind: "job",
             table: Some(table),

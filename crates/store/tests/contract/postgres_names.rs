@@ -22,7 +22,7 @@ fn while_names_go_round_nothing_goes_to_another_table() {
             .iter()
             .map(|store| tokio::spawn(insert_until(store.clone(), table.clone(), stop.clone())))
             .collect();
-        let named = |name: &str| TableChange { name: Some(name.into()), description: None };
+        let named = |name: &str| TableChange { name: Some(name.into()), ..TableChange::default() };
         for _ in 0..40 {
             // Its old name is another table's, which has the same columns, and then its own again.
             stores[1].update_table(table.id, named("away")).await.unwrap();

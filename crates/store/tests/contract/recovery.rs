@@ -72,6 +72,27 @@ fn what_may_not_be_repeated_becomes_unknown() {
 }
 
 #[test]
+fn what_may_have_been_sent_counts_as_spent_at_its_price() {
+    for recovery in [Recovery::Once, Recovery::Repeatable, Recovery::Reconciled] {
+        each(|scene| async move {
+            let (run, city, _) = interrupted(&scene).await;
+            scene.store.recover_priced_run(run.id, recovery, 250).await.unwrap();
+            let counts = scene.store.run(run.id).await.unwrap().unwrap().counts;
+            // The first attempt at row 3 cost nothing.
+            assert_eq!((counts.calls, counts.cost_micros), (3, 500), "{recovery:?}");
+            let spent = scene.store.spent(city.id, scene.clock.wall()).await.unwrap();
+            assert_eq!((spent.calls, spent.cost_micros), (3, 500), "{recovery:?}");
+            let attempts = scene.store.attempts(city.id, RowId(3)).await.unwrap();
+            let costs: Vec<u64> = attempts.iter().map(|attempt| attempt.cost_micros).collect();
+            assert_eq!(costs, [0, 250], "{recovery:?}");
+            let again = scene.store.recover_priced_run(run.id, recovery, 250).await.unwrap();
+            let counts = scene.store.run(run.id).await.unwrap().unwrap().counts;
+            assert_eq!((again, counts.cost_micros), (0, 500), "an intent is settled once");
+        });
+    }
+}
+
+#[test]
 fn reports_of_the_dead_are_late() {
     each(|scene| async move {
         let (run, city, _) = interrupted(&scene).await;

@@ -48,8 +48,7 @@ impl Member {
 impl Engine {
     /// Who makes the calls of a column, with what the stored providers say.
     pub(in crate::engine) async fn callers(&self, spec: &Spec, rate: &Rate) -> Result<Vec<Caller>> {
-        let sealer = self.inner.config.sealer.as_ref();
-        let provided = spec.clone().provided(self.inner.store.as_ref(), sealer).await;
+        let provided = spec.clone().resolved(self.around()).await;
         // A stored provider that is not there any more shares with nobody.
         let spec = provided.as_ref().unwrap_or(spec);
         spec.callers(rate, self.inner.config.ceilings)

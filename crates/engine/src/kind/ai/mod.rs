@@ -4,13 +4,14 @@
 mod cause;
 mod dialect;
 mod output;
-pub(crate) mod provider;
+mod provider;
 mod schema;
 mod spec;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use paceline_model::{
@@ -21,8 +22,9 @@ use url::Url;
 
 use self::dialect::{Question, Said};
 use self::output::Shape;
-pub(crate) use self::spec::{AiSpec, Found};
-use super::{Answer, Bound, Call, Called, Cause, KindSpec, Rename};
+pub(crate) use self::spec::AiSpec;
+use self::spec::Found;
+use super::{Answer, Around, Bound, Call, Called, Cause, KindSpec, Outside, Rename};
 use crate::ai_service::AiService;
 use crate::labels::{Labels, render_error, template, template_error};
 use crate::task::cell_error;
@@ -31,6 +33,7 @@ use crate::{OutboundGuard, Reply, Request, Result, Sealer, extract};
 /// The header that tells a vendor that two calls are one.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+#[async_trait]
 impl KindSpec for AiSpec {
     fn to_json(&self) -> Json {
         Self::to_json(self)
@@ -68,16 +71,19 @@ impl KindSpec for AiSpec {
         output::check_type(self.output.as_ref(), kind)
     }
 
-    fn wants_provider(&self) -> Option<&str> {
-        self.wants_stored()
+    async fn resolved(&self, around: Around<'_>) -> Result<Box<dyn KindSpec>> {
+        let Some(name) = self.wants_stored() else { return Ok(self.boxed()) };
+        let found = provider::stored(around.store, around.sealer, name).await?;
+        Ok(Box::new(Self { found: Some(found), ..self.clone() }))
     }
 
     fn stored_provider(&self) -> Option<(&str, &str)> {
         self.found.as_ref().map(|found| (found.service.as_str(), found.base_url.as_str()))
     }
 
-    fn provided(self: Box<Self>, found: Found) -> Box<dyn KindSpec> {
-        Box::new(Self { found: Some(found), ..*self })
+    fn outside(&self) -> Option<Outside> {
+        let Found { service, base_url, key: _ } = self.found.as_ref()?;
+        Some(Outside::Provider(serde_json::json!([service, base_url]).to_string()))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::task::cell_error;
 use crate::{Error, Result};
 
 /// What the id of a row is called.
-const ROW_ID: &str = "_ht_id";
+pub(super) const ROW_ID: &str = "_ht_id";
 
 /// A column of the other table, or its rows' ids.
 #[derive(Clone, Copy)]
@@ -165,6 +165,32 @@ fn many(lookup: &LookupColumn, count: u64) -> CellError {
     cell_error("LOOKUP_MANY", problem)
 }
 
+/// Refuses names of columns that the other table does not have, or that cannot be matched by.
+pub(super) fn check<'n>(
+    other: &Table,
+    matching: impl Iterator<Item = &'n String>,
+    value: &str,
+) -> Result<()> {
+    for name in matching {
+        comparable(other, name)?;
+    }
+    if value.is_empty() { Ok(()) } else { find(other, value, "value").map(drop) }
+}
+
+/// Whether some value of the first type is one of the second.
+pub(super) fn may_become(theirs: ColumnType, own: ColumnType) -> bool {
+    let as_json = |kind| match kind {
+        ColumnType::Number | ColumnType::Currency | ColumnType::Relation => "number",
+        ColumnType::Boolean => "boolean",
+        ColumnType::MultiSelect => "list",
+        ColumnType::Json => "any",
+        _ => "text",
+    };
+    let (from, to) = (as_json(theirs), as_json(own));
+    // A text column shows numbers and flags as text.
+    from == to || from == "any" || to == "any" || (own == ColumnType::Text && from != "list")
+}
+
 fn find<'t>(other: &'t Table, name: &str, field: &str) -> Result<Theirs<'t>> {
     if name == ROW_ID {
         return Ok(Theirs::Id);
@@ -179,7 +205,7 @@ fn find<'t>(other: &'t Table, name: &str, field: &str) -> Result<Theirs<'t>> {
 }
 
 fn comparable<'t>(other: &'t Table, name: &str) -> Result<Theirs<'t>> {
-    let found = find(other, name, "match")?;
+    let found = find(other, name, &format!("match.{name}"))?;
     if matches!(found.kind(), ColumnType::Json | ColumnType::MultiSelect) {
         let problem =
             format!("column {name:?} of table {} holds JSON, which is not compared", other.name);

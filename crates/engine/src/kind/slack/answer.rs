@@ -2,6 +2,10 @@
 //! answers a status with a code as its text.
 //!
 //! The codes: <https://docs.slack.dev/reference/methods/chat.postMessage>, <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
+//! The statuses of a webhook's codes: <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks> (400
+//! `invalid_payload` and `user_not_found`, 403 `action_prohibited`, 404 `channel_not_found`, 410 `channel_is_archived`, 500
+//! `rollup_error`; any status but 200 is a failure, so none of these was posted). A webhook that was switched off or removed
+//! answers 404 with `no_active_hooks` or `no_service`.
 
 use paceline_governor::OutcomeClass;
 use serde_json::Value as Json;
@@ -110,6 +114,7 @@ fn meaning(code: &str) -> Option<Meaning> {
         | "invalid_token"
         | "no_service"
         | "no_service_id"
+        | "no_active_hooks"
         | "no_team"
         | "team_disabled"
         | "access_denied"
@@ -190,6 +195,8 @@ mod tests {
             (Way::Webhook, 403, "action_prohibited", Some((ConfigurationCaused, false))),
             (Way::Webhook, 404, "channel_not_found", Some((ConfigurationCaused, false))),
             (Way::Webhook, 404, "no_service", Some((ConfigurationCaused, false))),
+            (Way::Webhook, 404, "no_active_hooks", Some((ConfigurationCaused, false))),
+            (Way::Webhook, 400, "user_not_found", Some((ConfigurationCaused, false))),
             (Way::Webhook, 410, "channel_is_archived", Some((ConfigurationCaused, false))),
             (Way::Webhook, 500, "rollup_error", Some((Transient, false))),
             (Way::Webhook, 429, "rate_limited", Some((Throttled, false))),

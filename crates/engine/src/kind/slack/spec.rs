@@ -227,10 +227,10 @@ impl KindSpec for SlackSpec {
         Err(Error::config("type", problem))
     }
 
-    /// If nothing is said, one message per second and one at a time: "`chat.postMessage` [...] generally allows posting
-    /// one message per second per channel", "Incoming webhooks: 1 per second"
-    /// (<https://docs.slack.dev/apis/web-api/rate-limits>). With channels that differ from row to row more may be
-    /// configured.
+    /// If nothing is said, one message per second and one at a time, which is what Slack allows in the long run: of
+    /// `chat.postMessage` for each channel, with a limit of the whole workspace above it, and of each incoming webhook
+    /// (<https://docs.slack.dev/apis/web-api/rate-limits>). Short bursts above it pass without any promise; beyond, Slack answers
+    /// 429 with `Retry-After` in seconds. With channels that differ from row to row more may be configured.
     fn rate(&self, json: &Json, ceilings: Ceilings) -> Result<Rate> {
         let own = json!({
             "limits": ["1/s"], "max_concurrent": 1, "retry_strategy": "exponential", "max_retries": 3,

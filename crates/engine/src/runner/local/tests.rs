@@ -136,7 +136,7 @@ impl Scene {
             clock: self.clock.clone(),
             run: run.id,
             after: run.options.after.clone(),
-            triage: Triage::new(&self.table, &column, common, (&bound, "doubles"), run.scope),
+            triage: Triage::new(&self.table, &column, common, (&bound, "doubles", None), run.scope),
             column,
             work: Work::Local(local),
             tools: Tools::new(

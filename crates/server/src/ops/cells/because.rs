@@ -79,7 +79,7 @@ impl Seen<'_> {
     /// What has changed since a completed cell was made.
     fn stale(&self, cell: &Cell, smart: &SmartColumn) -> String {
         match what(self.moved) {
-            Some(what) => format!("; stale: {what} changed since"),
+            Some(what) => format!("; stale: {what}"),
             None if cell.locked || cell.version >= smart.version => String::new(),
             None => format!(
                 ". It was made with version {} of the column's configuration, which is at {} by now",
@@ -194,22 +194,31 @@ impl Seen<'_> {
     }
 }
 
-/// `the configuration and input city`; none if nothing did.
+/// `the configuration and input city changed since; its function has a new version`; none if nothing did.
 fn what(moved: &[Moved]) -> Option<String> {
-    let inputs = moved.iter().filter_map(|moved| match moved {
-        Moved::Input(name) => Some(name.as_str()),
-        Moved::Configuration | Moved::Unlocked => None,
-    });
-    let inputs: Vec<&str> = inputs.collect();
+    let mut inputs: Vec<&str> = Vec::new();
+    let mut outside = Vec::new();
+    for moved in moved {
+        match moved {
+            Moved::Input(name) => inputs.push(name),
+            Moved::Configuration | Moved::Unlocked => {}
+            Moved::Function => outside.push("its function has a new version".to_owned()),
+            Moved::Provider => outside.push("its provider was changed".to_owned()),
+            Moved::Lookup(table) => {
+                outside.push(format!("the rows of table {table} give something else for it now"));
+            }
+        }
+    }
     let configuration = moved.contains(&Moved::Configuration).then_some("the configuration");
     let inputs = match inputs.as_slice() {
         [] => None,
         [one] => Some(format!("input {one}")),
         several => Some(format!("inputs {}", several.join(", "))),
     };
-    let parts = configuration.map(str::to_owned).into_iter().chain(inputs);
-    let parts: Vec<String> = parts.collect();
-    (!parts.is_empty()).then(|| parts.join(" and "))
+    let parts: Vec<String> = configuration.map(str::to_owned).into_iter().chain(inputs).collect();
+    let changed = (!parts.is_empty()).then(|| format!("{} changed since", parts.join(" and ")));
+    let all: Vec<String> = changed.into_iter().chain(outside).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn reason(run: &Run) -> &str {

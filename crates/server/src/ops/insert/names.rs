@@ -141,12 +141,6 @@ impl<'t> Names<'t> {
             None => self.corrected(index, name)?,
         };
         let slot = match column {
-            // A person's edit is locked; a row that is new gets its smart cells from runs.
-            Some(column) if column.smart.is_some() && self.argument == "rows" => {
-                let problem =
-                    "is a smart column; its cells are filled by its runs, so leave it out";
-                return Err(ApiError::field(self.field(index, name), problem));
-            }
             Some(column) => Some(self.slot_of(column)),
             None => None,
         };

@@ -1,6 +1,6 @@
 //! Rows in: inserted, or updated where they are there already. Rows changed and deleted by filter or by their ids.
 
-use paceline_model::{Column, ColumnId, ColumnType, RowId, Table};
+use paceline_model::{Column, ColumnId, ColumnType, RowId, Table, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -75,6 +75,7 @@ pub(crate) async fn insert(
     let Incoming { columns, rows, names } = incoming;
     let store = app.engine.store();
     let given = rows.len() as u64;
+    let written = with_values(&columns, &rows);
     let (ids, updated) = match &input.upsert_by {
         None => (store.insert_rows(table.id, &columns, rows).await?, None),
         Some(key) => {
@@ -102,7 +103,15 @@ pub(crate) async fn insert(
         }
         _ => Hint::new("query_rows", "look at the rows").with("table", table.name.as_str()),
     };
-    Ok(told(outcome, names).hint(hint))
+    Ok(locked(told(outcome, names).hint(hint), &table, &written))
+}
+
+/// The columns that get a value in any of these rows.
+fn with_values(columns: &[ColumnId], rows: &[Vec<Value>]) -> Vec<ColumnId> {
+    let written = columns.iter().enumerate().filter(|(at, _)| {
+        rows.iter().any(|row| row.get(*at).is_some_and(|value| !value.is_null()))
+    });
+    written.map(|(_, column)| *column).collect()
 }
 
 /// The columns by which a row is known to be there already.

@@ -128,7 +128,7 @@ pub(crate) fn wrong_calls() -> Vec<WrongCall> {
         ),
         wrong(
             "insert_rows",
-            json!({"table": "airports", "rows": [{"near": 1}]}),
+            json!({"table": "airports", "rows": [], "upsert_by": ["near"]}),
             "VALIDATION_ERROR",
             &["smart column"],
         ),
