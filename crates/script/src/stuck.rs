@@ -83,9 +83,9 @@ impl Children {
         let row = row.iter().map(Value::to_json).collect();
         let (outcome, killed) = host.formula(formula.function(), row).await;
         if killed {
-            self.suspect(formula)
+            self.suspect(formula);
         } else {
-            self.praise(formula)
+            self.praise(formula);
         }
         outcome.map_err(|error| formula.explained(error))
     }

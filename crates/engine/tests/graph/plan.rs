@@ -127,7 +127,13 @@ async fn held_to_its_plan(scene: &Scene, column: &str, what: &str) -> Duration {
 }
 
 fn close(took: Duration, planned: Duration, what: &str) {
-    println!("{what}: {took:?} of {planned:?}");
+    #[expect(
+        clippy::print_stdout,
+        reason = "how close a plan came, for those who ask with --nocapture"
+    )]
+    {
+        println!("{what}: {took:?} of {planned:?}");
+    }
     let ratio = took.as_secs_f64() / planned.as_secs_f64();
     assert!((0.85..=1.15).contains(&ratio), "{what}: {took:?} of {planned:?}");
 }

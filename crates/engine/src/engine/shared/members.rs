@@ -25,7 +25,6 @@ pub(in crate::engine) struct Member {
     pub(in crate::engine) rate: Rate,
     /// How the calls of its column leave.
     kind: Leaves,
-    pub(in crate::engine) price_micros: u64,
 }
 
 /// See [`Leaving`].
@@ -86,8 +85,8 @@ impl Engine {
             let Some((spec, rate, kind)) = self.caller(&table, &column) else { continue };
             for caller in self.callers(&spec, &rate).await? {
                 let passer = Passer { column: column.id, source: caller.source.clone() };
-                let (rate, price_micros) = (caller.rate.clone(), spec.price_micros());
-                let member = Member { passer, table: table.id, rate, kind, price_micros };
+                let rate = caller.rate.clone();
+                let member = Member { passer, table: table.id, rate, kind };
                 members.push((member, caller));
             }
         }

@@ -140,10 +140,7 @@ impl<'t> Names<'t> {
             Some(column) => Some(column),
             None => self.corrected(index, name)?,
         };
-        let slot = match column {
-            Some(column) => Some(self.slot_of(column)),
-            None => None,
-        };
+        let slot = column.map(|column| self.slot_of(column));
         self.slots.insert(name.to_owned(), slot);
         Ok(slot)
     }
