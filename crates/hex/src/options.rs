@@ -159,6 +159,13 @@ impl Default for Options {
 pub struct OptionsError(pub(crate) String);
 
 impl Options {
+    /// How long it takes at most until it is known what came of a POST, if its job is performed.
+    #[must_use]
+    pub fn settle_span(&self) -> Duration {
+        let last = self.settle_waits.iter().max().copied().unwrap_or_default();
+        self.call_timeout * 2 + last
+    }
+
     /// Whether a session can be made from them.
     ///
     /// # Errors

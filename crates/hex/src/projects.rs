@@ -16,8 +16,6 @@ use crate::{Note, RunId};
 
 /// Projects that are remembered; beyond that those that nobody uses are forgotten.
 const PROJECTS_MAX: usize = 10_000;
-/// So long after it left a POST of an earlier process stands in nobody's way: by then its run is listed, if there is one.
-const SETTLED_AFTER: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
 pub(crate) struct Projects(Mutex<HashMap<String, Arc<ProjectState>>>);
@@ -64,14 +62,20 @@ impl Projects {
         runs.into_iter().for_each(|run| book.own(run, None));
     }
 
-    /// These notes are on record.
-    pub(crate) fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>, clock: &Clock) {
+    /// These notes are on record. `settle_span` after it left, a POST of an earlier process stands in nobody's way: by then its
+    /// run is listed, if there is one.
+    pub(crate) fn recall<'n>(
+        &self,
+        notes: impl IntoIterator<Item = &'n Note>,
+        settle_span: Duration,
+        clock: &Clock,
+    ) {
         for note in notes {
             match note {
                 Note::Started { project, run_id, .. } => self.own(project, [run_id]),
                 Note::Sending { project, body_hash, sent_at_ms, .. } => {
                     let sent_at = Timestamp::from_micros(sent_at_ms.saturating_mul(1_000));
-                    let settled_at = sent_at + SETTLED_AFTER;
+                    let settled_at = sent_at + settle_span;
                     // Its run may still appear, and would be taken for that of a later one.
                     let blocks_until = clock.now() + settled_at.since(clock.wall());
                     let (body_hash, sent_at_ms) = (body_hash.clone(), *sent_at_ms);

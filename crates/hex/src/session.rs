@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use paceline_clock::{Clock, Random, Tick};
 use paceline_governor::{Budget, Next, Outcome, TaskHistory};
@@ -53,9 +54,15 @@ impl Books {
         self.0.own(project, runs);
     }
 
-    /// These notes are on record: a reconcile must know of all of them before it takes a run for its own.
-    pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>, clock: &Clock) {
-        self.0.recall(notes, clock);
+    /// These notes are on record: a reconcile must know of all of them before it takes a run for its own. `settle_span` is
+    /// [`Options::settle_span`](crate::Options::settle_span).
+    pub fn recall<'n>(
+        &self,
+        notes: impl IntoIterator<Item = &'n Note>,
+        settle_span: Duration,
+        clock: &Clock,
+    ) {
+        self.0.recall(notes, settle_span, clock);
     }
 }
 
@@ -156,7 +163,8 @@ impl Session {
     /// These notes are on record, of jobs that are about to be performed: a reconcile of one of them must know of the others
     /// before it takes a run for its own.
     pub fn recall<'n>(&self, notes: impl IntoIterator<Item = &'n Note>) {
-        self.inner.projects.recall(notes, &self.inner.clock);
+        let settle_span = self.inner.options.settle_span();
+        self.inner.projects.recall(notes, settle_span, &self.inner.clock);
     }
 
     /// When a job is tried again after [`EndKind::Again`](crate::EndKind::Again), by [`RetryOptions`](crate::RetryOptions).

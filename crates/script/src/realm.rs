@@ -208,6 +208,10 @@ fn settled<'js>(
             return Err(ScriptError::timeout(limits.timeout));
         }
         if !ctx.execute_pending_job() {
+            // A job that was stopped leaves none behind it.
+            if watch.is_over() {
+                return Err(ScriptError::timeout(limits.timeout));
+            }
             let message =
                 "waits for a promise that nothing will keep; there are no timers and no calls here";
             return Err(ScriptError::new(ScriptCode::Error, message));

@@ -37,6 +37,12 @@ pub(crate) async fn run(args: EnrichArgs) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
     let request = Arc::new(Request::check(&args)?);
     let state = patiently(&clock, || StateDir::open(&request, args.restart)).await?;
+    if state.is_new()
+        && let Err(failure) = record::check_new(request.record.as_deref())
+    {
+        state.discard_if_new();
+        return Err(failure);
+    }
     let state = Arc::new(state);
     // In a task of its own: a pipe may be silent for ever, and Ctrl-C must end the wait.
     let mut preparing =

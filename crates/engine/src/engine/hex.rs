@@ -121,8 +121,9 @@ impl Engine {
         };
         let mut columns = Vec::new();
         for (spec, column, _) in self.hex_columns().await? {
-            if spec.hex_options().is_ok_and(|options| base_of(&options.base_url) == base) {
-                columns.push(column);
+            let Ok(options) = spec.hex_options() else { continue };
+            if base_of(&options.base_url) == base {
+                columns.push((column, options.settle_span()));
             }
         }
         tell(self.inner.store.as_ref(), &books, &columns, &self.inner.clock).await?;

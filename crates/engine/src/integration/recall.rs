@@ -31,17 +31,17 @@ pub(crate) fn claimed(hex: &HexWork, tasks: &[Task]) {
 pub(crate) async fn tell(
     store: &dyn Store,
     books: &Books,
-    columns: &[Column],
+    columns: &[(Column, Duration)],
     clock: &Clock,
 ) -> paceline_model::Result<()> {
     let mut unsettled = BTreeMap::new();
-    for column in columns {
-        tell_notes(store, books, column.id, clock, &mut unsettled).await?;
+    for (column, settle_span) in columns {
+        tell_notes(store, books, (column.id, *settle_span), clock, &mut unsettled).await?;
     }
     let Some(first_ms) = unsettled.values().min() else { return Ok(()) };
     let since = Timestamp::from_micros(i64::saturating_mul(*first_ms, 1_000)).before(CLOCKS);
     let mut runs = Vec::new();
-    for column in columns {
+    for (column, _) in columns {
         add_runs(store, column, since, &mut runs).await?;
     }
     newest(&mut runs);
@@ -56,7 +56,7 @@ pub(crate) async fn tell(
 async fn tell_notes(
     store: &dyn Store,
     books: &Books,
-    column: ColumnId,
+    (column, settle_span): (ColumnId, Duration),
     clock: &Clock,
     unsettled: &mut BTreeMap<String, i64>,
 ) -> paceline_model::Result<()> {
@@ -67,7 +67,7 @@ async fn tell_notes(
         after = *last;
         let notes = page.iter().filter_map(|(_, note)| serde_json::from_str(note).ok());
         let notes: Vec<Note> = notes.collect();
-        books.recall(&notes, clock);
+        books.recall(&notes, settle_span, clock);
         for note in notes {
             if let Note::Sending { project, sent_at_ms, .. } = note {
                 let first = unsettled.entry(project).or_insert(sent_at_ms);

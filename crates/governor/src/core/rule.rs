@@ -1,6 +1,8 @@
 //! One rule of a budget: a window with its guard, and how calls are spread over it. A configured limit is a rule; so is a
 //! derived pace.
 
+mod set;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -11,11 +13,13 @@ use super::flights::{Flights, Slot};
 use super::learn::{Cause, Facts, Learner, Refused};
 use super::spread::Spread;
 use super::supply::Supply;
+use crate::Limit;
 use crate::config::{BudgetConfig, Shape};
 use crate::guard::{Latency, WindowGuard};
 use crate::limit::Unit;
 use crate::window::{Room, Window, with_drift};
-use crate::{Guard, Limit};
+
+pub(super) use set::{likely_refuser, rules};
 
 /// Good answers between two looks at the latency that the spread is tuned to.
 const TUNE_EVERY: u32 = 32;
@@ -58,62 +62,6 @@ pub(super) enum Held {
     Full(Option<Tick>),
     /// The window has room, but calls are spread.
     Spread(Option<Tick>),
-}
-
-/// The rules that keep a configuration: one per limit, and one more for a pace.
-pub(super) fn rules(config: &BudgetConfig) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = config
-        .limits
-        .iter()
-        .enumerate()
-        .map(|(index, limit)| Rule::of(index, *limit, config))
-        .collect();
-    if config.shape == Shape::Paced
-        && let Some((index, slowest)) = slowest(&config.limits)
-    {
-        let pace = slowest.window() / slowest.count();
-        let guard = WindowGuard::new(pace_guard(config.guard), pace);
-        rules.push(Rule::new(index, *slowest, Window::exact(1, pace), guard));
-    }
-    rules
-}
-
-/// A pace is kept from sending to sending unless the operator asked for more: what the guard would add to every single
-/// interval, the windows behind it already hold.
-fn pace_guard(guard: Guard) -> Guard {
-    match guard {
-        Guard::Auto => Guard::Fixed(Duration::ZERO),
-        other => other,
-    }
-}
-
-fn slowest(limits: &[Limit]) -> Option<(usize, &Limit)> {
-    limits
-        .iter()
-        .enumerate()
-        .filter(|(_, limit)| limit.unit() == Unit::Calls)
-        .min_by(|a, b| a.1.rate_per_second().total_cmp(&b.1.rate_per_second()))
-}
-
-/// Which rule refused, most likely, and why: of the windows that the vendor's wait fits in, for nobody asks to wait longer
-/// than its window, the shortest one with an explanation of its own; first of all one that is being tried, and last one whose
-/// plan was changed just before, for that did not help.
-pub(super) fn likely_refuser(
-    rules: &[Rule],
-    refused: (Slot, Tick),
-    asked: Option<Duration>,
-    latency: &Latency,
-) -> Option<(usize, Cause)> {
-    let wait = asked.unwrap_or_default();
-    let causes = rules.iter().enumerate().map(|(index, rule)| {
-        let cause = rule.cause(refused, asked, latency);
-        let unexplained = cause == Cause::SomebodyElse;
-        let trying = rule.learner.as_ref().is_some_and(|learner| learner.trying());
-        let mended = rule.learner.as_ref().is_some_and(|learner| learner.mended());
-        let rank = (rule.window.hold() < wait, unexplained, !trying, mended, rule.window.hold());
-        (rank, index, cause)
-    });
-    causes.min_by_key(|(rank, ..)| *rank).map(|(_, index, cause)| (index, cause))
 }
 
 impl Rule {

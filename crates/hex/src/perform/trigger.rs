@@ -162,11 +162,9 @@ impl Performance<'_> {
         }
     }
 
-    /// How long it takes at most until a POST is settled, if its job is performed.
+    /// See [`Options::settle_span`](crate::Options::settle_span).
     pub(super) fn settle_span(&self) -> Duration {
-        let options = &self.session.options;
-        let last = options.settle_waits.iter().max().copied().unwrap_or_default();
-        options.call_timeout * 2 + last
+        self.session.options.settle_span()
     }
 
     fn body_hash(&self, body: &[u8]) -> String {

@@ -40,6 +40,12 @@ const MAX_COST: Field = Field::body(
     "the run pauses before its calls cost more, by the column's price",
 )
 .optional();
+const DEPENDENTS: Field = Field::body(
+    "dependents",
+    Kind::Flag,
+    "the columns too that are computed from this one, in the same rows",
+)
+.optional();
 
 const OPERATIONS: &[Operation] = &[
     Operation {
@@ -57,12 +63,7 @@ const OPERATIONS: &[Operation] = &[
             WHERE,
             MAX_CALLS,
             MAX_COST,
-            Field::body(
-                "dependents",
-                Kind::Flag,
-                "the columns too that are computed from this one, in the same rows",
-            )
-            .optional(),
+            DEPENDENTS,
             Field::body(
                 "plan",
                 NAME,
@@ -85,7 +86,7 @@ const OPERATIONS: &[Operation] = &[
         summary: "Tell what a run would do before it does it: calls, time and cost; nothing is called",
         scope: Read,
         default_tool: false,
-        fields: &[TABLE, COLUMN, SCOPE, FIRST, WHERE, MAX_CALLS, MAX_COST],
+        fields: &[TABLE, COLUMN, SCOPE, FIRST, WHERE, MAX_CALLS, MAX_COST, DEPENDENTS],
         run: |ask| ask.of(runs::plan),
     },
     Operation {

@@ -1,10 +1,11 @@
 //! Runs that make many calls need a plan that was seen, whichever way they are asked for (spec R5). Each hint is followed as
 //! it stands.
 
+use http::Method;
 use paceline_server::ServerConfig;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::support::{Answer, Says, TestApp, app_with};
+use crate::support::{Answer, Says, TestApp, app_with, request};
 
 const COLUMN: &str = "/api/tables/airports/columns/near";
 
@@ -45,7 +46,7 @@ fn a_run_of_many_calls_needs_its_plan_and_a_retry_too() {
         run.ok();
         assert_eq!(app.settled(&run).await.ok()["counts"]["failed"], 3);
 
-        let refused = app.post(&format!("{COLUMN}/retry"), Json::Null).await;
+        let refused = app.send(request(Method::POST, &format!("{COLUMN}/retry"), None)).await;
         refused.refused(409, "PLAN_REQUIRED", &["more than 2 calls"]);
         let planned = follow(&app, &refused, "plan_run").await;
         assert_eq!(

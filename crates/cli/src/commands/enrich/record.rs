@@ -24,6 +24,17 @@ pub(super) fn into_file(path: &Path) -> Arc<dyn Recordings> {
     Arc::new(IntoFile(path.to_owned()))
 }
 
+/// Refuses a file that is there already, for a run that is certainly a new one: before the input is read in.
+pub(super) fn check_new(file: Option<&Path>) -> Result<(), Failure> {
+    match file {
+        Some(file) if file.exists() => Err(usage(format!(
+            "--record {}: it is there already, and a recording is of one run; choose another name",
+            file.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the file is free for a new run, or the recording of the one that goes on.
 pub(super) async fn check(
     engine: &Engine,
@@ -32,14 +43,7 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     let (Some(file), Some(step)) = (file, step) else { return Ok(()) };
     let name = file.display();
-    let Step::GoOn(run) = step else {
-        if file.exists() {
-            return Err(usage(format!(
-                "--record {name}: it is there already, and a recording is of one run; choose another name"
-            )));
-        }
-        return Ok(());
-    };
+    let Step::GoOn(run) = step else { return check_new(Some(file)) };
     let run = engine.store().run(*run).await?.filter(|run| run.options.record);
     let Some(run) = run else {
         return Err(usage(format!(

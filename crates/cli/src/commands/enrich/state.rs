@@ -120,6 +120,11 @@ impl StateDir {
         self.path.join("input")
     }
 
+    /// Whether nothing of an earlier command is gone on with.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Leaves the disk as it was before this command, unless its input has been read in.
     pub(crate) fn discard_if_new(&self) {
         if !self.is_new || self.path.join(READY).is_file() {
