@@ -49,9 +49,9 @@ fn two_columns_with_one_token_keep_the_vendors_limits_together() {
         assert!(triggers.name.contains("https://hex.example"), "{}", triggers.name);
         assert_eq!(triggers.columns.len(), 2);
         let waiting: Vec<_> = triggers.waiting.iter().map(|(_, run, _)| *run).collect();
-        // All jobs are of one project, and of one project one job asks at a time: the other column's waits behind it.
+        // Of one project one job asks at a time, whichever column's: the others wait behind it.
         let known = waiting.iter().all(|run| runs.contains(run));
-        assert!(waiting.len() == 1 && known, "{:?}", triggers.waiting);
+        assert!(!waiting.is_empty() && known, "{:?}", triggers.waiting);
         assert!(triggers.wait.is_some() && triggers.held_by.is_some(), "{triggers:?}");
         for run in runs {
             assert_eq!(engine.wait(run).await.unwrap().status, RunStatus::Completed);
