@@ -209,7 +209,7 @@ fn runs() -> Vec<(&'static str, Json)> {
     // At one call a second, forty rows are at work until it is cancelled.
     vec![
         ("hypertab_plan_run", column.clone()),
-        ("hypertab_run_column", column.clone()),
+        ("hypertab_run_column", json!({"table": "leads", "column": "health", "record": true})),
         ("hypertab_get_run", json!({"run": 1})),
         ("hypertab_pause_run", json!({"run": 1})),
         (OTHERS, json!({"operation": "get_run", "arguments": {"run": 1}})),
@@ -217,6 +217,8 @@ fn runs() -> Vec<(&'static str, Json)> {
         ("hypertab_cancel_run", json!({"run": 1})),
         ("hypertab_list_runs", json!({"table": "leads"})),
         ("hypertab_retry_failed_cells", column),
+        ("hypertab_get_recording", json!({"run": 1})),
+        ("hypertab_delete_recording", json!({"run": 1})),
         (OTHERS, json!({})),
         (OTHERS, json!({"operation": "list_runs"})),
     ]
