@@ -62,12 +62,18 @@ impl Engine {
         let parts = (&spec, &bound, &triage);
         let recorder = self.recorder(table, (column, smart), parts, &rate, run).await?;
         let watched = recorder.as_ref();
+        // Not the calls' own: a column that gets a new name between two tries must not give the second another key.
+        let identities = spec.identities(table, &column.name, &inner.config.outbound, &bound);
         let prepared = match bound {
             Bound::Call(call) => match call.waterfall() {
                 Some(all) => {
-                    self.prepare_waterfall(column, (&spec, all), &rate, run.id, watched).await?
+                    let parts = (&spec, all, identities.as_slice());
+                    self.prepare_waterfall(column, parts, &rate, run.id, watched).await?
                 }
-                None => self.prepare_call(column, (&spec, call), rate, run.id, watched).await?,
+                None => {
+                    let parts = (&spec, call, identities.concat());
+                    self.prepare_call(column, parts, rate, run.id, watched).await?
+                }
             },
             Bound::Job(job_spec, job) => {
                 self.prepare_hex(column, &spec, &job_spec, *job, rate, run.id).await?
@@ -117,7 +123,7 @@ impl Engine {
     async fn prepare_call(
         &self,
         column: &Column,
-        (spec, call): (&Spec, Arc<dyn Call>),
+        (spec, call, identity): (&Spec, Arc<dyn Call>, String),
         rate: Rate,
         run: RunId,
         recorder: Option<&Arc<Recorder>>,
@@ -149,7 +155,7 @@ impl Engine {
             network_observer(&rate, &gate),
         )?;
         let provider = Recorder::watch(recorder, provider, None, call.secret_path());
-        let key_seed = self.key_seed().await? + &call.identity();
+        let key_seed = self.key_seed().await? + &identity;
         let work = Work::Http(HttpWork {
             timeout: rate.timeout.filter(|_| !call.names_timeout()),
             call,

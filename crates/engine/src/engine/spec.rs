@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::Engine;
 use crate::common::Common;
-use crate::kind::{self, Around, Bound, Caller, Elsewhere, KindSpec, Outside};
+use crate::kind::{self, Around, Bound, Call, Caller, Elsewhere, KindSpec, Outside};
 use crate::labels::{Labels, template_error};
 use crate::{Error, IntegrationSpec, OutboundGuard, Result, Sealer};
 
@@ -93,6 +93,37 @@ impl Spec {
         guard: &OutboundGuard,
         bound: &Bound,
     ) -> String {
+        let lasting = self.lastingly(table, own, guard, bound);
+        lasting.map_or_else(|_| bound.identity(), |bound| bound.identity())
+    }
+
+    /// As [`Spec::identity`], of each call that it makes: one of each source of a waterfall.
+    pub(super) fn identities(
+        &self,
+        table: &Table,
+        own: &str,
+        guard: &OutboundGuard,
+        bound: &Bound,
+    ) -> Vec<String> {
+        let lasting = self.lastingly(table, own, guard, bound);
+        let bound = lasting.as_ref().unwrap_or(bound);
+        match bound {
+            Bound::Call(call) => match call.waterfall() {
+                Some(all) => all.sources.iter().map(|source| source.call.identity()).collect(),
+                None => vec![call.identity()],
+            },
+            Bound::Job(..) | Bound::Local(_) => Vec::new(),
+        }
+    }
+
+    /// What it binds to where every other column is called by its id.
+    fn lastingly(
+        &self,
+        table: &Table,
+        own: &str,
+        guard: &OutboundGuard,
+        bound: &Bound,
+    ) -> Result<Bound> {
         // Begins as no name of a user's does.
         let lasting = |column: ColumnId| format!("_ht_column_{column}");
         let renamed = bound.inputs().iter().try_fold(self.kind.boxed(), |kind, column| {
@@ -103,8 +134,7 @@ impl Spec {
             column.name = lasting(column.id);
             column.title = None;
         }
-        let as_text = renamed.and_then(|kind| kind.bind(&lastingly, own, guard));
-        as_text.map_or_else(|_| bound.identity(), |bound| bound.identity())
+        renamed.and_then(|kind| kind.bind(&lastingly, own, guard))
     }
 
     /// With every reference to `column` under its `new` name; secrets must be open.

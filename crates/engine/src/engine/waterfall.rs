@@ -21,7 +21,7 @@ impl Engine {
     pub(super) async fn prepare_waterfall(
         &self,
         column: &Column,
-        (spec, waterfall): (&Spec, &Waterfall),
+        (spec, waterfall, identities): (&Spec, &Waterfall, &[String]),
         rate: &Rate,
         run: RunId,
         recorder: Option<&Arc<Recorder>>,
@@ -36,11 +36,13 @@ impl Engine {
         };
         let mut sources = Vec::with_capacity(rates.len());
         let mut budgets = Vec::with_capacity(rates.len());
-        for ((source, rate), gate) in waterfall.sources.iter().zip(&rates).zip(gates) {
+        let called = waterfall.sources.iter().zip(identities);
+        for ((called, rate), gate) in called.zip(&rates).zip(gates) {
+            let (source, _) = called;
             gate.reset_breakers();
             budgets.push((source_key(column.id, &source.name), gate.own().clone()));
             let gate = Arc::new(GateSwitch::new(gate));
-            let http = self.source_work(source, rate, gate, recorder).await?;
+            let http = self.source_work(called, rate, gate, recorder).await?;
             let (name, optional) = (source.name.clone(), source.optional);
             sources.push(SourceWork { name, optional, http });
         }
@@ -76,7 +78,7 @@ impl Engine {
 
     async fn source_work(
         &self,
-        source: &Source,
+        (source, identity): (&Source, &String),
         rate: &Rate,
         gate: Arc<GateSwitch>,
         recorder: Option<&Arc<Recorder>>,
@@ -84,7 +86,7 @@ impl Engine {
         let inner = &self.inner;
         let call = Arc::clone(&source.call);
         let observer = network_observer(rate, &gate);
-        let key_seed = self.key_seed().await? + &call.identity();
+        let key_seed = self.key_seed().await? + identity;
         let config = &inner.config;
         let provider = config.providers.make(&config.outbound, &inner.clock, observer)?;
         let name = Some(source.name.as_str());

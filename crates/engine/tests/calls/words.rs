@@ -6,7 +6,8 @@ use std::time::Duration;
 use paceline_clock::SimClock;
 use paceline_engine::Settle;
 use paceline_model::{
-    CellState, ColumnType, Filter, Operator, RowId, Scope, SmartKind, Subject, Test, Value,
+    CellState, ColumnChange, ColumnType, Filter, Operator, RowId, Scope, SmartKind, Subject, Test,
+    Value,
 };
 use paceline_store::SqliteStore;
 use serde_json::json;
@@ -96,4 +97,32 @@ fn what_a_person_writes_keeps_a_claimed_call_from_going_out() {
             assert!(cell[0].locked && cell[0].state == CellState::Completed);
         });
     }
+}
+
+#[test]
+fn a_column_that_gets_a_new_name_between_two_tries_changes_no_key() {
+    SimClock::new().run(|clock| async move {
+        let store = SqliteStore::open_in_memory(clock.clone()).unwrap();
+        // 500: the vendor says that it failed, so it is tried again.
+        let vendors = Vendors::new(0, |_, before| match before {
+            0 => says(500, "later"),
+            _ => says(200, "\"ok\""),
+        });
+        let engine = engine(&store, &clock, &vendors);
+        let mut patient = rate(1);
+        patient["retry_delay_ms"] = json!(60_000);
+        let spec = smart(SmartKind::Integration, hook(), patient, ColumnType::Boolean);
+        let table = table(&engine, 1, spec).await;
+        let run = engine.start_run(&table, COLUMN, Scope::All).await.unwrap();
+        clock.sleep(Duration::from_secs(5)).await;
+        engine.pause_run(run.id).await.unwrap();
+        engine.wait(run.id).await.unwrap();
+        let change = ColumnChange { name: Some("number".to_owned()), ..ColumnChange::default() };
+        let n = table.column("n").unwrap().id;
+        engine.update_column(table.id, n, change).await.unwrap();
+        engine.resume_run(run.id).await.unwrap();
+        assert_eq!(engine.wait(run.id).await.unwrap().counts.completed, 1);
+        let keys: Vec<String> = vendors.calls().into_iter().map(|call| call.key).collect();
+        assert!(keys.len() == 2 && !keys[0].is_empty() && keys[0] == keys[1], "{keys:?}");
+    });
 }
