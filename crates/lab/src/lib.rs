@@ -70,4 +70,4 @@ pub use webhook::{
     WEBHOOK_CALLS_MAX, WEBHOOK_SECRETS_MAX, WebhookCall, WebhookConfig, WebhookReceiver,
     WebhookRequest, WebhookStats,
 };
-pub use wire::VendorAnswer;
+pub use wire::{VendorAnswer, VendorRequest};

@@ -1,15 +1,60 @@
 //! Between a simulated vendor that answers in its own words and whoever called it: what comes back, and what becomes of
 //! it on the way.
 
-use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method};
 use serde_json::Value;
 
 use crate::FaultKind;
 use crate::hints::Headers;
 use crate::vendor::{Answer, Reply};
+
+/// A request to a vendor.
+#[derive(Clone, Debug)]
+pub struct VendorRequest {
+    /// The method.
+    pub method: Method,
+    /// The path, without a query.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl VendorRequest {
+    /// A POST with these headers. A header that cannot be sent is left out.
+    #[must_use]
+    pub fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            headers: headers_of(headers),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    /// As it came in.
+    pub(crate) fn of(parts: &Parts, body: Bytes) -> Self {
+        let path = parts.uri.path().to_owned();
+        Self { method: parts.method.clone(), path, headers: parts.headers.clone(), body }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// These headers, but for those that cannot be sent.
+pub(crate) fn headers_of(headers: &[(&str, &str)]) -> HeaderMap {
+    let header = |(name, value): &(&str, &str)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(value).ok()?))
+    };
+    headers.iter().filter_map(header).collect()
+}
 
 /// What comes back from a vendor.
 #[derive(Clone, Debug, PartialEq)]

@@ -188,7 +188,7 @@ fn what_is_missing(recording: &Recording, report: &Report) -> Vec<String> {
 fn difference(difference: &Difference) -> String {
     let Difference { row, then, now, calls_then, calls } = difference;
     format!(
-        "row {row}: {} ({calls_then} calls) -> {} ({calls} calls)",
+        "row {row}: {} (calls: {calls_then}) -> {} (calls: {calls})",
         ending(then.as_ref()),
         ending(now.as_ref())
     )

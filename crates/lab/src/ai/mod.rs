@@ -182,12 +182,7 @@ impl Site for AiVendor {
     type Request = AiRequest;
 
     fn request(parts: &Parts, body: Bytes) -> AiRequest {
-        AiRequest {
-            method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
-            headers: parts.headers.clone(),
-            body,
-        }
+        AiRequest::of(parts, body)
     }
 
     fn is_instant(&self) -> bool {

@@ -174,12 +174,7 @@ impl Site for SlackVendor {
     type Request = SlackRequest;
 
     fn request(parts: &Parts, body: Bytes) -> SlackRequest {
-        SlackRequest {
-            method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
-            headers: parts.headers.clone(),
-            body,
-        }
+        SlackRequest::of(parts, body)
     }
 
     fn is_instant(&self) -> bool {

@@ -1,31 +1,19 @@
 //! A request to Slack, and what is in it.
 
-use hyper::body::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use serde_json::Value;
 
 use super::words::No;
 use super::{SlackConfig, Way};
-use crate::wire::bearer;
+use crate::wire::{VendorRequest, bearer};
 
 /// The one method that there is.
 pub(super) const POST_MESSAGE: &str = "/api/chat.postMessage";
 /// Where webhooks are.
 pub(super) const SERVICES: &str = "/services/";
 
-/// A request to Slack.
-#[derive(Clone, Debug)]
-pub struct SlackRequest {
-    /// The method.
-    pub method: Method,
-    /// The path: `/services/T1/B1/SECRET` or `/api/chat.postMessage`.
-    pub path: String,
-    /// The headers; the token is in them.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
+/// A request to Slack, `/services/T1/B1/SECRET` or `/api/chat.postMessage`; the token of the latter is in its headers.
+pub type SlackRequest = VendorRequest;
 
 /// A message to a channel.
 #[derive(Clone, Debug)]
@@ -35,21 +23,6 @@ pub(super) struct Message {
 }
 
 impl SlackRequest {
-    /// A POST with these headers. A header that cannot be sent is left out.
-    #[must_use]
-    pub fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Self {
-        let header = |(name, value): &(&str, &str)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(value).ok()?))
-        };
-        Self {
-            method: Method::POST,
-            path: path.to_owned(),
-            headers: headers.iter().filter_map(header).collect(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        }
-    }
-
     pub(super) fn way(&self) -> Way {
         if self.path == POST_MESSAGE { Way::Method } else { Way::Webhook }
     }

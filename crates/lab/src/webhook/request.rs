@@ -1,8 +1,9 @@
 //! A call to the receiver of webhooks.
 
 use hyper::body::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
+
+use crate::wire::headers_of;
 
 /// What names a call, the first that is there: columns send the first, the platform's outgoing webhooks the second.
 const KEYS: [&str; 2] = ["idempotency-key", "x-paceline-delivery"];
@@ -21,13 +22,9 @@ impl WebhookRequest {
     /// A POST with these headers. A header that cannot be sent is left out.
     #[must_use]
     pub fn post(headers: &[(&str, &str)], body: &str) -> Self {
-        let header = |(name, value): &(&str, &str)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(value).ok()?))
-        };
         Self {
             method: Method::POST,
-            headers: headers.iter().filter_map(header).collect(),
+            headers: headers_of(headers),
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
     }

@@ -36,6 +36,7 @@ impl Client {
     }
 
     pub(super) async fn send(&self, call: Call) -> Result<FetchReply, Failure> {
+        let (method, address) = (call.method, call.url.clone());
         let request = FetchRequest {
             method: Method::from_bytes(call.method.as_bytes())
                 .map_err(|error| usage(error.to_string()))?,
@@ -49,7 +50,7 @@ impl Client {
             ..FetchRequest::get(call.url)
         };
         let reply = self.engine.fetch(request).await;
-        reply.map_err(|error| usage(format!("{error}; is it running there?")))
+        reply.map_err(|error| usage(format!("{method} {address}: {error}; is it running there?")))
     }
 
     /// Calls an operation by its name; answers the status and what came as JSON.
